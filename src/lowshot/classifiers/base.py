@@ -1,0 +1,137 @@
+"""What every low-shot classifier shares: input checks, class bookkeeping and the two-phase fit.
+
+A classifier is a scikit-learn estimator, so ``fit(X, y).predict(X)`` works on any labelled features. The low-shot
+protocol needs more: the base classes have thousands of examples and stay the same in every run, the novel classes
+have a handful and change from run to run. So fitting has two phases::
+
+    known = clone(classifier).fit_base(base_features, base_labels)            # once
+    run = copy.copy(known).fit_novel(shot_features, shot_labels)              # for each draw of shots
+    run.scores(queries)                                                       # over base and novel classes together
+
+``fit`` alone is ``fit_novel`` with no base classes behind it. A subclass writes three short methods:
+``_fit_base`` (optional), ``_fit_novel`` and ``_scores``.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from lowshot.errors import InputError
+
+
+class LowShotClassifier(ClassifierMixin, BaseEstimator):
+    """Base class. Constructors only store parameters; what is learned ends in an underscore.
+
+    Attributes:
+        classes_: (C,) labels, the columns of :meth:`scores`: base classes first, each group sorted.
+        n_base_classes_: how many of ``classes_`` are base classes.
+        n_features_in_: D.
+    """
+
+    classes_: np.ndarray
+    n_base_classes_: int
+    n_features_in_: int
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn the classes of ``y`` from (N, D) features alone, all treated alike, as shots."""
+        X, y = self._validated(X, y, reset=True)
+        self._forget_base()
+        return self._take_novel(X, y)
+
+    def fit_base(self, X: Any, y: Any) -> Self:
+        """Learn whatever the method takes from the base classes; done once for any number of :meth:`fit_novel`.
+
+        Args:
+            X: (N, D) features of the base classes.
+            y: (N,) their labels.
+        """
+        X, y = self._validated(X, y, reset=True)
+        self._forget_base()
+        self._base_classes, codes = np.unique(y, return_inverse=True)
+        self.classes_ = self._base_classes
+        self.n_base_classes_ = len(self.classes_)
+        self._fit_base(X, codes)
+        return self
+
+    def fit_novel(self, X: Any, y: Any) -> Self:
+        """Add novel classes to the base classes; a second call replaces the novel classes of the first.
+
+        Args:
+            X: (M, D) the shots, with any generated features.
+            y: (M,) their labels, none of them a base class.
+
+        Raises:
+            ValueError: :meth:`fit_base` was not called, ``y`` is empty, or names a base class.
+        """
+        if not hasattr(self, "_base_classes"):
+            raise InputError(f"{type(self).__name__}: call fit_base before fit_novel, or fit for classes alone")
+        X, y = self._validated(X, y, reset=False)
+        if len(known := np.intersect1d(y, self._base_classes)):
+            raise InputError(f"novel labels {known[:5].tolist()} are base classes already: a label has one role")
+        return self._take_novel(X, y)
+
+    def fit_novel_runs(self, runs: Sequence[tuple[np.ndarray, np.ndarray]], seeds: Sequence[int]) -> list[Self]:
+        """One fitted copy per run of (shots, labels); the copies share what :meth:`fit_base` learned.
+
+        Override it where training the runs together is faster. ``seeds`` replace ``random_state`` run by run.
+        """
+        fitted = []
+        for (X, y), seed in zip(runs, seeds, strict=True):
+            run = copy.copy(self)
+            if "random_state" in run.get_params(deep=False):
+                run.set_params(random_state=seed)
+            fitted.append(run.fit_novel(X, y))
+        return fitted
+
+    def scores(self, X: Any) -> np.ndarray:
+        """(N, C) float scores over ``classes_``; higher is likelier. Two classes give two columns as well."""
+        check_is_fitted(self, "classes_")
+        X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
+        return np.asarray(self._scores(X))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """As :meth:`scores`; with exactly two classes (N,), the second's lead, as scikit-learn has it."""
+        scores = self.scores(X)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def predict(self, X: Any) -> np.ndarray:
+        """(N,) the class with the highest score; the first of ``classes_`` among equals."""
+        scores = self.scores(X)
+        return self.classes_[scores.argmax(axis=1)]
+
+    def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
+        """Learn from base examples; ``codes`` (N,) index ``classes_``. Methods without a base phase inherit this."""
+
+    def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
+        """Learn from shots; ``codes`` (M,) index the novel part of ``classes_``, from 0."""
+        raise NotImplementedError
+
+    def _scores(self, X: np.ndarray) -> np.ndarray:
+        """(N, C) scores over ``classes_`` for checked input."""
+        raise NotImplementedError
+
+    def _forget_base(self) -> None:
+        """Drop what an earlier ``fit_base`` left, so that a refitted estimator equals a fresh one."""
+        keep = {*self.get_params(deep=False), "n_features_in_", "feature_names_in_"}
+        for name in [name for name in vars(self) if name not in keep]:
+            delattr(self, name)
+
+    def _take_novel(self, X: np.ndarray, y: np.ndarray) -> Self:
+        novel, codes = np.unique(y, return_inverse=True)
+        base = getattr(self, "_base_classes", novel[:0])
+        self.n_base_classes_ = len(base)
+        self.classes_ = np.concatenate([base, novel]) if len(base) else novel
+        self._fit_novel(X, codes)
+        return self
+
+    def _validated(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+        X, y = validate_data(self, X, y, reset=reset, dtype=[np.float32, np.float64])
+        check_classification_targets(y)
+        return X, y

@@ -1,0 +1,32 @@
+"""The errors a user can meet. Each names the thing that is wrong, what was expected and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LowshotError(RuntimeError):
+    """Something failed that the user could not have prevented; the command line exits with 1."""
+
+    exit_code = 1
+
+
+class InputError(LowshotError, ValueError):
+    """What the user gave cannot be used; the command line prints the text and exits with 2."""
+
+    exit_code = 2
+
+
+def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """The known names most like ``name``, best first; empty where nothing is close."""
+    return difflib.get_close_matches(name, list(known), n=n, cutoff=0.5)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A closing clause for an error about an unknown name: the nearest names, else all that are known."""
+    known = sorted(known)
+    close = nearest(name, known)
+    if close:
+        return f"Did you mean {' or '.join(repr(c) for c in close)}?"
+    return f"Known: {', '.join(known) if known else 'none'}."

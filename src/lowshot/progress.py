@@ -1,0 +1,57 @@
+"""The one progress bar: quiet when standard error is not a terminal, out of the way of log lines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Tick(Protocol):
+    def __call__(self, steps: int = 1, note: str | None = None) -> None: ...
+
+
+@contextmanager
+def progress(title: str, total: int | None, done: int = 0, enabled: bool = True) -> Iterator[Tick]:
+    """Show a bar over ``total`` steps, of which ``done`` were finished by an earlier run.
+
+    Yields a function ``tick(steps=1, note=None)``; ``note`` is a short text after the bar, such as a loss.
+    """
+    if not enabled or not sys.stderr.isatty():
+        yield lambda steps=1, note=None: None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", style="dim"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=total, completed=done, note="")
+
+        def tick(steps: int = 1, note: str | None = None) -> None:
+            bar.update(task, advance=steps, **({} if note is None else {"note": note}))
+
+        yield tick
+
+
+def say(message: str, style: str | None = None) -> None:
+    """One line to standard error for a person: what a stop did, skipped or found."""
+    console.print(message, style=style, markup=False)
