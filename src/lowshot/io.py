@@ -116,9 +116,8 @@ def load_torch(path: Pathlike, what: str = "checkpoint") -> Any:
             f"(a pickle can run code when it is opened). {reason}"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{what} {path} is truncated or not a file that torch wrote: {str(error).splitlines()[0]}"
-        ) from None
+        reason = (str(error) or type(error).__name__).split("\n")[0]
+        raise InputError(f"{what} {path} is truncated or not a file that torch wrote: {reason}") from None
 
 
 def save_torch(path: Pathlike, value: Any) -> None:

@@ -43,7 +43,8 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         """Learn the classes of ``y`` from (N, D) features alone, all treated alike, as shots."""
         X, y = self._validated(X, y, reset=True)
         self._forget_base()
-        return self._take_novel(X, y)
+        self._fit_novel(X, self._add_novel(y))
+        return self
 
     def fit_base(self, X: Any, y: Any) -> Self:
         """Learn whatever the method takes from the base classes; done once for any number of :meth:`fit_novel`.
@@ -70,24 +71,23 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: :meth:`fit_base` was not called, ``y`` is empty, or names a base class.
         """
-        if not hasattr(self, "_base_classes"):
-            raise InputError(f"{type(self).__name__}: call fit_base before fit_novel, or fit for classes alone")
-        X, y = self._validated(X, y, reset=False)
-        if len(known := np.intersect1d(y, self._base_classes)):
-            raise InputError(f"novel labels {known[:5].tolist()} are base classes already: a label has one role")
-        return self._take_novel(X, y)
+        X, codes = self._checked_shots(X, y)
+        self._fit_novel(X, codes)
+        return self
 
     def fit_novel_runs(self, runs: Sequence[tuple[np.ndarray, np.ndarray]], seeds: Sequence[int]) -> list[Self]:
         """One fitted copy per run of (shots, labels); the copies share what :meth:`fit_base` learned.
 
-        Override it where training the runs together is faster. ``seeds`` replace ``random_state`` run by run.
+        ``seeds`` replace ``random_state`` run by run. Each copy is what :meth:`fit_novel` would make of its run alone.
         """
         fitted = []
-        for (X, y), seed in zip(runs, seeds, strict=True):
+        for seed in seeds:
             run = copy.copy(self)
             if "random_state" in run.get_params(deep=False):
                 run.set_params(random_state=seed)
-            fitted.append(run.fit_novel(X, y))
+            fitted.append(run)
+        shots = [run._checked_shots(X, y) for run, (X, y) in zip(fitted, runs, strict=True)]
+        self._fit_together(fitted, shots)
         return fitted
 
     def scores(self, X: Any) -> np.ndarray:
@@ -113,6 +113,11 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         """Learn from shots; ``codes`` (M,) index the novel part of ``classes_``, from 0."""
         raise NotImplementedError
 
+    def _fit_together(self, runs: Sequence[Self], shots: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Call ``_fit_novel`` of each run; methods that are faster on several runs at once override it."""
+        for run, (X, codes) in zip(runs, shots, strict=True):
+            run._fit_novel(X, codes)
+
     def _scores(self, X: np.ndarray) -> np.ndarray:
         """(N, C) scores over ``classes_`` for checked input."""
         raise NotImplementedError
@@ -123,13 +128,22 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         for name in [name for name in vars(self) if name not in keep]:
             delattr(self, name)
 
-    def _take_novel(self, X: np.ndarray, y: np.ndarray) -> Self:
+    def _checked_shots(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Shots of novel classes beside known base classes: checked features and their codes."""
+        if not hasattr(self, "_base_classes"):
+            raise InputError(f"{type(self).__name__}: call fit_base before fit_novel, or fit for classes alone")
+        X, y = self._validated(X, y, reset=False)
+        if len(known := np.intersect1d(y, self._base_classes)):
+            raise InputError(f"novel labels {known[:5].tolist()} are base classes already: a label has one role")
+        return X, self._add_novel(y)
+
+    def _add_novel(self, y: np.ndarray) -> np.ndarray:
+        """Make the labels of ``y`` the novel classes; their codes."""
         novel, codes = np.unique(y, return_inverse=True)
         base = getattr(self, "_base_classes", novel[:0])
         self.n_base_classes_ = len(base)
         self.classes_ = np.concatenate([base, novel]) if len(base) else novel
-        self._fit_novel(X, codes)
-        return self
+        return codes
 
     def _validated(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         X, y = validate_data(self, X, y, reset=reset, dtype=[np.float32, np.float64])

@@ -1,0 +1,81 @@
+"""The closed-form classifiers over a whole table at ImageNet scale: time and peak memory.
+
+A table is 25 runs: 5 shot counts of 5 experiments. Base classes are fitted once and every run adds its novel classes
+and scores all queries. The plain baseline fits everything anew for a run; it is measured on one run and multiplied.
+
+    python benchmarks/classifiers.py                 # 196 x 1300 base, 311 novel, 512-d, 25 000 queries
+    python benchmarks/classifiers.py --scale 0.1     # a tenth of the classes and queries
+
+Each classifier has a process of its own, so that peak memory is its own; the features themselves count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import multiprocessing
+import resource
+import time
+
+import numpy as np
+
+from lowshot.registry import CLASSIFIERS
+
+SHOTS = (1, 2, 5, 10, 20)
+EXPERIMENTS = 5
+PER_BASE, DIM = 1300, 512
+
+
+def synthetic(rng: np.random.Generator, means: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(N, D) float32: class means plus noise, cut off at zero as after a ReLU."""
+    features = rng.standard_normal((len(labels), means.shape[1]), dtype=np.float32)
+    features += means[labels]
+    return np.maximum(features, 0, out=features)
+
+
+def measure(name: str, scale: float) -> tuple[float, float, float, float, float]:
+    """Seconds of fit_base, of the 25 runs, of one plain run; peak GiB before and during."""
+    rng = np.random.default_rng(0)
+    n_base, n_novel, n_queries = (max(2, round(n * scale)) for n in (196, 311, 25_000))
+    means = rng.standard_normal((n_base + n_novel, DIM), dtype=np.float32) / 2
+    base_labels = np.repeat(np.arange(n_base), PER_BASE)
+    base = synthetic(rng, means, base_labels)
+    pool_labels = np.repeat(np.arange(n_base, n_base + n_novel), max(SHOTS))
+    pool = synthetic(rng, means, pool_labels)
+    queries = synthetic(rng, means, rng.integers(n_base + n_novel, size=n_queries))
+    before = peak()
+
+    start = time.perf_counter()
+    known = CLASSIFIERS.build(name).fit_base(base, base_labels)
+    fitted = time.perf_counter()
+    for n_shots in SHOTS:
+        for _ in range(EXPERIMENTS):
+            rows = np.arange(len(pool)).reshape(n_novel, -1)
+            rows = rng.permuted(rows, axis=1)[:, :n_shots].ravel()
+            copy.copy(known).fit_novel(pool[rows], pool_labels[rows]).scores(queries)
+    done = time.perf_counter()
+    memory = peak()
+    plain = CLASSIFIERS.build(name).fit_base(base, base_labels)
+    plain.fit_novel(pool[rows], pool_labels[rows]).scores(queries)
+    return fitted - start, done - fitted, time.perf_counter() - done, before, memory
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=["nearest_mean", "ridge", "gaussian"])
+    parser.add_argument("--scale", type=float, default=1.0)
+    options = parser.parse_args()
+    print(f"{'classifier':14} {'fit_base s':>10} {'25 runs s':>10} {'table s':>8} {'plain s':>8} {'peak GiB':>9}")
+    for name in options.names:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            base, runs, plain, before, memory = pool.apply(measure, (name, options.scale))
+        table, plain = base + runs, plain * len(SHOTS) * EXPERIMENTS
+        print(f"{name:14} {base:10.1f} {runs:10.1f} {table:8.1f} {plain:8.1f} {memory:9.2f}  (data {before:.2f})")
+
+
+if __name__ == "__main__":
+    main()

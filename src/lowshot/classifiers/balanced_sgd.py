@@ -1,0 +1,198 @@
+"""SGD on batches that balance base and novel classes, for many runs at once.
+
+Runs differ in their shots, not in the base examples, so one batch of base examples and one matrix product serve them
+all: with R runs of C classes, the scores of a batch are ``X @ W.T`` for W of (R·C, D). Shots drawn with replacement
+from a few are a weighting of those few: each is computed once and weighted with how often it was drawn. Both are the
+gradient of drawing and computing every example by itself, to the last rounding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+# Steps whose draws are made, and sent to the device, together.
+BLOCK_STEPS = 64
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """SGD as torch has it (the first step is not dampened), with the low-shot phase's batches."""
+
+    lr: float
+    momentum: float
+    dampening: float
+    weight_decay: float
+    n_steps: int
+    batch_size: int
+
+
+class Pool(NamedTuple):
+    """Examples to draw from: (M, D) float32 features and (M,) int64 columns of their classes."""
+
+    features: torch.Tensor
+    columns: torch.Tensor
+
+
+def balanced_sgd(
+    base: Pool | None,
+    shots: Sequence[Pool],
+    n_base_classes: int,
+    n_novel_classes: int,
+    n_outputs: int,
+    schedule: Schedule,
+    base_seed: int,
+    seeds: Sequence[int],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Train one linear softmax classifier per run (arXiv 1606.02819, section 4; B base and N novel classes).
+
+    A batch is round(batch · B/(B+N)) base examples, drawn without replacement, and shots, drawn with replacement.
+    Weights and biases start as ``torch.nn.Linear`` starts them. The base examples of a step depend on ``base_seed``
+    alone, the start and the shots of a run on its seed alone, so a run ends the same beside others as by itself.
+
+    Args:
+        base: the base examples, on the device to train on; None without base classes.
+        shots: per run the novel examples, equally many.
+        n_base_classes: B.
+        n_novel_classes: N.
+        n_outputs: how many columns there are, at least B + N; the others are trained as classes that never occur.
+        schedule: steps and rates.
+        base_seed: of the base examples' order.
+        seeds: one per run.
+
+    Returns:
+        (R, n_outputs, D) float32 weights and (R, n_outputs) biases.
+    """
+    draws = Draws(base, shots, n_base_classes, n_novel_classes, schedule.batch_size, base_seed, seeds)
+    features = torch.stack([run.features for run in shots])
+    columns = torch.stack([run.columns for run in shots])
+    weight, bias = _start(seeds, n_outputs, features.shape[2], features.device)
+    weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
+    optimizer = torch.optim.SGD(
+        [weight, bias],
+        lr=schedule.lr,
+        momentum=schedule.momentum,
+        dampening=schedule.dampening,
+        weight_decay=schedule.weight_decay,
+        fused=True,
+    )
+    scale = 1 / schedule.batch_size
+    with torch.no_grad():
+        for rows, drawn in draws.steps(schedule.n_steps):
+            if base is None:
+                weight.grad.zero_()
+                bias.grad.zero_()
+            else:
+                _base_gradient(weight, bias, base.features[rows], base.columns[rows], scale)
+            if draws.weighs:
+                _add_shot_gradient(weight, bias, features, columns, drawn * scale)
+            else:
+                runs = torch.arange(len(shots), device=drawn.device)[:, None]
+                times = torch.full(drawn.shape, scale, device=drawn.device)
+                _add_shot_gradient(weight, bias, features[runs, drawn], columns[runs, drawn], times)
+            optimizer.step()
+    return weight, bias
+
+
+def _base_gradient(
+    weight: torch.Tensor, bias: torch.Tensor, X: torch.Tensor, columns: torch.Tensor, scale: float
+) -> None:
+    """Set the gradients of all runs to those of one batch of base examples, (n, D) and (n,)."""
+    runs, outputs, dim = weight.shape
+    scores = torch.addmm(bias.view(-1), X, weight.view(-1, dim).T).view(-1, runs, outputs)
+    residual = scores.softmax(2)
+    residual[torch.arange(len(X), device=X.device), :, columns] -= 1
+    flat = residual.view(len(X), -1)
+    torch.addmm(weight.grad.view(-1, dim), flat.T, X, beta=0, alpha=scale, out=weight.grad.view(-1, dim))
+    torch.mul(flat.sum(0), scale, out=bias.grad.view(-1))
+
+
+def _add_shot_gradient(
+    weight: torch.Tensor, bias: torch.Tensor, X: torch.Tensor, columns: torch.Tensor, times: torch.Tensor
+) -> None:
+    """Add the gradients of each run's own examples, (R, n, D) and (R, n), weighted by ``times`` (R, n)."""
+    residual = torch.baddbmm(bias[:, None], X, weight.transpose(1, 2)).softmax(2).mul_(times[..., None])
+    residual.scatter_add_(2, columns[..., None], -times[..., None])
+    weight.grad.baddbmm_(residual.transpose(1, 2), X)
+    bias.grad.add_(residual.sum(1))
+
+
+class Draws:
+    """Which examples each step uses, made a block of steps at a time.
+
+    Attributes:
+        weighs: whether a run's shots are few enough to be computed all and weighted, rather than gathered.
+    """
+
+    def __init__(
+        self,
+        base: Pool | None,
+        shots: Sequence[Pool],
+        n_base_classes: int,
+        n_novel_classes: int,
+        batch_size: int,
+        base_seed: int,
+        seeds: Sequence[int],
+    ) -> None:
+        self.device = shots[0].features.device
+        self.n_base_rows = 0 if base is None else len(base.columns)
+        self.n_shots = len(shots[0].columns)
+        share = 0 if base is None else n_base_classes / (n_base_classes + n_novel_classes)
+        self.from_base = round(batch_size * share)
+        self.from_shots = batch_size - self.from_base
+        self.weighs = self.n_shots <= self.from_shots
+        self._base = np.random.default_rng(base_seed)
+        self._runs = [np.random.default_rng(seed) for seed in seeds]
+
+    def steps(self, n_steps: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Per step the base rows (n,), and per run the drawn shots (R, m), or how often each was drawn (R, M)."""
+        for first in range(0, n_steps, BLOCK_STEPS):
+            length = min(BLOCK_STEPS, n_steps - first)
+            base = torch.from_numpy(np.stack([self._base_rows() for _ in range(length)])).to(self.device)
+            shots = torch.from_numpy(np.stack([self._shots(rng, length) for rng in self._runs], 1)).to(self.device)
+            yield from zip(base, shots)
+
+    def _base_rows(self) -> np.ndarray:
+        if not self.from_base:
+            return np.empty(0, np.int64)
+        scarce = self.from_base > self.n_base_rows  # then a batch cannot do without repeats
+        return self._base.choice(self.n_base_rows, self.from_base, replace=scarce, shuffle=False)
+
+    def _shots(self, rng: np.random.Generator, length: int) -> np.ndarray:
+        drawn = rng.integers(self.n_shots, size=(length, self.from_shots))
+        if not self.weighs:
+            return drawn
+        numbered = (drawn + self.n_shots * np.arange(length)[:, None]).ravel()
+        return np.bincount(numbered, minlength=length * self.n_shots).reshape(length, -1).astype(np.float32)
+
+
+@contextlib.contextmanager
+def products_in(precision: str) -> Iterator[None]:
+    """Within the block float32 matrix products round their factors to bfloat16, or not at all ("float32").
+
+    Sums and results stay float32. It has an effect where the processor multiplies bfloat16 in hardware (AMX, AVX-512
+    BF16, tensor cores), and none elsewhere.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium" if precision == "bfloat16" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _start(seeds: Sequence[int], outputs: int, dim: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """(R, outputs, dim) weights and (R, outputs) biases as ``torch.nn.Linear(dim, outputs)`` draws them."""
+    bound = 1 / math.sqrt(dim)
+    weight, bias = torch.empty(len(seeds), outputs, dim), torch.empty(len(seeds), outputs)
+    for run, seed in enumerate(seeds):
+        generator = torch.Generator().manual_seed(seed)
+        weight[run].uniform_(-bound, bound, generator=generator)
+        bias[run].uniform_(-bound, bound, generator=generator)
+    return weight.to(device), bias.to(device)

@@ -1,0 +1,122 @@
+"""A cosine classifier: weights learned for the base classes, imprinted for the novel ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from lowshot.classifiers.base import LowShotClassifier
+from lowshot.classifiers.moments import class_means
+from lowshot.classifiers.transforms import check_choice, fitted_centre, transformed, unit_rows
+from lowshot.registry import CLASSIFIERS
+
+TRANSFORMS = ("l2", "centred_l2")
+Examples = tuple[np.ndarray, np.ndarray]
+
+
+@CLASSIFIERS.register("cosine", "cosine classifier with a learned scale; novel weights imprinted, then fine-tuned")
+class Cosine(LowShotClassifier):
+    """Scores are ``scale * cos(feature, weight)``, with weights and scale learned by cross-entropy.
+
+    Gidaris and Komodakis (2018, arXiv 1804.09458) compare by cosine so that base weights learned from thousands of
+    examples and novel weights made from a few have the same size; Qi et al. (2018, arXiv 1712.07136) imprint a novel
+    class's weight: the normalised mean of its normalised shots. With ``n_steps=0`` and no fine-tuning this is
+    ``nearest_mean`` by cosine; it differs in that base weights, and after fine-tuning all of them, are trained to
+    discriminate. Unlike ``logistic`` no class can win by the length of its weight or by an intercept.
+
+    Args:
+        feature_transform: ``"l2"``, as in the papers, or ``"centred_l2"``, which stands for their features without a
+            last ReLU.
+        scale: the scale to begin with; it is learned along with the weights.
+        n_steps: SGD steps on the base classes; 0 imprints them too.
+        fine_tune_steps: SGD steps on all classes after imprinting, in batches with the share of base classes that the
+            low-shot phase gives them. Needs the base examples, so the fitted estimator holds on to them.
+        batch_size, lr, momentum, weight_decay: of the SGD.
+        random_state: seeds the batches.
+
+    Attributes:
+        coef_: (C, D) weights of length one.
+        scale_: the learned scale.
+    """
+
+    def __init__(
+        self,
+        feature_transform: str = "centred_l2",
+        scale: float = 10.0,
+        n_steps: int = 500,
+        fine_tune_steps: int = 0,
+        batch_size: int = 500,
+        lr: float = 0.1,
+        momentum: float = 0.9,
+        weight_decay: float = 5e-4,
+        random_state: int = 0,
+    ) -> None:
+        self.feature_transform = feature_transform
+        self.scale = scale
+        self.n_steps = n_steps
+        self.fine_tune_steps = fine_tune_steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.random_state = random_state
+
+    def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
+        self._take_centre(X)
+        if self.fine_tune_steps:
+            self._base_examples_ = (X, codes)
+        imprinted = self._imprinted(X, codes)
+        self._base_coef_, self._base_scale_ = self._trained(imprinted, self.scale, [(X, codes)], self.n_steps)
+        self.coef_, self.scale_ = self._base_coef_, self._base_scale_
+
+    def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
+        if self.n_base_classes_:
+            coef, scale = np.vstack([self._base_coef_, self._imprinted(X, codes)]), self._base_scale_
+        else:
+            self._take_centre(X)
+            coef, scale = self._imprinted(X, codes), self.scale
+        self.coef_, self.scale_ = coef, scale
+        if self.fine_tune_steps:
+            pools = [(X, codes + self.n_base_classes_)]
+            if self.n_base_classes_:
+                pools.insert(0, self._base_examples_)
+            self.coef_, self.scale_ = self._trained(coef, scale, pools, self.fine_tune_steps)
+
+    def _scores(self, X: np.ndarray) -> np.ndarray:
+        return self._transformed(X) @ (self.scale_ * self.coef_).T.astype(X.dtype)
+
+    def _take_centre(self, X: np.ndarray) -> None:
+        check_choice("feature_transform", self.feature_transform, TRANSFORMS)
+        self._centre_ = fitted_centre(X, self.feature_transform)
+
+    def _transformed(self, X: np.ndarray) -> np.ndarray:
+        return transformed(X, self.feature_transform, self._centre_)
+
+    def _imprinted(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        return unit_rows(class_means(X, codes, codes.max() + 1, self._transformed))
+
+    def _trained(self, coef: np.ndarray, scale: float, pools: list[Examples], n_steps: int) -> tuple[np.ndarray, float]:
+        """Weights and scale after SGD; a batch takes from each pool in proportion to the pool's number of classes."""
+        shares = np.array([len(np.unique(codes)) for _, codes in pools]) / len(coef)
+        first = round(self.batch_size * shares[0])
+        sizes = [first, self.batch_size - first]
+        rng = np.random.default_rng(self.random_state)
+        weight = torch.tensor(coef, dtype=torch.float32, requires_grad=True)
+        factor = torch.tensor(scale, dtype=torch.float32, requires_grad=True)
+        groups = [
+            {"params": [weight], "weight_decay": self.weight_decay},
+            {"params": [factor], "weight_decay": 0.0},
+        ]
+        optimiser = torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
+        for _ in range(n_steps):
+            rows = [rng.integers(len(codes), size=size) for (_, codes), size in zip(pools, sizes)]
+            features = np.concatenate([X[drawn] for (X, _), drawn in zip(pools, rows)])
+            codes = np.concatenate([codes[drawn] for (_, codes), drawn in zip(pools, rows)])
+            queries = torch.from_numpy(self._transformed(features)).float()
+            optimiser.zero_grad()
+            F.cross_entropy(factor * queries @ F.normalize(weight, dim=1).T, torch.from_numpy(codes)).backward()
+            optimiser.step()
+            schedule.step()
+        return unit_rows(weight.detach().numpy().astype(np.float64)), float(factor.detach())

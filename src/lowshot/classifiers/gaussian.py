@@ -1,0 +1,106 @@
+"""Gaussian classes of one covariance, whose means have a Gaussian prior learned from the base classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg
+
+from lowshot.classifiers.base import LowShotClassifier
+from lowshot.classifiers.moments import class_means, class_moments
+from lowshot.classifiers.shrinkage import Shrinkage, shrunk_covariance
+from lowshot.classifiers.transforms import fitted_centre, transformed
+from lowshot.registry import CLASSIFIERS
+
+# The model. A feature of class c is x ~ N(mu_c, S) and a class mean is itself a draw, mu_c ~ N(m, T). The base classes
+# give all three: S from their insides, m and T from their means, whose covariance is T + S * mean(1/n_c): what the
+# finite number of examples adds is taken off again. In the basis where S = I and T = diag(t), D separate problems
+# remain: with n shots of mean xbar, a class mean has the posterior
+#
+#     mean      m + (xbar - m) n / (n + 1/t),
+#     variance  1 / (n + 1/t).
+#
+# Along a direction in which base classes differ much (t large) a single shot is believed; where they hardly differ it
+# is mostly noise, and the class stays near m. A base class of a thousand examples comes out at its sample mean.
+# Without base classes there is no prior: 1/t = 0, and the posterior mean is the sample mean.
+
+
+@CLASSIFIERS.register("gaussian", "LDA with a Gaussian prior on class means, learned from the base classes")
+class Gaussian(LowShotClassifier):
+    """Linear discriminant analysis that knows how far the mean of a few shots is to be trusted.
+
+    The two-covariance model (PLDA: Ioffe 2006; Prince and Elder 2007), fitted by moments. Like ``nearest_mean`` a class
+    is its mean, but distances are Mahalanobis distances under the covariance within base classes, and the mean of few
+    shots is drawn towards where class means usually lie.
+
+    Args:
+        feature_transform: ``"none"``, ``"l2"`` or ``"centred_l2"``, as in ``nearest_mean``.
+        shrinkage: of the covariance within classes, ``"oas"`` or the weight of the isotropic part, in [0, 1]. The
+            covariance of the class means is always shrunk by OAS: there are fewer base classes than dimensions.
+        predictive: score by the predictive density, which is wider for a class seen in few shots; else by the density
+            at the posterior mean, whose boundaries are linear.
+
+    Attributes:
+        means_: (C, D) posterior class means, in the basis of the model.
+        variances_: (C, D) their posterior variances there; the variance within a class is one.
+    """
+
+    def __init__(self, feature_transform: str = "l2", shrinkage: Shrinkage = "oas", predictive: bool = True) -> None:
+        self.feature_transform = feature_transform
+        self.shrinkage = shrinkage
+        self.predictive = predictive
+
+    def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
+        self._base_posterior_ = self._fit_model(X, codes)
+        self.means_, self.variances_ = self._base_posterior_
+
+    def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
+        if not self.n_base_classes_:
+            self.means_, self.variances_ = self._fit_model(X, codes, prior=False)
+            return
+        counts = np.bincount(codes)
+        novel = self._posterior(class_means(X, codes, len(counts), self._projected), counts)
+        self.means_, self.variances_ = (np.vstack(pair) for pair in zip(self._base_posterior_, novel))
+
+    def _scores(self, X: np.ndarray) -> np.ndarray:
+        """Log densities in the basis of the model, up to a constant."""
+        X = self._projected(X)
+        if not self.predictive:
+            means = self.means_.astype(X.dtype)
+            return X @ means.T - ((means**2).sum(axis=1) + (X**2).sum(axis=1, keepdims=True)) / 2
+        # -1/2 sum_d (x_d - mu_d)^2 / (1 + v_d) + log(1 + v_d), the square expanded into two matrix products.
+        precision = 1 / (1 + self.variances_)
+        constant = (self.means_**2 * precision + np.log1p(self.variances_)).sum(axis=1)
+        linear, precision, constant = (a.astype(X.dtype) for a in (self.means_ * precision, precision, constant))
+        return X @ linear.T - (X**2 @ precision.T + constant) / 2
+
+    def _fit_model(self, X: np.ndarray, codes: np.ndarray, prior: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Find the basis, its origin and the prior precisions 1/t; the posterior of the classes that gave them."""
+        self._centre_ = fitted_centre(X, self.feature_transform)
+        counts, means, scatter = class_moments(X, codes, codes.max() + 1, self._transformed)
+        self._origin_ = means.mean(axis=0)
+        variances, axes = linalg.eigh(self._within_covariance(scatter, len(X) - len(means), means))
+        # Features without any variance have nothing to say: the floor keeps them finite and at zero.
+        self._axes_ = axes / np.sqrt(np.maximum(variances, variances.max() * 1e-12 or 1.0))
+        self._precision_ = np.zeros(len(scatter))
+        if prior and len(means) > 1:
+            offsets = (means - self._origin_) @ self._axes_
+            between, rotation = linalg.eigh(shrunk_covariance(offsets.T @ offsets, len(means) - 1))
+            self._axes_ = self._axes_ @ rotation
+            self._precision_ = 1 / np.maximum(between - (1 / counts).mean(), np.finfo(float).tiny)
+        return self._posterior((means - self._origin_) @ self._axes_, counts)
+
+    def _within_covariance(self, scatter: np.ndarray, dof: int, means: np.ndarray) -> np.ndarray:
+        if dof > 0:
+            return shrunk_covariance(scatter, dof, self.shrinkage)
+        # One shot of each class says nothing about the inside of a class: all directions alike, at the classes' scale.
+        return np.eye(len(scatter)) * (means.var(axis=0).mean() or 1.0)
+
+    def _posterior(self, means: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        variances = 1 / (counts[:, None] + self._precision_)
+        return means * counts[:, None] * variances, variances
+
+    def _transformed(self, X: np.ndarray) -> np.ndarray:
+        return transformed(X, self.feature_transform, self._centre_)
+
+    def _projected(self, X: np.ndarray) -> np.ndarray:
+        return (self._transformed(X) - self._origin_.astype(X.dtype)) @ self._axes_.astype(X.dtype)

@@ -1,0 +1,58 @@
+"""Class means and the within-class scatter, in passes over blocks of rows, so that memory follows the block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+BLOCK_ROWS = 8192
+
+RowMap = Callable[[np.ndarray], np.ndarray]
+
+
+class ClassMoments(NamedTuple):
+    """First and second moments of labelled features, in float64.
+
+    Attributes:
+        counts: (C,) examples of each class.
+        means: (C, D) class means.
+        scatter: (D, D) sum over all examples of the outer product of their offset from their class mean.
+    """
+
+    counts: np.ndarray
+    means: np.ndarray
+    scatter: np.ndarray
+
+
+def blocks(n_rows: int, size: int = BLOCK_ROWS) -> Iterator[slice]:
+    """Slices that cover ``n_rows`` rows, ``size`` at a time."""
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
+
+
+def class_means(X: np.ndarray, codes: np.ndarray, n_classes: int, row_map: RowMap | None = None) -> np.ndarray:
+    """(C, D) float64 means of the rows of each class, each block mapped by ``row_map`` first.
+
+    ``row_map`` keeps the number of rows and may change the width. Each of the ``n_classes`` codes must occur.
+    """
+    sums: np.ndarray | float = 0.0
+    for rows in blocks(len(X)):
+        values = (X[rows] if row_map is None else row_map(X[rows])).astype(np.float64, copy=False)
+        # One sparse product adds every row to its class; column j of the (C, n) matrix holds the class of row j.
+        n = len(values)
+        members = sparse.csc_matrix((np.ones(n), codes[rows], np.arange(n + 1)), shape=(n_classes, n))
+        sums = sums + members @ values
+    return np.asarray(sums) / np.bincount(codes, minlength=n_classes)[:, None]
+
+
+def class_moments(X: np.ndarray, codes: np.ndarray, n_classes: int, row_map: RowMap | None = None) -> ClassMoments:
+    """Counts, means and within-class scatter. Two passes: subtracting the finished means first loses no digits."""
+    means = class_means(X, codes, n_classes, row_map)
+    scatter = np.zeros((means.shape[1], means.shape[1]))
+    for rows in blocks(len(X)):
+        offsets = (X[rows] if row_map is None else row_map(X[rows])) - means[codes[rows]]
+        scatter += offsets.T @ offsets
+    return ClassMoments(np.bincount(codes, minlength=n_classes), means, scatter)

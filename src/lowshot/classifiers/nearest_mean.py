@@ -1,0 +1,70 @@
+"""Nearest class mean: nothing is learned but where each class lies."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lowshot.classifiers.base import LowShotClassifier
+from lowshot.classifiers.moments import class_means
+from lowshot.classifiers.transforms import check_choice, fitted_centre, transformed, unit_rows
+from lowshot.registry import CLASSIFIERS
+
+METRICS = ("cosine", "euclidean")
+
+
+@CLASSIFIERS.register("nearest_mean", "the class whose mean is nearest, after SimpleShot's feature transforms")
+class NearestMean(LowShotClassifier):
+    """The class whose mean is nearest to the query.
+
+    SimpleShot (Wang et al. 2019, arXiv 1911.04623) is ``metric="euclidean"`` with ``feature_transform="centred_l2"``;
+    nearest class mean goes back to Mensink et al. (2013). Unlike ``prototypical`` it learns no embedding, and unlike
+    ``gaussian`` it treats all directions alike and trusts the mean of one shot as much as that of a thousand.
+
+    The default metric is the cosine because of that last point: the mean of many unit vectors is shorter than one of
+    them, so Euclidean distances favour the base classes over a novel class with a single shot.
+
+    Args:
+        metric: ``"cosine"`` of query and mean, or ``"euclidean"``, the negative squared distance.
+        feature_transform: applied to every feature before the means are taken: ``"none"``, ``"l2"`` or
+            ``"centred_l2"``, whose centre is the mean of the base features if there are any, else of the given ones.
+
+    Example:
+        >>> import numpy as np
+        >>> features = np.array([[1.0, 0.0], [0.9, 0.2], [0.0, 1.0]])
+        >>> NearestMean().fit(features, ["cat", "cat", "dog"]).predict([[0.1, 0.8]]).tolist()
+        ['dog']
+    """
+
+    def __init__(self, metric: str = "cosine", feature_transform: str = "centred_l2") -> None:
+        self.metric = metric
+        self.feature_transform = feature_transform
+
+    def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
+        self._take_centre(X)
+        self._base_means_ = self.means_ = self._class_means(X, codes)
+
+    def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
+        if not self.n_base_classes_:
+            self._take_centre(X)
+        novel_means = self._class_means(X, codes)
+        self.means_ = np.vstack([self._base_means_, novel_means]) if self.n_base_classes_ else novel_means
+
+    def _scores(self, X: np.ndarray) -> np.ndarray:
+        X = self._transformed(X)
+        if self.metric == "cosine":
+            return unit_rows(X) @ unit_rows(self.means_).T.astype(X.dtype)
+        # Distances do not change when everything is shifted; near the origin the expanded square loses fewest digits.
+        origin = self.means_.mean(axis=0)
+        means = (self.means_ - origin).astype(X.dtype)
+        X = X - origin.astype(X.dtype)
+        return 2 * X @ means.T - (means**2).sum(axis=1) - (X**2).sum(axis=1, keepdims=True)
+
+    def _take_centre(self, X: np.ndarray) -> None:
+        check_choice("metric", self.metric, METRICS)
+        self._centre_ = fitted_centre(X, self.feature_transform)
+
+    def _class_means(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        return class_means(X, codes, codes.max() + 1, self._transformed)
+
+    def _transformed(self, X: np.ndarray) -> np.ndarray:
+        return transformed(X, self.feature_transform, self._centre_)

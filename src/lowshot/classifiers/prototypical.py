@@ -1,0 +1,162 @@
+"""Prototypical networks on saved features: a learned embedding, then the nearest class mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lowshot.classifiers.episodic_training import autocast, to_device
+from lowshot.classifiers.learned import EpisodicClassifier, Path
+from lowshot.classifiers.moments import blocks, class_means
+from lowshot.classifiers.transforms import fitted_centre
+from lowshot.registry import CLASSIFIERS
+
+
+class PrototypeModule(nn.Module):
+    """Embeds features: a transform, a linear map that starts as a multiple of the identity, and a network beside it.
+
+    Args:
+        feature_transform: ``"none"``, ``"l2"`` or ``"centred_l2"``.
+        centre: (D,) what the transform subtracts; it is saved with the weights that were learned for it.
+        hidden: width of the network's one hidden layer, whose output starts at zero; 0 for the linear map alone.
+        scale: the multiple; it sharpens the distances to begin with.
+    """
+
+    centre: torch.Tensor
+
+    def __init__(self, transform: str, centre: np.ndarray, hidden: int, scale: float) -> None:
+        super().__init__()
+        dim = len(centre)
+        self.normalised = transform != "none"
+        self.register_buffer("centre", torch.tensor(centre, dtype=torch.float32))
+        self.linear = nn.Linear(dim, dim, bias=False)
+        nn.init.eye_(self.linear.weight).data.mul_(scale)
+        self.bend: nn.Module | None = None
+        if hidden:
+            last = nn.Linear(hidden, dim)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+            self.bend = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), last)
+
+    def embed(self, X: torch.Tensor) -> torch.Tensor:
+        """(N, D) float32 embeddings of (N, D) features."""
+        if self.normalised:
+            X = F.normalize(X - self.centre, dim=1)
+        embedded = self.linear(X)
+        return (embedded if self.bend is None else embedded + self.bend(X)).float()
+
+    def forward(self, support: torch.Tensor, counts: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
+        """(Q, W) negative squared distances to the prototypes of the (S, D) support, ``counts`` of each class."""
+        support, queries = self.embed(support), self.embed(queries)
+        classes = torch.arange(len(counts), device=counts.device)
+        members = torch.repeat_interleave(classes, counts) == classes[:, None]
+        with torch.autocast(queries.device.type, enabled=False):
+            # Means as a matrix product: unlike a scattered sum it gives the same bits every time, on a GPU too.
+            return negative_squared_distances(queries, members / counts[:, None] @ support)
+
+
+def negative_squared_distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """(N, M) negative squared Euclidean distances between the rows of (N, D) and (M, D)."""
+    return 2 * a @ b.T - (a**2).sum(dim=1, keepdim=True) - (b**2).sum(dim=1)
+
+
+@CLASSIFIERS.register("prototypical", "nearest class mean after an embedding learned on episodes of base classes")
+class Prototypical(EpisodicClassifier):
+    """Nearest class mean in a space that was learned for it.
+
+    Snell et al. (2017, arXiv 1703.05175) on fixed features: an embedding trained on episodes of base classes so that
+    a query's squared Euclidean distances to the class means of a few shots, as logits, predict its class. Without
+    base classes the embedding is the identity, and this is ``nearest_mean`` by Euclidean distance; where
+    ``matching_network`` weighs every example in the context of all others, here a class is one point.
+
+    Args:
+        feature_transform: ``"none"``, ``"l2"`` or ``"centred_l2"``, as in ``nearest_mean``.
+        hidden: width of a hidden layer beside the linear embedding; 0 for a linear embedding.
+        scale: factor of the embedding to begin with, on unit vectors the square root of the distances' weight.
+        n_episodes, lr, momentum, dampening, weight_decay, decay_every: training; the rate falls to a tenth every
+            ``decay_every`` episodes.
+        n_way, n_shots, n_queries: classes of an episode (``None``: all), least and most shots, queries of a class.
+        precision, checkpoint, checkpoint_every, pretrained, device, random_state: as ``matching_network`` has them.
+
+    Attributes:
+        prototypes_: (C, D) float64 class means in the learned space.
+    """
+
+    def __init__(
+        self,
+        feature_transform: str = "centred_l2",
+        hidden: int = 0,
+        scale: float = 3.0,
+        n_episodes: int = 500,
+        lr: float = 0.1,
+        momentum: float = 0.9,
+        dampening: float = 0.0,
+        weight_decay: float = 1e-4,
+        decay_every: int = 200,
+        n_way: int | None = None,
+        n_shots: tuple[int, int] = (1, 10),
+        n_queries: int = 5,
+        precision: str = "float32",
+        checkpoint: Path | None = None,
+        checkpoint_every: int = 1000,
+        pretrained: Path | None = None,
+        device: str = "auto",
+        random_state: int = 0,
+    ) -> None:
+        self.feature_transform = feature_transform
+        self.hidden = hidden
+        self.scale = scale
+        self.n_episodes = n_episodes
+        self.lr = lr
+        self.momentum = momentum
+        self.dampening = dampening
+        self.weight_decay = weight_decay
+        self.decay_every = decay_every
+        self.n_way = n_way
+        self.n_shots = n_shots
+        self.n_queries = n_queries
+        self.precision = precision
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
+        self.pretrained = pretrained
+        self.device = device
+        self.random_state = random_state
+
+    def _build(self, dim: int, trained: bool) -> nn.Module:
+        return PrototypeModule(self.feature_transform, self._centre_, self.hidden if trained else 0, self.scale)
+
+    def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
+        self._centre_ = fitted_centre(X, self.feature_transform)
+        self._learn(X, codes)
+        self._base_prototypes_ = self.prototypes_ = self._class_means(X, codes)
+
+    def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
+        if not self.n_base_classes_:
+            self._centre_ = fitted_centre(X, self.feature_transform)
+        prototypes = self._class_means(X, codes)
+        self.prototypes_ = np.vstack([self._base_prototypes_, prototypes]) if self.n_base_classes_ else prototypes
+
+    @torch.inference_mode()
+    def _class_means(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        embed = self._embedder()
+        return class_means(X, codes, codes.max() + 1, lambda rows: embed(rows).cpu().numpy())
+
+    @torch.inference_mode()
+    def _scores(self, X: np.ndarray) -> np.ndarray:
+        embed = self._embedder()
+        prototypes = to_device(self.prototypes_, self._device())
+        scores = [negative_squared_distances(embed(X[rows]), prototypes).cpu().numpy() for rows in blocks(len(X))]
+        return np.concatenate(scores)
+
+    def _embedder(self) -> Callable[[np.ndarray], torch.Tensor]:
+        network, device = self._network(), self._device()
+
+        def embed(X: np.ndarray) -> torch.Tensor:
+            with autocast(device, self.precision):
+                return network.embed(to_device(X, device))
+
+        return embed

@@ -1,0 +1,122 @@
+"""Ridge regression to one-hot labels, in closed form, with everything about the base classes computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from scipy import linalg
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from lowshot.classifiers.linear import LinearLowShotClassifier, linear_scores
+from lowshot.classifiers.moments import class_means, class_moments
+from lowshot.errors import InputError
+from lowshot.registry import CLASSIFIERS
+
+# The algebra. With weights w_i that sum to one, minimise over W (D, C) and b (C,)
+#
+#     sum_i w_i |W'x_i + b - y_i|^2  +  alpha s |W|^2,         y_i one-hot,
+#
+# where B base classes of n examples in all and N novel classes of M shots in all get, as the batches of the low-shot
+# phase do, w = B/(B+N)/n for a base example and w = N/(B+N)/M for a shot. The unit s is the mean variance of a feature,
+# trace(S)/D, so that one alpha suits features of any scale. The intercept is free, so it centres everything at the
+# weighted mean m. With p_c the weight of class c and mu_c its mean, the normal equations are
+#
+#     (S + alpha s I) W = R,     column c of R = p_c (mu_c - m),     b_c = p_c - w_c'm,
+#
+# (the labels enter through the class means alone) and S, the weighted scatter about m, is
+#
+#     S = beta S_base + V'V,     V = rows of  sqrt(nu/M) (x_j - m_novel)  and  sqrt(beta nu) (m_novel - m_base),
+#
+# with beta = B/(B+N), nu = N/(B+N). S_base never changes: S_base = U L U' once, and in the basis U, with
+# A = beta L + alpha s diagonal, Woodbury's identity leaves a system as small as the number of shots:
+#
+#     (A + V'V)^-1 = A^-1 - A^-1 V' (I + V A^-1 V')^-1 V A^-1.
+#
+# More shots than dimensions are first replaced by the (D, D) triangle of V's QR decomposition, which has the same V'V.
+# So any alpha, shot count or draw of shots costs a few small products, and none looks at the base features again.
+
+
+@CLASSIFIERS.register("ridge", "one-hot ridge regression in closed form; one eigendecomposition serves all runs")
+class Ridge(LinearLowShotClassifier):
+    """Regularised least squares to one-hot labels, base and novel classes weighted as in the low-shot phase.
+
+    A linear classifier like ``logistic``, whose squared loss has a closed form: no steps, no learning rate, and
+    one eigendecomposition of the base scatter serves every ``alpha``, shot count and draw of shots. ``gaussian`` also
+    rests on one covariance, but of the classes' insides: it models the features, ridge the labels. Closed-form ridge
+    as a few-shot classifier is known from Bertinetto et al. (2019, arXiv 1805.08136).
+
+    Args:
+        alpha: strength of the penalty, positive, in units of the mean variance of a feature.
+
+    Attributes:
+        coef_: (C, D) weights.
+        intercept_: (C,) intercepts.
+    """
+
+    def __init__(self, alpha: float = 0.1) -> None:
+        self.alpha = alpha
+
+    def scores_for(self, X: np.ndarray, alphas: Iterable[float]) -> Iterator[np.ndarray]:
+        """The (N, C) scores that each of ``alphas`` would give, one after the other, without fitting again."""
+        check_is_fitted(self, "coef_")
+        X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
+        for alpha in alphas:
+            yield linear_scores(X, *self._solve(alpha))
+
+    def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
+        moments = class_moments(X, codes, self.n_base_classes_)
+        shares = moments.counts / len(X)
+        centre = shares @ moments.means
+        offsets = moments.means - centre
+        covariance = moments.scatter / len(X) + (offsets.T * shares) @ offsets
+        variances, axes = linalg.eigh(covariance)
+        axes = np.ascontiguousarray(axes)  # as a file brings them back: the same bits from the same products
+        self._set_base(centre, axes, variances.clip(0), offsets @ axes, shares)
+        self._fit_novel(X[:0], codes[:0])
+
+    def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
+        D = X.shape[1]
+        if not self.n_base_classes_:
+            self._set_base(X.mean(axis=0, dtype=np.float64), np.eye(D), np.zeros(D), np.zeros((0, D)), np.zeros(0))
+        n_shots, n_novel = len(X), len(self.classes_) - self.n_base_classes_
+        base_weight = self.n_base_classes_ / len(self.classes_)
+        novel_weight = 1 - base_weight
+        shots = (X - self._centre_) @ self._axes_
+        novel_mean = shots.sum(axis=0) / max(n_shots, 1)  # the base mean is the origin here
+        update = np.vstack(
+            [
+                np.sqrt(novel_weight / max(n_shots, 1)) * (shots - novel_mean),
+                np.sqrt(base_weight * novel_weight) * novel_mean,
+            ]
+        )
+        self._update_ = np.asarray(np.linalg.qr(update, mode="r")) if len(update) > D else update
+        novel_means = class_means(shots, codes, n_novel) if n_novel else shots
+        self._mean_ = novel_weight * novel_mean
+        self._offsets_ = np.vstack([self._base_means_, novel_means]) - self._mean_
+        novel_shares = np.bincount(codes, minlength=n_novel) / max(n_shots, 1)
+        self._class_weights_ = np.concatenate([base_weight * self._base_shares_, novel_weight * novel_shares])
+        self._weighted_variances_ = base_weight * self._base_variances_
+        self.coef_, self.intercept_ = self._solve(self.alpha)
+
+    def _set_base(
+        self, centre: np.ndarray, axes: np.ndarray, variances: np.ndarray, means: np.ndarray, shares: np.ndarray
+    ) -> None:
+        self._centre_ = centre
+        self._axes_ = axes
+        self._base_variances_ = variances
+        self._base_means_ = means
+        self._base_shares_ = shares
+
+    def _solve(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+        """(C, D) weights and (C,) intercepts for one strength of the penalty."""
+        if not alpha > 0:
+            raise InputError(f"alpha={alpha!r} must be a positive number: it is what makes the solution unique")
+        unit = (self._weighted_variances_.sum() + (self._update_**2).sum()) / len(self._mean_)
+        diagonal = self._weighted_variances_ + alpha * (unit or 1.0)  # features without variance have no unit
+        right = self._class_weights_[:, None] * self._offsets_ / diagonal
+        scaled = self._update_ / diagonal
+        core = np.eye(len(scaled)) + scaled @ self._update_.T
+        weights = right - linalg.solve(core, self._update_ @ right.T, assume_a="pos").T @ scaled
+        coef = weights @ self._axes_.T
+        return coef, self._class_weights_ - coef @ (self._centre_ + self._axes_ @ self._mean_)

@@ -1,0 +1,37 @@
+"""Covariance estimates from few samples, shrunk towards a multiple of the identity."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lowshot.errors import InputError
+
+Shrinkage = str | float
+
+
+def oas_intensity(covariance: np.ndarray, dof: int) -> float:
+    """Shrinkage intensity of the oracle approximating estimator (Chen et al. 2010, arXiv 0907.4698, eq. 23).
+
+    Unlike Ledoit and Wolf's it needs no second look at the samples: the (D, D) sample covariance and its degrees of
+    freedom are enough.
+    """
+    p = len(covariance)
+    square, trace2 = (covariance**2).sum(), np.trace(covariance) ** 2
+    excess = (dof + 1 - 2 / p) * (square - trace2 / p)
+    return float(min(1.0, ((1 - 2 / p) * square + trace2) / excess)) if excess > 0 else 1.0
+
+
+def shrunk_covariance(scatter: np.ndarray, dof: int, shrinkage: Shrinkage = "oas") -> np.ndarray:
+    """(D, D) covariance: a mix of ``scatter / dof`` and an isotropic one of the same trace.
+
+    Args:
+        scatter: (D, D) sum of outer products of the samples' offsets.
+        dof: degrees of freedom of the scatter, at least one.
+        shrinkage: ``"oas"``, or the weight of the isotropic part, in [0, 1].
+    """
+    covariance = scatter / dof
+    intensity = oas_intensity(covariance, dof) if shrinkage == "oas" else shrinkage
+    if isinstance(intensity, str) or not 0 <= intensity <= 1:
+        raise InputError(f"shrinkage={shrinkage!r} must be 'oas' or a number from 0 to 1")
+    isotropic = np.trace(covariance) / len(covariance)
+    return (1 - intensity) * covariance + intensity * isotropic * np.eye(len(covariance))

@@ -1,0 +1,95 @@
+"""Softmax regression to its optimum: the low-shot phase's objective without steps, batches or a learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize
+
+from lowshot.classifiers.moments import blocks
+
+# Rows a block: the scores of one block, not of the data set, are in memory at a time.
+BLOCK_ROWS = 16384
+
+
+class Group(NamedTuple):
+    """Examples that share a weight: (N, D) features, (N,) codes 0..C-1, and the weight of their *mean* loss."""
+
+    features: np.ndarray
+    codes: np.ndarray
+    weight: float
+
+
+def class_balanced(
+    base: tuple[np.ndarray, np.ndarray] | None, novel: tuple[np.ndarray, np.ndarray], n_base: int, n_novel: int
+) -> list[Group]:
+    """The groups of the low-shot phase: weight B/(B+N) on the mean base loss and N/(B+N) on the mean novel loss.
+
+    That is the expected loss of a batch with round(batch * B/(B+N)) base examples (arXiv 1606.02819, section 4).
+    """
+    parts = [(base, n_base), (novel, n_novel)]
+    total = n_base + n_novel
+    return [Group(*part, n / total) for part, n in parts if part is not None and len(part[1])]
+
+
+def fit_softmax(
+    groups: Sequence[Group],
+    n_classes: int,
+    weight_decay: float,
+    *,
+    start: tuple[np.ndarray, np.ndarray] | None = None,
+    max_iter: int = 1000,
+    tol: float = 1e-6,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Minimise the groups' weighted mean cross-entropies + ``weight_decay``/2 * (|W|^2 + |b|^2) by L-BFGS.
+
+    The penalty is on weights and intercepts alike: so does the weight decay of SGD act on a linear layer with bias.
+    With a positive ``weight_decay`` the optimum is unique; the result depends on neither a seed nor ``start``.
+
+    Args:
+        groups: float32 or float64 features with their codes and weight.
+        n_classes: C.
+        weight_decay: as SGD's.
+        start: (C, D) weights and (C,) intercepts to begin from, such as the optimum of a neighbouring problem.
+        max_iter: iterations at most.
+        tol: stop when no partial derivative exceeds it. Sums over float32 features carry errors near 1e-7.
+
+    Returns:
+        (C, D) weights and (C,) intercepts, float64.
+    """
+    dim = groups[0].features.shape[1]
+    initial = np.zeros((n_classes, dim + 1))
+    if start is not None:
+        initial[:, :dim], initial[:, dim] = start
+
+    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = flat.reshape(n_classes, dim + 1)
+        loss, gradient = weight_decay / 2 * flat @ flat, weight_decay * weights
+        for group in groups:
+            for rows in blocks(len(group.codes), BLOCK_ROWS):
+                X, codes = group.features[rows], group.codes[rows]
+                scale = group.weight / len(group.codes)
+                scores = X @ weights[:, :dim].T.astype(X.dtype) + weights[:, dim].astype(X.dtype)
+                scores -= scores.max(axis=1, keepdims=True)
+                own = np.arange(len(codes)), codes
+                loss -= scale * scores[own].sum(dtype=np.float64)
+                p = np.exp(scores, out=scores)
+                total = p.sum(axis=1, keepdims=True)
+                loss += scale * np.log(total).sum(dtype=np.float64)
+                p /= total
+                p[own] -= 1  # now the derivative of the loss with respect to the scores
+                gradient[:, :dim] += scale * (p.T @ X)
+                gradient[:, dim] += scale * p.sum(axis=0, dtype=np.float64)
+        return float(loss), gradient.ravel()
+
+    found = optimize.minimize(
+        objective,
+        initial.ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": max_iter, "maxfun": 2 * max_iter, "gtol": tol, "ftol": 0.0, "maxcor": 20},
+    )
+    weights = found.x.reshape(n_classes, dim + 1)
+    return weights[:, :dim].copy(), weights[:, dim].copy()

@@ -1,0 +1,54 @@
+"""``lowshot train | extract | evaluate | report``: one stop of a recipe alone."""
+
+from __future__ import annotations
+
+from lowshot.cli.app import DevicesOption, ForceOption, OutputOption, OverridesArgument, RecipeArgument, app
+
+
+@app.command()
+def train(
+    recipe: RecipeArgument,
+    overrides: OverridesArgument = None,
+    force: ForceOption = False,
+    devices: DevicesOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Train the representations of a recipe on its base classes (stop 1). Resumes from the latest checkpoint.
+
+    Several nodes: [bold]torchrun --nnodes 2 --nproc-per-node 4 -m lowshot train RECIPE[/].
+    """
+    _only("train", recipe, overrides, force, devices, output)
+
+
+@app.command()
+def extract(
+    recipe: RecipeArgument,
+    overrides: OverridesArgument = None,
+    force: ForceOption = False,
+    devices: DevicesOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Save the features of all images (stop 2), as HDF5 that the original program reads too."""
+    _only("extract", recipe, overrides, force, devices, output)
+
+
+@app.command()
+def evaluate(
+    recipe: RecipeArgument, overrides: OverridesArgument = None, force: ForceOption = False, output: OutputOption = None
+) -> None:
+    """Learn the novel classes from their shots and measure (stop 3): every method, number of shots, experiment."""
+    _only("evaluate", recipe, overrides, force, None, output)
+
+
+@app.command()
+def report(
+    recipe: RecipeArgument, overrides: OverridesArgument = None, force: ForceOption = False, output: OutputOption = None
+) -> None:
+    """Print the tables and write report.html, PNG, PDF, Markdown and CSV (stop 4)."""
+    _only("report", recipe, overrides, force, None, output)
+
+
+def _only(kind: str, recipe: str, overrides, force: bool, devices: int | None, output) -> None:  # type: ignore[no-untyped-def]
+    from lowshot.pipeline import run_recipe
+
+    run_recipe(recipe, overrides or (), only=kind, force=force, devices=devices, output=output)

@@ -1,0 +1,81 @@
+"""Images → labelled rows → batches: data sets, class splits, experiments, transforms and loaders.
+
+Importing this package does not import torch; the names that need it (transforms and loaders) are fetched on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lowshot.data.base import ImageDataset
+from lowshot.data.decode import BadImageError
+from lowshot.data.experiments import Experiments
+from lowshot.data.splits import ClassSplit, Setup
+from lowshot.errors import InputError
+from lowshot.registry import DATASETS
+
+if TYPE_CHECKING:
+    from lowshot.data.loading import ImageLoader, RowOrder, TransformedDataset, make_loader
+    from lowshot.data.transforms import PRESETS, Normalize, Transforms, build_transforms
+    from lowshot.data.verify import SkippedImage, drop_bad_images
+
+_ON_FIRST_USE = {
+    "ImageLoader": "loading",
+    "RowOrder": "loading",
+    "TransformedDataset": "loading",
+    "make_loader": "loading",
+    "PRESETS": "transforms",
+    "Normalize": "transforms",
+    "Transforms": "transforms",
+    "build_transforms": "transforms",
+    "SkippedImage": "verify",
+    "drop_bad_images": "verify",
+}
+
+__all__ = [
+    "BadImageError",
+    "ClassSplit",
+    "Experiments",
+    "ImageDataset",
+    "ImageLoader",
+    "Normalize",
+    "PRESETS",
+    "RowOrder",
+    "Setup",
+    "SkippedImage",
+    "TransformedDataset",
+    "Transforms",
+    "build_dataset",
+    "build_transforms",
+    "drop_bad_images",
+    "make_loader",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)
+
+
+def build_dataset(name: str, part: str = "train", root: str | Path | None = None, **options: Any) -> ImageDataset:
+    """The data set registered as ``name``.
+
+    Args:
+        name: a name that ``lowshot list`` prints, e.g. ``"image_folder"``, or ``"auto"`` to choose by what ``root`` is.
+        part: ``"train"`` (shots and training images) or ``"test"`` (queries).
+        root: where the images are; sets that need no files leave it out.
+        options: parameters of that data set.
+
+    Raises:
+        InputError: unknown name, part or option, or the files are not what the data set needs.
+    """
+    if part not in ("train", "test"):
+        raise InputError(f"part {part!r} of a data set: expected 'train' or 'test'")
+    if root is not None:
+        options["root"] = Path(root).expanduser()
+    elif (needed := DATASETS.parameters(name).get("root")) is not None and needed.default is needed.empty:
+        raise InputError(f"data set {name!r} needs a root: the folder or file that its images are in")
+    return DATASETS.build(name, part=part, **options)

@@ -1,0 +1,113 @@
+"""Images inside a zip, read in place by any number of processes."""
+
+from __future__ import annotations
+
+import os
+import struct
+import weakref
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from lowshot.data.listing import Listing, is_hidden, is_image
+from lowshot.errors import InputError
+
+_LOCAL_HEADER = struct.Struct("<4s22xHH")
+_USUAL_NAME = 512
+_ENCRYPTED = 0x1
+
+
+def open_zip(path: str | Path) -> tuple[Listing, ZipReader]:
+    """The images of a zip, and what reads them: file ``i`` of the listing is member ``i`` of the reader.
+
+    Raises:
+        InputError: the file is missing, not a whole zip, encrypted, or packed by a method other than deflate.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"zip {path} {'is not a file' if path.exists() else 'does not exist'}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, struct.error) as error:
+        raise InputError(f"{path} is not a zip, or its end is missing ({error}): fetch it again") from None
+    members: dict[str, zipfile.ZipInfo] = {}
+    folders: set[str] = set()
+    for info in entries:
+        name = info.filename.replace("\\", "/").strip("/")
+        if is_hidden(name):
+            continue
+        folders.update(str(parent) for parent in PurePosixPath(name).parents if parent.name)
+        if info.is_dir():
+            folders.add(name)
+        elif is_image(name):
+            members[name] = _readable(path, info)
+    crcs = [info.CRC for info in members.values()]
+    return Listing(str(path), list(members), crcs, folders), ZipReader(path, list(members.values()))
+
+
+class ZipReader:
+    """Reads members by number.
+
+    Only a few numbers per member are kept of the directory that :mod:`zipfile` read, so that a worker process neither
+    parses it again nor holds an object per member; and members are read at explicit offsets, so that threads and forked
+    processes can share one descriptor. A pickled copy opens the file again when it is first used.
+
+    Attributes:
+        sizes: (M,) int64, bytes of each member unpacked.
+    """
+
+    def __init__(self, path: Path, members: list[zipfile.ZipInfo]) -> None:
+        self.path = path.resolve()
+        self.sizes = np.array([info.file_size for info in members], dtype=np.int64)
+        self._packed = np.array([info.compress_size for info in members], dtype=np.int64)
+        self._offset = np.array([info.header_offset for info in members], dtype=np.int64)
+        self._crc = np.array([info.CRC for info in members], dtype=np.int64)
+        self._deflated = np.array([info.compress_type == zipfile.ZIP_DEFLATED for info in members], dtype=bool)
+        self._descriptor: int | None = None
+
+    def read(self, member: int) -> bytes:
+        """The unpacked bytes of a member.
+
+        Raises:
+            OSError: they cannot be read, or differ from the checksum in the directory.
+        """
+        packed, offset = int(self._packed[member]), int(self._offset[member])
+        head = self._read_at(offset, _LOCAL_HEADER.size + _USUAL_NAME + packed)
+        if len(head) < _LOCAL_HEADER.size:
+            raise OSError("the zip ends before it")
+        signature, name_length, extra_length = _LOCAL_HEADER.unpack_from(head)
+        if signature != b"PK\x03\x04":
+            raise OSError("the zip is damaged at its place")
+        start = _LOCAL_HEADER.size + name_length + extra_length
+        data = head[start : start + packed]
+        if len(data) < packed:
+            data = self._read_at(offset + start, packed)
+        if self._deflated[member]:
+            try:
+                data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, int(self.sizes[member]))
+            except zlib.error as error:
+                raise OSError(f"the zip is damaged at its place: {error}") from None
+        if len(data) != self.sizes[member] or zlib.crc32(data) != self._crc[member]:
+            raise OSError("its bytes differ from the zip's checksum")
+        return data
+
+    def _read_at(self, offset: int, length: int) -> bytes:
+        if self._descriptor is None:
+            self._descriptor = os.open(self.path, os.O_RDONLY)
+            weakref.finalize(self, os.close, self._descriptor)
+        return os.pread(self._descriptor, length, offset)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_descriptor": None}
+
+
+def _readable(path: Path, info: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    if info.flag_bits & _ENCRYPTED:
+        raise InputError(f"{info.filename} in {path} is encrypted: pack the images without a password")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(f"{info.filename} in {path} is packed by method {info.compress_type}: use deflate or store")
+    return info

@@ -1,0 +1,144 @@
+"""Which characters make good classes: those that a person could tell apart in a small, bad photograph.
+
+A class must survive what the renderer does to it: any size, some rotation and stretch. So ``o`` and ``O`` are
+one shape here, as are Latin A, Greek Alpha and Cyrillic A. Instead of a list of such pairs made by hand, every
+candidate is drawn in every face it has, and a candidate is dropped when, in some face, it can be laid over an
+earlier one so well that nowhere a visible patch of ink is left over or missing.
+
+This takes minutes, so ``characters.py`` holds its outcome. To make that list again: ``python -m
+lowshot.data.glyphs.distinct``.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import itertools
+import json
+import sys
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from lowshot.data.glyphs.characters import SCRIPTS
+from lowshot.data.glyphs.faces import FACES, draw, faces_of, held_by
+
+MIN_FACES = 8
+KINDS = ("Lu", "Ll", "Lo", "Nd", "Sc", "Po")  # letters, digits, currency signs, punctuation
+MAX_FILL = 0.75  # of the box around the ink: above it a glyph is a bar or a blot (I, full stop)
+MIN_WIDTH = 0.15  # spread of the ink across its longest direction over that along it: below it, too, a bar (/, :)
+MIN_DIFFERENCE = 0.55  # ink missing or left over somewhere, averaged over a patch; 1 is solid ink against none
+
+_SIDE, _INK = 28, 24
+_ANGLES = (0, -14, 14)
+_STRETCHES = (1.0, 0.8, 1.25)
+_SHIFTS = tuple(itertools.product((-1, 0, 1), repeat=2))
+_ALIKE = 0.8  # cosine below which two plates need no closer look
+
+
+def candidates() -> list[str]:
+    """Characters of :data:`KINDS` held by enough faces, with a shape of their own, by code point.
+
+    What Unicode derives from another character (accented letters, ligatures, superscripts) is left out: the
+    difference is a mark of a few pixels, or none.
+    """
+    count = collections.Counter(itertools.chain.from_iterable(map(held_by, FACES)))
+    return sorted(
+        character
+        for character, faces in count.items()
+        if faces >= MIN_FACES
+        and unicodedata.category(character) in KINDS
+        and unicodedata.normalize("NFKD", character) == character
+        and all(_has_structure(face, character) for face in faces_of(character))
+    )
+
+
+def distinct(characters: Sequence[str], min_difference: float = MIN_DIFFERENCE) -> list[str]:
+    """Go through ``characters`` in order and keep each that differs enough from all that were kept before.
+
+    Whether a character is kept depends on those before it only, so a prefix gives a prefix of the result.
+    """
+    difference = differences(characters)
+    kept: list[int] = []
+    for i in range(len(characters)):
+        if not kept or difference[i, kept].min() >= min_difference:
+            kept.append(i)
+    return [characters[i] for i in kept]
+
+
+def differences(characters: Sequence[str]) -> np.ndarray:
+    """How visibly each pair differs in the face where it differs least.
+
+    Returns:
+        (N, N) float32, symmetric: the largest local difference in ink that is left when one is laid over the
+        other as well as rotation, stretch and shift allow; infinite where no face makes the two resemble.
+    """
+    result = np.full((len(characters), len(characters)), np.inf, np.float32)
+    for face in FACES:
+        rows = np.array([i for i, character in enumerate(characters) if character in held_by(face)], dtype=int)
+        if len(rows):
+            cells = np.ix_(rows, rows)
+            result[cells] = np.minimum(result[cells], _differences_in(face, [characters[i] for i in rows]))
+    return np.minimum(result, result.T)
+
+
+def _differences_in(face: str, characters: Sequence[str]) -> np.ndarray:
+    result = np.full((len(characters), len(characters)), np.inf, np.float32)
+    fixed = np.stack([_plate(face, character, 0, 1.0).ravel() for character in characters])
+    fixed_unit = fixed / np.linalg.norm(fixed, axis=1, keepdims=True)
+    for angle, stretch in itertools.product(_ANGLES, _STRETCHES):
+        plates = np.stack([_plate(face, character, angle, stretch) for character in characters])
+        for shift in _SHIFTS:
+            moved = np.roll(plates, shift, axis=(1, 2)).reshape(len(characters), -1)
+            alike = fixed_unit @ (moved / np.linalg.norm(moved, axis=1, keepdims=True)).T > _ALIKE
+            for i, j in _chunks(np.argwhere(alike)):
+                result[i, j] = np.minimum(result[i, j], np.abs(fixed[i] - moved[j]).max(axis=1))
+    return result
+
+
+def _chunks(pairs: np.ndarray, size: int = 20_000) -> Iterable[np.ndarray]:
+    return (pairs[start : start + size].T for start in range(0, len(pairs), size))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _plate(face: str, character: str, angle: float, stretch: float) -> np.ndarray:
+    """(28, 28) float32 in 0..1: the character turned and stretched, then brought to one size and softened."""
+    ink = draw(face, character, 4 * _INK)
+    ink = ink.resize((max(1, round(ink.width * stretch)), ink.height), Image.Resampling.BILINEAR)
+    ink = ink.rotate(angle, Image.Resampling.BICUBIC, expand=True)
+    ink = ink.crop(ink.getbbox())
+    scale = _INK / max(ink.size)
+    ink = ink.resize((max(1, round(ink.width * scale)), max(1, round(ink.height * scale))), Image.Resampling.BOX)
+    plate = Image.new("L", (_SIDE, _SIDE))
+    plate.paste(ink, ((_SIDE - ink.width) // 2, (_SIDE - ink.height) // 2))
+    return np.asarray(plate.filter(ImageFilter.GaussianBlur(1)), dtype=np.float32) / 255
+
+
+def _has_structure(face: str, character: str) -> bool:
+    ink = np.asarray(draw(face, character, 4 * _INK), dtype=np.float32) / 255
+    if ink.size == 0 or ink.mean() > MAX_FILL:
+        return False
+    across, along = np.linalg.eigvalsh(np.cov(np.argwhere(ink > 0.5).T))
+    return across >= MIN_WIDTH**2 * along
+
+
+def script_of(character: str) -> str:
+    """The script of a letter, in one word; everything else is among the ``signs``."""
+    name = unicodedata.name(character).split()[0].lower()
+    return name if unicodedata.category(character)[0] == "L" and name in SCRIPTS else "signs"
+
+
+def main() -> None:
+    """Print the literal for ``characters.py``."""
+    characters = distinct(candidates())
+    for script in SCRIPTS:
+        own = "".join(character for character in characters if script_of(character) == script)
+        lines = "\n".join(f"            {json.dumps(line, ensure_ascii=False)}" for line in textwrap.wrap(own, 90))
+        sys.stdout.write(f'        "{script}": (\n{lines}\n        ),\n')
+
+
+if __name__ == "__main__":
+    main()

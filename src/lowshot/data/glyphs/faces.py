@@ -1,0 +1,101 @@
+"""The typefaces: which characters each one really holds, and one character as ink.
+
+A face is asked for a character only after its character map was seen to hold it, so the box that a face draws
+for a missing glyph never becomes an image.
+"""
+
+from __future__ import annotations
+
+import functools
+import string
+from pathlib import Path
+from types import MappingProxyType
+
+from PIL import Image, ImageDraw, ImageFont
+
+from lowshot.errors import LowshotError
+
+# Computer Modern predates Unicode: outside letters and digits its character map holds stand-ins.
+_LETTERS_AND_DIGITS = frozenset(string.ascii_letters + string.digits)
+_EVERYTHING = None
+
+FACES = MappingProxyType(
+    {
+        "DejaVuSans": _EVERYTHING,
+        "DejaVuSans-Bold": _EVERYTHING,
+        "DejaVuSans-Oblique": _EVERYTHING,
+        "DejaVuSans-BoldOblique": _EVERYTHING,
+        "DejaVuSansMono": _EVERYTHING,
+        "DejaVuSansMono-Bold": _EVERYTHING,
+        "DejaVuSansMono-Oblique": _EVERYTHING,
+        "DejaVuSansMono-BoldOblique": _EVERYTHING,
+        "DejaVuSerif": _EVERYTHING,
+        "DejaVuSerif-Bold": _EVERYTHING,
+        "DejaVuSerif-Italic": _EVERYTHING,
+        "DejaVuSerif-BoldItalic": _EVERYTHING,
+        "STIXGeneral": _EVERYTHING,
+        "STIXGeneralBol": _EVERYTHING,
+        "STIXGeneralItalic": _EVERYTHING,
+        "STIXGeneralBolIta": _EVERYTHING,
+        "cmr10": _LETTERS_AND_DIGITS,
+        "cmb10": _LETTERS_AND_DIGITS,
+        "cmss10": _LETTERS_AND_DIGITS,
+        "cmti10": _LETTERS_AND_DIGITS,
+        "cmtt10": _LETTERS_AND_DIGITS,
+    }
+)
+"""Face → the characters it may be used for (None: all that it holds)."""
+
+
+@functools.cache
+def path_of(face: str) -> Path:
+    """The face's file in matplotlib's own folder.
+
+    Raises:
+        LowshotError: matplotlib was installed without it.
+    """
+    import matplotlib  # here, not above: only rendering needs it, and its import is slow
+
+    path = Path(matplotlib.get_data_path(), "fonts", "ttf", f"{face}.ttf")
+    if not path.is_file():
+        raise LowshotError(f"matplotlib's typeface {path} is missing: reinstall matplotlib to render the glyphs")
+    return path
+
+
+@functools.cache
+def held_by(face: str) -> frozenset[str]:
+    """The characters that may be drawn from a face."""
+    from matplotlib.ft2font import FT2Font
+
+    held = frozenset(map(chr, FT2Font(str(path_of(face))).get_charmap()))
+    allowed = FACES[face]
+    return held if allowed is None else held & allowed
+
+
+@functools.cache
+def faces_of(character: str) -> tuple[str, ...]:
+    """The faces that hold a character, in the order of :data:`FACES`."""
+    return tuple(face for face in FACES if character in held_by(face))
+
+
+def draw(face: str, character: str, size: int) -> Image.Image:
+    """A character as ink (255) on nothing (0), cropped to its ink, whose longer side is ``size`` pixels.
+
+    Returns:
+        A greyscale image; 0 × 0 where the glyph is blank.
+    """
+    font = _font(face, 2 * size)
+    left, top, right, bottom = (round(edge) for edge in font.getbbox(character))
+    plate = Image.new("L", (max(right - left, 0) + 4, max(bottom - top, 0) + 4))
+    ImageDraw.Draw(plate).text((2 - left, 2 - top), character, fill=255, font=font)
+    ink = plate.crop(plate.getbbox() or (0, 0, 0, 0))
+    if not ink.width:
+        return ink
+    scale = size / max(ink.size)
+    return ink.resize((max(1, round(ink.width * scale)), max(1, round(ink.height * scale))), Image.Resampling.BICUBIC)
+
+
+@functools.lru_cache(maxsize=64)
+def _font(face: str, pixels: int) -> ImageFont.FreeTypeFont:
+    # The basic layout maps one character to one glyph; the other engine may substitute, and may be absent.
+    return ImageFont.truetype(path_of(face), pixels, layout_engine=ImageFont.Layout.BASIC)

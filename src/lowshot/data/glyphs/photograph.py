@@ -1,0 +1,159 @@
+"""One image: a character on a surface, in some light, before some camera.
+
+Everything is drawn at twice the image's size and then halved, so that thin strokes come out grey, not broken.
+What varies: face, boldness, size, place, rotation, shear, stretch, perspective, neighbours in the line, colours,
+contrast, polarity, the surface's texture, the light's direction, a shadow, focus and noise.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from lowshot.data.glyphs.faces import draw, faces_of
+
+_OVERSAMPLING = 2
+_NEIGHBOURS = "ACDEHKLMNRTVXadehknrtuvxz"  # every face holds these
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+def photograph(character: str, size: int, difficulty: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw one image; all chance comes from ``rng``.
+
+    Args:
+        size: height and width in pixels.
+        difficulty: 0 prints characters plainly, 1 is as hard as a person can still read; scales every variation.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    ink = _ink(character, size, difficulty, rng)[..., None]
+    paper, colour = _colours(difficulty, rng)
+    contrast = abs(float((colour - paper) @ _LUMA))
+    surface = paper + _texture(size, rng) * (0.6 * difficulty * contrast)
+    scene = (surface + (colour - surface) * ink) * _light(size, difficulty, rng)[..., None]
+    return _camera(scene, difficulty, rng)
+
+
+def _ink(character: str, size: int, difficulty: float, rng: np.random.Generator) -> np.ndarray:
+    """(size, size) float32 in 0..1, how much of each pixel is covered by the character or a neighbour."""
+    faces = faces_of(character)
+    face = faces[rng.integers(len(faces))]
+    large = _OVERSAMPLING * size
+    line = _line(character, face, size, rng) if rng.random() < 0.5 * difficulty else _glyph(face, character, size)
+    pose = _pose(line.size, large, difficulty, rng)
+    seen = line.transform((large, large), Image.Transform.PERSPECTIVE, pose, Image.Resampling.BILINEAR)
+    return np.asarray(_embolden(seen, size, difficulty, rng).reduce(_OVERSAMPLING), dtype=np.float32) / 255
+
+
+@functools.lru_cache(maxsize=4096)
+def _glyph(face: str, character: str, size: int) -> Image.Image:
+    return draw(face, character, _nominal(size))
+
+
+def _nominal(size: int) -> int:
+    """Length in oversampled pixels of a glyph's longer side before the pose scales it."""
+    return round(0.75 * _OVERSAMPLING * size)
+
+
+def _line(character: str, face: str, size: int, rng: np.random.Generator) -> Image.Image:
+    """The character with a neighbour on either side, the character in the middle."""
+    glyph = _glyph(face, character, size)
+    neighbours = [_glyph(face, _NEIGHBOURS[i], size) for i in rng.integers(len(_NEIGHBOURS), size=2)]
+    gap = round(_nominal(size) * (0.12 + 0.15 * rng.random()))
+    reach = gap + max(neighbour.width for neighbour in neighbours)
+    height = max(glyph.height, *(neighbour.height for neighbour in neighbours))
+    line = Image.new("L", (glyph.width + 2 * reach, height))
+    line.paste(glyph, (reach, (height - glyph.height) // 2))
+    line.paste(neighbours[0], (reach - gap - neighbours[0].width, (height - neighbours[0].height) // 2))
+    line.paste(neighbours[1], (reach + glyph.width + gap, (height - neighbours[1].height) // 2))
+    return line
+
+
+def _pose(source: tuple[int, int], large: int, difficulty: float, rng: np.random.Generator) -> tuple[float, ...]:
+    """The eight coefficients that take a pixel of the picture back to a point of the flat line of ink."""
+    u = 2 * rng.random(8) - 1
+    scale = (0.95 - 0.2 * difficulty) * math.exp(0.25 * difficulty * u[0])
+    angle = math.radians(14 * difficulty * u[1])
+    shear, stretch = 0.25 * difficulty * u[2], math.exp(0.12 * difficulty * u[3])
+    cosine, sine = math.cos(angle), math.sin(angle)
+    lean = np.array([[cosine, -sine], [sine, cosine]]) @ np.array([[stretch, shear], [0, 1 / stretch]]) * scale
+    plane = np.eye(3)
+    plane[:2, :2] = lean
+    plane[:2, 2] = 0.1 * difficulty * large * u[4:6]
+    plane[2, :2] = 0.35 * difficulty / large * u[6:8]
+    into_picture = np.array([[1, 0, large / 2], [0, 1, large / 2], [0, 0, 1]])
+    from_source = np.array([[1, 0, -source[0] / 2], [0, 1, -source[1] / 2], [0, 0, 1]])
+    back = np.linalg.inv(into_picture @ plane @ from_source)
+    return tuple((back / back[2, 2]).ravel()[:8].tolist())
+
+
+def _embolden(ink: Image.Image, size: int, difficulty: float, rng: np.random.Generator) -> Image.Image:
+    """Blur, then cut at a level: below one half strokes spread, above they thin."""
+    level = 0.42 + 0.2 * difficulty * (2 * rng.random() - 1)
+    blurred = ink.filter(ImageFilter.GaussianBlur(size / 32))
+    return blurred.point(_ramp(round(255 * level)))
+
+
+@functools.cache
+def _ramp(level: int) -> list[int]:
+    return [min(255, max(0, 128 + 4 * (value - level))) for value in range(256)]
+
+
+def _colours(difficulty: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Paper and ink, each (3,) float32: luminances at least a contrast apart, either one the lighter, any tint."""
+    u = rng.random(9).astype(np.float32)
+    contrast = 1 - 0.7 * difficulty * float(u[0])
+    dark = (1 - contrast) * float(u[1])
+    tints = (u[3:].reshape(2, 3) - 0.5) * (0.7 * difficulty)
+    tints -= (tints @ _LUMA)[:, None]
+    low, high = np.clip(tints + np.array([[dark], [dark + contrast]], dtype=np.float32), 0, 1)
+    return (low, high) if u[2] < 0.5 else (high, low)
+
+
+def _texture(size: int, rng: np.random.Generator) -> np.ndarray:
+    """(size, size, 3) float32 within about ±1: blotches, stripes, an edge between two tones, or grain."""
+    kind = rng.integers(4)
+    tint = (1 + 0.5 * (rng.random(3) - 0.5)).astype(np.float32)
+    if kind == 0:
+        pattern = _blotches(rng.integers(3, 7), size, rng)
+    elif kind == 1:
+        pattern = np.sin(_ramp_across(size, rng) * (math.pi * rng.uniform(3, 12)))
+    elif kind == 2:
+        pattern = np.clip((_ramp_across(size, rng) - rng.uniform(-0.6, 0.6)) * size / 2, -1, 1)
+    else:
+        pattern = _blotches(size // 2, size, rng)
+    return pattern[..., None] * tint
+
+
+def _blotches(cells: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    coarse = Image.fromarray(2 * rng.random((cells, cells), dtype=np.float32) - 1)
+    return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC))
+
+
+def _ramp_across(size: int, rng: np.random.Generator) -> np.ndarray:
+    """(size, size) float32: distance from the centre along a random direction, ±1 at the edges."""
+    angle = 2 * math.pi * rng.random()
+    along = np.linspace(-1, 1, size, dtype=np.float32)
+    return math.cos(angle) * along[None, :] + math.sin(angle) * along[:, None]
+
+
+def _light(size: int, difficulty: float, rng: np.random.Generator) -> np.ndarray:
+    """(size, size) float32 around 1: brighter to one side, sometimes with a shadow's edge across."""
+    light = 1 + 0.4 * difficulty * rng.random(dtype=np.float32) * _ramp_across(size, rng)
+    if rng.random() < 0.3 * difficulty:
+        edge = np.clip((_ramp_across(size, rng) - rng.uniform(-0.5, 0.5)) * size / 4 + 0.5, 0, 1)
+        light *= 1 - rng.uniform(0.2, 0.5) * edge
+    return light
+
+
+def _camera(scene: np.ndarray, difficulty: float, rng: np.random.Generator) -> np.ndarray:
+    """Out of focus, noisy, and in whole numbers."""
+    size = len(scene)
+    sharp = Image.fromarray((np.clip(scene, 0, 1) * 255).astype(np.uint8))
+    soft = sharp.filter(ImageFilter.GaussianBlur(difficulty * rng.random() * size / 32))
+    grain = rng.standard_normal(scene.shape, dtype=np.float32) * (20 * difficulty * rng.random())
+    return np.clip(np.asarray(soft) + grain + 0.5, 0, 255).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""The transform presets, one file each."""

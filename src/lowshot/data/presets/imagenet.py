@@ -1,0 +1,49 @@
+"""Photographs of any size, as ImageNet networks are trained and tested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torchvision.transforms import v2
+
+from lowshot.data.transforms import PRESETS, Normalize, Transforms
+from lowshot.errors import InputError
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+@PRESETS.register("imagenet", "random resized crop, colour jitter, flip; tested on the central crop")
+def imagenet(
+    image_size: int = 224,
+    resize: int | None = None,
+    scale: Sequence[float] = (0.08, 1.0),
+    jitter: float = 0.4,
+    flip: bool = True,
+    mean: Sequence[float] = MEAN,
+    std: Sequence[float] = STD,
+) -> Transforms:
+    """Hariharan & Girshick's transforms: a crop of random area and shape, jitter and flip; 256, then central 224.
+
+    Args:
+        image_size: side of the crops.
+        resize: shorter side before the central crop; 256/224 of ``image_size`` when left out.
+        scale: smallest and largest area of the random crop, as a fraction of the image.
+        jitter: strength of brightness, contrast and saturation changes, 0 for none.
+        flip: mirror half of the training images; off where mirror images mean something else, as in characters.
+        mean: per channel, 0..1.
+        std: per channel, 0..1.
+    """
+    if jitter < 0 or len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
+        raise InputError(
+            f"jitter {jitter}, scale {list(scale)}: expected jitter ≥ 0 and areas 0 < smallest ≤ largest ≤ 1"
+        )
+    # On uint8 tensors: torchvision resizes them about three times as fast as PIL images.
+    train: list[v2.Transform] = [v2.PILToTensor(), v2.RandomResizedCrop(image_size, tuple(scale), antialias=True)]
+    if jitter:
+        train.append(v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter))
+    if flip:
+        train.append(v2.RandomHorizontalFlip())
+    shorter = resize or round(image_size * 256 / 224)
+    test = [v2.PILToTensor(), v2.Resize(shorter, antialias=True), v2.CenterCrop(image_size)]
+    return Transforms(v2.Compose(train), v2.Compose(test), Normalize(mean, std))

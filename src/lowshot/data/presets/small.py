@@ -1,0 +1,84 @@
+"""Small images at their native size, as CIFAR networks are trained and tested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torchvision.transforms.v2 import functional as F
+
+from lowshot.data.holdout import whole_number
+from lowshot.data.transforms import PRESETS, Normalize, Transforms
+from lowshot.errors import InputError
+
+PADDING_MODES = ("constant", "reflect", "edge", "symmetric")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The image as a square tensor of ``size``: untouched where it is one, else resized and cropped in the middle."""
+
+    size: int
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        return F.pil_to_tensor(self.fitted(image))
+
+    def fitted(self, image: Image.Image) -> Image.Image:
+        """The same, still as an image."""
+        if image.size == (self.size, self.size):
+            return image
+        return F.center_crop(F.resize(image, [self.size]), [self.size])
+
+
+@dataclass(frozen=True)
+class ShiftFlip(Fit):
+    """A random crop of the padded image, mirrored half of the time.
+
+    The functional calls on PIL images take a third of the time of the same chain of transform objects, which at 32 × 32
+    would cost more than decoding does.
+    """
+
+    padding: int
+    padding_mode: str
+    flip: bool
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        image = self.fitted(image)
+        down, right = torch.randint(-self.padding, self.padding + 1, (2,)).tolist()
+        if self.padding_mode == "constant":
+            image = F.crop(image, down, right, self.size, self.size)  # what lies outside is zero
+        else:
+            padded = F.pad(image, [self.padding], padding_mode=self.padding_mode)
+            image = F.crop(padded, self.padding + down, self.padding + right, self.size, self.size)
+        if self.flip and torch.rand(()).item() < 0.5:
+            image = F.horizontal_flip(image)
+        return F.pil_to_tensor(image)
+
+
+@PRESETS.register("small", "padded random crop and flip at native size; tested as they are")
+def small(
+    image_size: int = 32,
+    padding: int = 4,
+    padding_mode: str = "constant",
+    flip: bool = True,
+    mean: Sequence[float] = (0.5, 0.5, 0.5),
+    std: Sequence[float] = (0.25, 0.25, 0.25),
+) -> Transforms:
+    """The usual CIFAR augmentation (He et al. 2016, section 4.2).
+
+    Args:
+        image_size: native side; images of another size are resized and cropped to it first.
+        padding: pixels on each side, the largest shift.
+        padding_mode: ``"constant"`` (zero, the usual one), ``"reflect"``, ``"edge"`` or ``"symmetric"``.
+        flip: mirror half of the training images; off where mirror images mean something else, as in characters.
+        mean: per channel, 0..1.
+        std: per channel, 0..1.
+    """
+    whole_number("padding", padding, least=0)
+    if padding_mode not in PADDING_MODES:
+        raise InputError(f"padding_mode {padding_mode!r}: expected one of {', '.join(PADDING_MODES)}")
+    if padding >= image_size:
+        raise InputError(f"padding {padding} is not below image_size {image_size}")
+    return Transforms(ShiftFlip(image_size, padding, padding_mode, flip), Fit(image_size), Normalize(mean, std))

@@ -1,0 +1,91 @@
+"""The data set that needs no download: a few hundred characters, photographed, so to say."""
+
+from __future__ import annotations
+
+import math
+import os
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lowshot.data.base import ImageDataset
+from lowshot.data.glyphs.cache import PARTS, Request, default_folder, images
+from lowshot.data.glyphs.characters import choose
+from lowshot.data.holdout import whole_number
+from lowshot.errors import InputError
+from lowshot.registry import DATASETS
+
+SIZES = range(16, 257)
+
+
+@DATASETS.register("glyphs", "characters of many scripts, rendered as a camera might see them; nothing to download")
+class Glyphs(ImageDataset):
+    """Characters in the typefaces that matplotlib ships; class = character, drawn once into a cache file.
+
+    The two parts are separate draws: their images never share a random state. Raising ``classes``,
+    ``train_per_class`` or ``test_per_class`` adds images and leaves those there were as they are.
+
+    Args:
+        part: ``"train"`` or ``"test"``.
+        classes: how many characters, from a fixed list that mixes the scripts.
+        train_per_class: images of each class in the train part.
+        test_per_class: images of each class in the test part.
+        image_size: height and width in pixels, 16 to 256.
+        difficulty: 0 prints the characters plainly, 1 is as hard as a person can still read.
+        seed: other seeds draw other images of the same classes.
+        cache: folder of the cache file; by default ``$LOWSHOT_CACHE``, else ``lowshot`` in the user's cache folder.
+
+    Raises:
+        InputError: an option is out of range, or the cache folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        part: str = "train",
+        classes: int = 200,
+        train_per_class: int = 60,
+        test_per_class: int = 20,
+        image_size: int = 32,
+        difficulty: float = 1.0,
+        seed: int = 0,
+        cache: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if part not in PARTS:
+            raise InputError(f"part {part!r} of glyphs: expected 'train' or 'test'")
+        whole_number("classes", classes, least=2)
+        whole_number("train_per_class", train_per_class, least=1)
+        whole_number("test_per_class", test_per_class, least=1)
+        whole_number("image_size", image_size, least=SIZES[0])
+        whole_number("seed", seed, least=0)
+        if image_size not in SIZES:
+            raise InputError(f"image_size is {image_size}: glyphs come in {SIZES[0]} to {SIZES[-1]} pixels")
+        characters = choose(classes)
+        per_class = train_per_class if part == "train" else test_per_class
+        self._request = Request(tuple(characters), per_class, part, image_size, _fraction(difficulty), seed)
+        self._folder = default_folder() if cache is None else Path(cache)
+        folders = [f"{part}/U+{ord(character):04X} {unicodedata.name(character)}" for character in characters]
+        super().__init__(
+            [f"{folder}/{k:04d}.png" for folder in folders for k in range(per_class)],
+            np.repeat(np.arange(classes), per_class),
+            [f"{character} {unicodedata.name(character)}" for character in characters],
+            options={"rendering": self._request.fingerprint},
+        )
+        self._images: np.ndarray | None = images(self._request, self._folder)
+
+    def _open(self, row: int) -> Image.Image:
+        if self._images is None:
+            self._images = images(self._request, self._folder)
+        return Image.fromarray(self._images[row])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_images": None}
+
+
+def _fraction(difficulty: float) -> float:
+    number = isinstance(difficulty, int | float) and not isinstance(difficulty, bool)
+    if not number or not (math.isfinite(difficulty) and 0 <= difficulty <= 1):
+        raise InputError(f"difficulty is {difficulty!r}: expected a number from 0 (plain print) to 1")
+    return float(difficulty)

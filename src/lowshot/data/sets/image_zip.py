@@ -1,0 +1,69 @@
+"""A zip of an image folder, read in place: nothing is unpacked to disk."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+from lowshot.data.archive import ZipReader, open_zip
+from lowshot.data.base import ImageDataset
+from lowshot.data.decode import MAX_PIXELS, BadImageError
+from lowshot.data.listing import Listing
+from lowshot.data.tree import Layout, Table, image_table
+from lowshot.registry import DATASETS
+
+_MOST_BYTES_PER_PIXEL = 8
+_METADATA_ROOM = 2**24
+
+
+class ZippedImages(ImageDataset):
+    """The rows of ``table``, read from members of a zip."""
+
+    def __init__(
+        self, reader: ZipReader, listing: Listing, table: Table, max_pixels: int, decode_size: int | None
+    ) -> None:
+        super().__init__(
+            table.paths,
+            table.labels,
+            table.class_names,
+            content=[listing.content[file] for file in table.files],
+            max_pixels=max_pixels,
+            decode_size=decode_size,
+        )
+        self._reader = reader
+        self._members = table.files
+
+    def _open(self, row: int) -> BinaryIO:
+        member = int(self._members[row])
+        # The directory states the unpacked size, so a bomb in the zip's own packing is met before it unpacks.
+        if self._reader.sizes[member] > self.max_pixels * _MOST_BYTES_PER_PIXEL + _METADATA_ROOM:
+            raise BadImageError(
+                f"image {self.paths[row]} unpacks to {self._reader.sizes[member]} bytes, more than an image of "
+                f"max_pixels {self.max_pixels} can have: it may be a decompression bomb"
+            )
+        return io.BytesIO(self._reader.read(member))
+
+
+@DATASETS.register("image_zip", "zip of such a folder, read in place")
+def image_zip(
+    root: str | Path,
+    part: str = "train",
+    *,
+    class_depth: int = 1,
+    train_folder: str | None = None,
+    test_folder: str | None = None,
+    test_per_class: int | None = None,
+    seed: int = 0,
+    prefix: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    decode_size: int | None = None,
+) -> ImageDataset:
+    """Images in class folders inside a zip; options, rows and labels are those of ``image_folder``.
+
+    Raises:
+        InputError: see :func:`lowshot.data.tree.image_table` and :func:`lowshot.data.archive.open_zip`.
+    """
+    layout = Layout(class_depth, train_folder, test_folder, test_per_class, seed, prefix)
+    listing, reader = open_zip(root)
+    return ZippedImages(reader, listing, image_table(listing, part, layout), max_pixels, decode_size)

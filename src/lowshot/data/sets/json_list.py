@@ -1,0 +1,152 @@
+"""Images listed in JSON files, as the original's MetaDataset has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from lowshot.data.base import ImageDataset
+from lowshot.data.decode import MAX_PIXELS
+from lowshot.data.holdout import holdout, whole_number
+from lowshot.errors import InputError
+from lowshot.io import read_json
+from lowshot.registry import DATASETS
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """One JSON file: ``image_names`` and ``image_labels`` of equal length, and what it says of the label space."""
+
+    file: Path
+    names: list[str]
+    labels: np.ndarray
+    label_names: list[str] | None
+    num_classes: int
+
+
+class ListedImages(ImageDataset):
+    """Rows whose paths are relative to ``root``."""
+
+    def __init__(
+        self, root: Path, paths: Sequence[str], labels: np.ndarray, names: Sequence[str], **limits: Any
+    ) -> None:
+        super().__init__(paths, labels, names, **limits)
+        self._root = root
+
+    def _open(self, row: int) -> BinaryIO:
+        return open(self._root / self.paths[row], "rb")
+
+
+@DATASETS.register("json_list", "JSON lists of image_names and image_labels, with the images under a root folder")
+def json_list(
+    root: str | Path,
+    part: str = "train",
+    *,
+    train_list: str | Path | None = None,
+    test_list: str | Path | None = None,
+    image_root: str | Path | None = None,
+    num_classes: int | None = None,
+    test_per_class: int | None = None,
+    seed: int = 0,
+    max_pixels: int = MAX_PIXELS,
+    decode_size: int | None = None,
+) -> ImageDataset:
+    """The original's MetaDataset: an object with ``image_names`` (relative paths) and ``image_labels`` (integers).
+
+    ``label_names`` and ``num_classes`` may stand in it too. Labels are kept as they are; the label space is the largest
+    that the lists and ``num_classes`` state, so that train and test agree on it.
+
+    Args:
+        root: the folder that the lists lie in, or the training list itself.
+        part: ``"train"`` or ``"test"``.
+        train_list: file name, from ``root``; ``train.json`` when left out.
+        test_list: file name, from ``root``; ``test.json`` when left out and there is one.
+        image_root: the folder that image names are relative to; ``root`` when left out.
+        num_classes: size of the label space, where the lists do not show it.
+        test_per_class: without a test list, how many images of each class are held out.
+        seed: of that holdout.
+        max_pixels: larger images are refused.
+        decode_size: see :class:`lowshot.data.ImageDataset`.
+
+    Raises:
+        InputError: a file or key is missing, lengths differ, a label is no integer or negative, the two lists name
+            classes differently. Images are looked for only when they are loaded.
+    """
+    folder = Path(root)
+    if folder.is_file():
+        folder, train_list = folder.parent, train_list or folder.name
+    images = Path(image_root) if image_root is not None else folder
+    for needed in (folder, images):
+        if not needed.is_dir():
+            raise InputError(f"image folder {needed} {'is not a folder' if needed.exists() else 'does not exist'}")
+    lists = {"train": read_list(folder / (train_list or "train.json"))}
+    if test_list is not None or (folder / "test.json").is_file():
+        lists["test"] = read_list(folder / (test_list or "test.json"))
+    names = _class_names(list(lists.values()), num_classes)
+    chosen = lists.get(part, lists["train"])
+    keep = np.arange(len(chosen.names))
+    if test_per_class is not None and "test" in lists:
+        raise InputError(f"{lists['test'].file} is a test list already: leave test_per_class out")
+    if test_per_class is not None:
+        keep = holdout(chosen.labels, names, part, test_per_class, seed)
+    elif part not in lists:
+        raise InputError(f"{folder} has no test.json: name a test_list, or hold images out with test_per_class")
+    paths = [chosen.names[row] for row in keep]
+    return ListedImages(
+        images.resolve(), paths, chosen.labels[keep], names, max_pixels=max_pixels, decode_size=decode_size
+    )
+
+
+def read_list(file: Path) -> ImageList:
+    """Read and check one list.
+
+    Raises:
+        InputError: it is missing, not JSON, or not such a list.
+    """
+    value = read_json(file, "image list")
+    if not isinstance(value, dict):
+        raise InputError(f"image list {file} holds a {type(value).__name__}: expected an object")
+    for key in ("image_names", "image_labels"):
+        if not isinstance(value.get(key), list):
+            raise InputError(f"image list {file} needs the key {key!r} with a list")
+    paths, labels = value["image_names"], value["image_labels"]
+    if not paths:
+        raise InputError(f"image list {file} lists no images")
+    if len(paths) != len(labels):
+        raise InputError(f"image list {file} has {len(paths)} image_names but {len(labels)} image_labels")
+    for row, (path, label) in enumerate(zip(paths, labels)):
+        if not isinstance(path, str) or not path:
+            raise InputError(f"image list {file}, row {row}: image name {path!r} is not a path")
+        if type(label) is not int or not 0 <= label < 2**31:
+            raise InputError(f"image list {file}, row {row} ({path}): label {label!r} is not an integer from 0 on")
+    label_names = value.get("label_names")
+    if label_names is not None and not (isinstance(label_names, list) and all(isinstance(n, str) for n in label_names)):
+        raise InputError(f"image list {file}: label_names must be a list of strings")
+    if "num_classes" in value:
+        whole_number(f"num_classes in image list {file}", value["num_classes"], least=1)
+    stated = max(value.get("num_classes", 0), len(label_names or ()))
+    if stated and max(labels) >= stated:
+        row = int(np.argmax(labels))
+        raise InputError(f"image list {file}, row {row} ({paths[row]}): label {labels[row]} is outside 0..{stated - 1}")
+    return ImageList(file, paths, np.array(labels, dtype=np.int64), label_names, max(stated, max(labels) + 1))
+
+
+def _class_names(lists: list[ImageList], num_classes: int | None) -> list[str]:
+    if num_classes is not None:
+        whole_number("num_classes", num_classes, least=1)
+    size = max(found.num_classes for found in lists)
+    if num_classes is not None and size > num_classes:
+        raise InputError(f"num_classes is {num_classes}, but {lists[0].file} and its test list need {size}")
+    named = [found for found in lists if found.label_names is not None]
+    for other in named[1:]:
+        if other.label_names != named[0].label_names:
+            raise InputError(f"{named[0].file} and {other.file} have different label_names")
+    names = named[0].label_names if named else None
+    size = max(size, num_classes or 0)
+    if names is not None and len(names) != size:
+        raise InputError(f"{named[0].file} has {len(names)} label_names for {size} classes")
+    return names or [str(label) for label in range(size)]

@@ -1,0 +1,88 @@
+"""LSUN's scene categories, from the LMDB files that its authors distribute."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lowshot.data.base import ImageDataset
+from lowshot.data.decode import MAX_PIXELS
+from lowshot.errors import InputError
+from lowshot.registry import DATASETS
+
+CATEGORIES = (
+    "bedroom",
+    "bridge",
+    "church_outdoor",
+    "classroom",
+    "conference_room",
+    "dining_room",
+    "kitchen",
+    "living_room",
+    "restaurant",
+    "tower",
+)
+
+
+class LsunImages(ImageDataset):
+    """Rows by category, then by key. A key is a hash of the image, so keys serve as identities and as content marks.
+
+    torchvision has LSUN as well, but caches its keys as a pickle in the working directory and unpickles whatever
+    lies there under that name; hence the databases are read here.
+    """
+
+    def __init__(self, root: Path, part: str, categories: list[str], max_pixels: int, decode_size: int | None) -> None:
+        suffix = "train" if part == "train" else "val"
+        self._files = [root / f"{category}_{suffix}_lmdb" for category in categories]
+        self._keys: list[bytes] = []
+        labels: list[int] = []
+        for label, file in enumerate(self._files):
+            with _database(file).begin() as transaction:
+                keys = list(transaction.cursor().iternext(keys=True, values=False))
+            self._keys += keys
+            labels += [label] * len(keys)
+        paths = [f"{categories[label]}/{key.decode()}" for label, key in zip(labels, self._keys)]
+        super().__init__(paths, labels, categories, max_pixels=max_pixels, decode_size=decode_size)
+
+    def _open(self, row: int) -> BinaryIO:
+        with _database(self._files[self.labels[row]]).begin() as transaction:
+            return io.BytesIO(transaction.get(self._keys[row]))
+
+
+@DATASETS.register("lsun", "LSUN scenes (10 categories) in their LMDB files; needs the package lmdb")
+def lsun(
+    root: str | Path,
+    part: str = "train",
+    *,
+    categories: list[str] | None = None,
+    max_pixels: int = MAX_PIXELS,
+    decode_size: int | None = None,
+) -> ImageDataset:
+    """Yu et al. 2015: ``CATEGORY_train_lmdb`` for training, ``CATEGORY_val_lmdb`` (300 images each) as the test part.
+
+    Raises:
+        InputError: an unknown category, a missing database, or the package lmdb is not installed.
+    """
+    chosen = list(categories) if categories is not None else list(CATEGORIES)
+    if unknown := [category for category in chosen if category not in CATEGORIES]:
+        raise InputError(f"LSUN has no category {unknown[0]!r}: it has {', '.join(CATEGORIES)}")
+    return LsunImages(Path(root).resolve(), part, chosen, max_pixels, decode_size)
+
+
+@functools.cache
+def _database(file: Path) -> Any:
+    try:
+        import lmdb
+    except ImportError:
+        raise InputError("the data set lsun needs the package lmdb: pip install lmdb") from None
+    try:
+        return lmdb.open(str(file), readonly=True, lock=False, readahead=False, meminit=False)
+    except lmdb.Error as error:
+        raise InputError(f"LSUN database {file} cannot be opened: {error}") from None
+
+
+# A process may open an LMDB file once, and a forked one must not go on with what it inherited.
+os.register_at_fork(before=_database.cache_clear)

@@ -1,0 +1,246 @@
+"""Which classes are base and which are novel, in two halves: one to tune on, one to report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lowshot.errors import InputError
+from lowshot.io import fingerprint, read_json, write_json
+
+GROUPS = ("base_classes_1", "base_classes_2", "novel_classes_1", "novel_classes_2")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The classes of one evaluation.
+
+    Attributes:
+        name: ``"val"``, where hyper-parameters are chosen, or ``"test"``, which is reported.
+        base: (B,) int64 labels.
+        novel: (N,) int64 labels.
+    """
+
+    name: str
+    base: np.ndarray
+    novel: np.ndarray
+
+
+class ClassSplit:
+    """Base and novel classes, each in two halves (Hariharan & Girshick 2017, section 4.1).
+
+    The representation and the generator learn from all base classes. The ``_1`` halves are the validation setup, the
+    ``_2`` halves the test setup.
+
+    Args:
+        base_1, base_2, novel_1, novel_2: labels, each class in one group at most.
+        label_names: name of every label, C of them; a class in no group takes no part.
+
+    Attributes:
+        base_1, base_2, novel_1, novel_2: int64 labels in the order given.
+        label_names: list of C str.
+
+    Raises:
+        InputError: an empty group, a label that is no integer or outside 0..C-1, or one that stands twice.
+    """
+
+    def __init__(
+        self,
+        base_1: Sequence[int] | np.ndarray,
+        base_2: Sequence[int] | np.ndarray,
+        novel_1: Sequence[int] | np.ndarray,
+        novel_2: Sequence[int] | np.ndarray,
+        label_names: Sequence[str],
+    ) -> None:
+        self.label_names = [str(name) for name in label_names]
+        groups = [self._group(name, labels) for name, labels in zip(GROUPS, (base_1, base_2, novel_1, novel_2))]
+        self._check_disjoint(groups)
+        self.base_1, self.base_2, self.novel_1, self.novel_2 = groups
+
+    @property
+    def num_classes(self) -> int:
+        """C, the size of the label space."""
+        return len(self.label_names)
+
+    @cached_property
+    def base(self) -> np.ndarray:
+        """All base labels, sorted, int64."""
+        return np.union1d(self.base_1, self.base_2)
+
+    @cached_property
+    def novel(self) -> np.ndarray:
+        """All novel labels, sorted, int64."""
+        return np.union1d(self.novel_1, self.novel_2)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of the groups as sets and of the label names."""
+        return fingerprint(*(np.sort(group) for group in self._groups()), self.label_names)
+
+    def setup(self, name: str) -> Setup:
+        """The classes to evaluate on: ``"val"`` to choose hyper-parameters, ``"test"`` to report.
+
+        Raises:
+            InputError: any other name.
+        """
+        halves = {"val": (self.base_1, self.novel_1), "test": (self.base_2, self.novel_2)}
+        if name not in halves:
+            raise InputError(f"setup {name!r}: expected 'val' (to choose on) or 'test' (to report)")
+        return Setup(name, *halves[name])
+
+    def check(self, class_names: Sequence[str] | int) -> None:
+        """Refuse a data set with another label space.
+
+        Args:
+            class_names: names of the data set's classes, or only their number.
+
+        Raises:
+            InputError: their number differs, or a name does; the message gives the first difference.
+        """
+        count = class_names if isinstance(class_names, int) else len(class_names)
+        if count > self.num_classes:
+            first = "" if isinstance(class_names, int) else f" ({class_names[self.num_classes]!r})"
+            raise InputError(
+                f"the data set has labels outside the split: {count} classes, but the split knows {self.num_classes}, "
+                f"so label {self.num_classes}{first} has no role. Make a split for this data set: lowshot split"
+            )
+        if count < self.num_classes:
+            raise InputError(
+                f"the split names {self.num_classes} classes, but the data set has {count}: label "
+                f"{self.describe(count)} has no images. Make a split for this data set: lowshot split"
+            )
+        if isinstance(class_names, int):
+            return
+        for label, (here, there) in enumerate(zip(self.label_names, class_names)):
+            if here != there:
+                raise InputError(
+                    f"label {label} is {here!r} in the split but {there!r} in the data set: "
+                    "they were made for different data, or the classes are in another order"
+                )
+
+    def check_labels(self, labels: np.ndarray) -> None:
+        """Refuse labels that the split does not know.
+
+        Raises:
+            InputError: a label is outside 0..C-1; the message gives the first and its row.
+        """
+        labels = np.asarray(labels)
+        outside = np.flatnonzero((labels < 0) | (labels >= self.num_classes))
+        if len(outside):
+            row = int(outside[0])
+            raise InputError(
+                f"row {row} has label {labels[row]}, outside the split: it knows 0..{self.num_classes - 1}"
+            )
+
+    def describe(self, label: int) -> str:
+        """A label for a message: its number and its name."""
+        return f"{label} ({self.label_names[label]!r})" if 0 <= label < self.num_classes else str(label)
+
+    @classmethod
+    def random(
+        cls, class_names: Sequence[str], base: tuple[int, int], novel: tuple[int, int], seed: int = 0
+    ) -> ClassSplit:
+        """Draw a split.
+
+        Args:
+            class_names: names of the C classes.
+            base: how many base classes each half gets.
+            novel: how many novel classes each half gets.
+            seed: of the draw. Classes that are left over take no part.
+
+        Raises:
+            InputError: more classes are asked for than there are, or a half is empty.
+        """
+        sizes = [int(size) for size in (*base, *novel)]
+        if len(sizes) != 4 or min(sizes) < 1:
+            raise InputError(f"base {tuple(base)} and novel {tuple(novel)}: give each two halves of at least one class")
+        if sum(sizes) > len(class_names):
+            raise InputError(
+                f"base {tuple(base)} and novel {tuple(novel)} need {sum(sizes)} classes, "
+                f"but the data set has {len(class_names)}"
+            )
+        order = np.random.default_rng(seed).permutation(len(class_names))
+        groups = np.split(order[: sum(sizes)], np.cumsum(sizes)[:-1])
+        base_1, base_2, novel_1, novel_2 = (np.sort(group) for group in groups)
+        return cls(base_1, base_2, novel_1, novel_2, class_names)
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> ClassSplit:
+        """Read the original's ``label_idx.json``.
+
+        Raises:
+            InputError: a key is missing or no list, ``base_classes`` is not the union of its halves, or any error of
+                the constructor; the message names the file.
+        """
+        value = read_json(path, "class split")
+        if not isinstance(value, dict):
+            raise InputError(f"class split {path} holds a {type(value).__name__}: expected an object")
+        for key in (*GROUPS, "base_classes", "label_names"):
+            if not isinstance(value.get(key), list):
+                raise InputError(f"class split {path} needs the key {key!r} with a list")
+        try:
+            base_1, base_2, novel_1, novel_2 = (value[key] for key in GROUPS)
+            split = cls(base_1, base_2, novel_1, novel_2, value["label_names"])
+            split._check_union(value["base_classes"])
+        except InputError as error:
+            raise InputError(f"class split {path}: {error}") from None
+        return split
+
+    def to_json(self, path: str | Path) -> None:
+        """Write the format that :meth:`from_json` reads, and the original too; the file appears whole."""
+        groups = dict(zip(GROUPS, self._groups()))
+        write_json(path, {**groups, "base_classes": self.base, "label_names": self.label_names}, indent=None)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ClassSplit) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        sizes = "+".join(str(len(group)) for group in self._groups()[:2])
+        novel = "+".join(str(len(group)) for group in self._groups()[2:])
+        return f"<ClassSplit: base {sizes}, novel {novel} of {self.num_classes} classes>"
+
+    def _groups(self) -> list[np.ndarray]:
+        return [self.base_1, self.base_2, self.novel_1, self.novel_2]
+
+    def _group(self, name: str, labels: Any) -> np.ndarray:
+        labels = list(labels)
+        for label in labels:
+            if isinstance(label, bool) or not isinstance(label, int | np.integer):
+                raise InputError(f"{name} holds {label!r}, which is no label: expected integers")
+            if not 0 <= label < self.num_classes:
+                raise InputError(f"{name} holds label {label}, outside 0..{self.num_classes - 1}, the named classes")
+        if not labels:
+            raise InputError(f"{name} is empty: each half needs at least one class")
+        group = np.array(labels, dtype=np.int64)
+        found, counts = np.unique(group, return_counts=True)
+        if len(twice := found[counts > 1]):
+            raise InputError(f"{name} lists {self._some(twice)} more than once")
+        return group
+
+    def _check_disjoint(self, groups: list[np.ndarray]) -> None:
+        for first in range(len(groups)):
+            for second in range(first + 1, len(groups)):
+                if len(shared := np.intersect1d(groups[first], groups[second])):
+                    raise InputError(
+                        f"{GROUPS[first]} and {GROUPS[second]} overlap in {self._some(shared)}: "
+                        "a class is base or novel, in one half"
+                    )
+
+    def _check_union(self, base: list[Any]) -> None:
+        if len(wrong := np.setxor1d(self._group("base_classes", base), self.base)):
+            raise InputError(
+                "base_classes is not the union of base_classes_1 and base_classes_2: "
+                f"they differ in {self._some(wrong)}"
+            )
+
+    def _some(self, labels: np.ndarray, most: int = 5) -> str:
+        more = f" and {len(labels) - most} more" if len(labels) > most else ""
+        return f"label {', '.join(self.describe(int(label)) for label in labels[:most])}{more}"

@@ -1,0 +1,99 @@
+"""From a decoded image to what a network reads: whole-number pixels per image, float arithmetic per batch.
+
+A preset gives two callables that turn a PIL image into a ``uint8`` tensor (one augments, one does not) and the
+statistics for :class:`Normalize`, which runs on whole batches, on the device: a worker then sends a quarter of the
+bytes that floats would take, and the float work costs one pass per batch.
+
+A further preset is one new file: a function registered in ``PRESETS`` that returns :class:`Transforms`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import nn
+
+from lowshot.data.holdout import whole_number
+from lowshot.errors import InputError
+from lowshot.registry import Registry
+
+PRESETS = Registry("transform preset", "lowshot.transforms", "lowshot.data.presets")
+
+ImageTransform = Callable[[Image.Image], torch.Tensor]
+"""RGB image → (3, H, W) uint8. Random ones draw from torch's default generator and from nothing else."""
+
+
+class Normalize(nn.Module):
+    """(N, 3, H, W) uint8 in 0..255 → floats of zero mean and unit deviation, per channel.
+
+    Args:
+        mean: per channel, on the 0..1 scale.
+        std: per channel, on the 0..1 scale.
+
+    Raises:
+        InputError: not three numbers each, or a deviation that is not positive.
+    """
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise InputError(f"mean {list(mean)} and std {list(std)}: expected three numbers each, std above 0")
+        deviation = torch.tensor(list(std), dtype=torch.float64)
+        scale = (1 / (255 * deviation)).float().view(1, 3, 1, 1)
+        shift = (-torch.tensor(list(mean), dtype=torch.float64) / deviation).float().view(1, 3, 1, 1)
+        # Not part of a checkpoint: the recipe states them.
+        self.register_buffer("scale", scale, persistent=False)
+        self.register_buffer("shift", shift, persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The batch in the dtype of the module (float32 unless moved), in the memory format it came in."""
+        return images.to(self.scale.dtype).mul_(self.scale).add_(self.shift)
+
+
+@dataclasses.dataclass(frozen=True)
+class Transforms:
+    """What a preset gives.
+
+    Attributes:
+        train: augmenting image transform.
+        eval: deterministic image transform.
+        normalize: the float part, for uint8 batches.
+        description: the preset and all its parameters, JSON-like; two equal descriptions transform alike.
+    """
+
+    train: ImageTransform
+    eval: ImageTransform
+    normalize: nn.Module
+    description: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def build_transforms(preset: str = "imagenet", **params: Any) -> Transforms:
+    """The transforms of a preset; a parameter that is ``None`` takes the preset's default.
+
+    Args:
+        preset: ``"imagenet"`` (random resized crop, colour jitter), ``"small"`` (padded crop at native size), or
+            another name registered in ``PRESETS``.
+        params: its parameters: ``image_size``, ``mean``, ``std``, ``flip``, …
+
+    Raises:
+        InputError: an unknown preset or parameter, or a value that makes no sense.
+    """
+    given = {key: value for key, value in params.items() if value is not None}
+    if "image_size" in given:
+        whole_number("image_size", given["image_size"], least=1)
+    transforms = PRESETS.build(preset, **given)
+    call = inspect.signature(PRESETS.get(preset)).bind(**given)
+    call.apply_defaults()
+    settings = {
+        key: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+        for key, value in call.arguments.items()
+    }
+    return dataclasses.replace(transforms, description={"preset": PRESETS.entry(preset).name, **settings})

@@ -1,0 +1,117 @@
+"""Several processes on one extraction: those that a launcher started, or our own."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import torch
+
+from lowshot.errors import LowshotError
+
+# How long the first rank waits for the slowest: a rank may have to start over while the others go on from a kill.
+PATIENCE = timedelta(days=7)
+POLL_SECONDS = 0.3
+
+
+class Ranks:
+    """This process among those of torchrun or SLURM; rank 0 of 1 without a launcher."""
+
+    def __init__(self, rank: int, size: int, group: Any) -> None:
+        self.rank = rank
+        self.size = size
+        self._group = group
+
+    def wait(self) -> None:
+        """Until every rank is here."""
+        if self._group is not None:
+            torch.distributed.barrier(self._group)
+
+
+@contextlib.contextmanager
+def launched_ranks() -> Iterator[Ranks]:
+    """The ranks of the launcher, joined to a process group of their own, or one that is already there."""
+    dist = torch.distributed
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
+        yield Ranks(0, 1, None)
+        return
+    ours = not dist.is_initialized()
+    if ours:
+        dist.init_process_group("gloo", timeout=PATIENCE)
+    group = dist.new_group(backend="gloo", timeout=PATIENCE)
+    try:
+        yield Ranks(dist.get_rank(), dist.get_world_size(), group)
+    finally:
+        if ours:
+            dist.destroy_process_group()
+
+
+def device_of(number: int | None = None) -> torch.device:
+    """The GPU of a process, by its number or the launcher's ``LOCAL_RANK``; the CPU where there is no GPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    number = int(os.environ.get("LOCAL_RANK", "0")) if number is None else number
+    return torch.device("cuda", number % torch.cuda.device_count())
+
+
+def run_in_processes(work: Callable[[Any, int], None], shares: Sequence[Any], poll: Callable[[], None]) -> None:
+    """Call ``work(share, number)`` for each share in a fresh process of its own; when one fails, end the others.
+
+    Args:
+        work: a function that can be pickled.
+        shares: what each process is given.
+        poll: called a few times a second meanwhile.
+
+    Raises:
+        LowshotError: the one that a process raised, or one that says that a process was killed.
+    """
+    # Fresh processes, as CUDA needs them, forked from a server that has imported torch once for all of them.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([work.__module__])
+    errors = context.SimpleQueue()
+    threads = max(1, torch.get_num_threads() // len(shares))
+    processes = [
+        context.Process(target=_process, args=(work, share, number, threads, errors))
+        for number, share in enumerate(shares)
+    ]
+    try:
+        for process in processes:
+            process.start()
+        while any(process.is_alive() for process in processes) and not any(p.exitcode for p in processes):
+            next(process for process in processes if process.is_alive()).join(POLL_SECONDS)
+            poll()
+        for process in processes:
+            if process.exitcode and errors.empty():
+                fate = f"signal {-process.exitcode}" if process.exitcode < 0 else f"exit code {process.exitcode}"
+                raise LowshotError(
+                    f"an extraction process ended early ({fate}). What it finished is kept: run it again to go on; "
+                    "if memory ran out, with fewer devices or a smaller batch_size"
+                )
+        if not errors.empty():
+            raise errors.get()
+    finally:
+        for process in processes:
+            if process.pid is not None:
+                process.terminate()
+                process.join()
+
+
+def end_with_parent() -> None:
+    """End this process if the one that started it was killed: its work will be taken up by another call."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        sys.exit(1)
+
+
+def _process(work: Callable[[Any, int], None], share: Any, number: int, threads: int, errors: Any) -> None:
+    torch.set_num_threads(threads)
+    try:
+        work(share, number)
+    except LowshotError as error:
+        errors.put(error)
+        sys.exit(1)

@@ -1,0 +1,162 @@
+"""Low-shot Visual Recognition by Shrinking and Hallucinating Features (Hariharan & Girshick, ICCV 2017), section 4."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lowshot.errors import InputError
+from lowshot.hallucination.analogies.cache import ArrayCache, Folder
+from lowshot.hallucination.analogies.classifier import fit_classifier
+from lowshot.hallucination.analogies.clusters import fit_centroids
+from lowshot.hallucination.analogies.mining import mine_analogies
+from lowshot.hallucination.base import Generator
+from lowshot.hallucination.checks import as_count
+from lowshot.hallucination.sampling import draw_pairs
+from lowshot.io import fingerprint
+from lowshot.registry import GENERATORS
+
+CHUNK_ROWS = 8192
+
+
+@GENERATORS.register("analogies", "a network completes analogies mined among base classes (Hariharan & Girshick 2017)")
+class AnalogyGenerator(Generator):
+    """Apply to a shot a change that was seen between two centroids of a base class.
+
+    Fitting clusters each base class, finds pairs of centroids in different classes that differ alike
+    (:func:`~lowshot.hallucination.mine_analogies`), and trains a network G to complete such analogies. Generating draws
+    a base class and two different centroids c, d of it (the same one twice where it has only one), all uniformly, and
+    returns G(shot, c, d). Unlike ``difference``, which adds d - c to any shot, G learns what the change does to this one.
+
+    G ends in a ReLU, so it can make only features that a ReLU made: never negative.
+
+    Args:
+        n_clusters: centroids per base class, at most.
+        n_rounds: rounds of k-means, at most.
+        lr: learning rate of G; the original takes 0.1, and 1 for SGM features. Divided by 10 after each third.
+        n_steps: training steps of G.
+        batch_size: analogies a step.
+        mse_weight: weight of the squared error beside the classification loss.
+        hidden: width of G's hidden layers.
+        precision: of matrix products while training: "medium" lets a device use its bfloat16 or TF32 units, "highest"
+            keeps to float32.
+        random_state: seed of clusters, initial weights and batches, and of :meth:`generate` when it is given none.
+        cache: folder that keeps classifier, centroids and analogies for the next fit on the same features.
+        device: where to mine and train: "auto" (a GPU if there is one), "cpu", "cuda", …
+        n_jobs: classes clustered or mined at a time on the CPU; None takes every core.
+
+    Attributes:
+        weights_: G's parameters: "fc1.weight" (hidden, 3 D), "fc1.bias", "fc2.weight", … float32.
+        concatenated_centroids_: (M, D) float32, class after class.
+        counts_: (C,) int64 centroids of each base class.
+        n_analogies_: how many were found.
+        history_: both losses at about fifty steps of training.
+    """
+
+    min_base_classes = 2
+
+    def __init__(
+        self,
+        n_clusters: int = 100,
+        n_rounds: int = 20,
+        lr: float = 0.1,
+        n_steps: int = 120_000,
+        batch_size: int = 128,
+        mse_weight: float = 10.0,
+        hidden: int = 512,
+        precision: str = "medium",
+        random_state: int = 0,
+        cache: Folder = None,
+        device: str = "auto",
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.n_rounds = n_rounds
+        self.lr = lr
+        self.n_steps = n_steps
+        self.batch_size = batch_size
+        self.mse_weight = mse_weight
+        self.hidden = hidden
+        self.precision = precision
+        self.random_state = random_state
+        self.cache = cache
+        self.device = device
+        self.n_jobs = n_jobs
+
+    def _fit(self, features: np.ndarray, labels: np.ndarray, classifier_weight: np.ndarray | None) -> None:
+        # Imported here: listing the generators, or generating with a fitted one, must not wait for torch.
+        from lowshot.hallucination.analogies.device import pick_device
+        from lowshot.hallucination.analogies.regressor import TrainingSettings, train_regressor
+
+        settings = TrainingSettings(
+            hidden=as_count(self.hidden, "hidden"),
+            lr=self.lr,
+            n_steps=as_count(self.n_steps, "n_steps"),
+            batch_size=as_count(self.batch_size, "batch_size"),
+            mse_weight=self.mse_weight,
+            precision=self.precision,
+        )
+        n_clusters, n_rounds = as_count(self.n_clusters, "n_clusters"), as_count(self.n_rounds, "n_rounds")
+        device = pick_device(self.device)
+        if features.max() <= 0:
+            raise InputError(
+                "no base feature is positive, but the network ends in a ReLU and makes no others: "
+                "use features that come out of a ReLU, or another generator"
+            )
+        classes = np.unique(labels)
+        rows = np.arange(len(classes))
+        if classifier_weight is None:
+            classifier_weight = self._fitted_classifier(features, labels)
+        elif classes.dtype.kind not in "iu" or classes[0] < 0 or classes[-1] >= len(classifier_weight):
+            raise InputError(
+                f"the classifier has rows for labels 0 to {len(classifier_weight) - 1}, but the base labels run from "
+                f"{classes[0]} to {classes[-1]}: take labels and classifier from the same training"
+            )
+        else:
+            rows = classes
+
+        seed, jobs = self.random_state, self.n_jobs
+        centroids = fit_centroids(
+            features, labels, n_clusters, n_rounds, random_state=seed, n_jobs=jobs, cache=self.cache
+        )
+        analogies = mine_analogies(centroids, device=device, n_jobs=jobs, cache=self.cache)
+        if not len(analogies):
+            raise InputError(
+                "no analogies between the base classes: no two differences of centroids point the same way. "
+                "Each class needs at least two different features and two clusters"
+            )
+        self.concatenated_centroids_ = centroids.values
+        self.counts_ = centroids.counts
+        self.n_analogies_ = len(analogies)
+        self.weights_, self.history_ = train_regressor(
+            centroids.values,
+            analogies,
+            classifier_weight,
+            rows[centroids.class_of],
+            settings,
+            random_state=seed,
+            device=device,
+        )
+
+    def _hallucinate(self, seeds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        c, d = draw_pairs(self.counts_, len(seeds), rng)
+        made = np.empty_like(seeds)
+        for first in range(0, len(seeds), CHUNK_ROWS):
+            part = slice(first, first + CHUNK_ROWS)
+            centroids = self.concatenated_centroids_
+            made[part] = self._complete(np.concatenate([seeds[part], centroids[c[part]], centroids[d[part]]], axis=1))
+        return made
+
+    def _complete(self, x: np.ndarray) -> np.ndarray:
+        """(N, D) what G makes of (N, 3 D) seeds, c and d."""
+        for layer in ("fc1", "fc2", "fc3"):
+            x = np.maximum(x @ self.weights_[f"{layer}.weight"].T + self.weights_[f"{layer}.bias"], 0)
+        return x
+
+    def _fitted_classifier(self, features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        stored = ArrayCache(self.cache)
+        name = f"classifier-{fingerprint(self.provenance_['base_features'], self.random_state)}"
+        if (found := stored.load(name)) is not None:
+            return found["weight"]
+        weight = fit_classifier(features, labels, self.random_state)
+        stored.save(name, weight=weight)
+        return weight

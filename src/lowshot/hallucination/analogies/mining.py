@@ -1,0 +1,140 @@
+"""Mining analogies: which change within one class looks like which change within another.
+
+Hariharan & Girshick 2017, section 4.1: for every ordered pair of centroids (i, j) of a class, the pair (k, l) of
+another class whose difference points most nearly the same way. Written down plainly this compares every difference
+vector with every other, 15 PFLOP at ImageNet's size. Differences need never be formed::
+
+    (a_i - a_j) . (b_k - b_l)  =  G_ik - G_il - G_jk + G_jl      with  G = A B^T
+
+so a pair of classes costs one small product and a pass of subtract, scale and maximum; swapping i and j only changes
+signs, which halves the pairs on both sides; and upper bounds spare most of what remains (see kernel.c).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
+
+from lowshot.errors import InputError
+from lowshot.hallucination.analogies import native
+from lowshot.hallucination.analogies.cache import ArrayCache, Folder
+from lowshot.hallucination.analogies.clusters import Centroids
+from lowshot.hallucination.analogies.pairs import Best, PairTable
+from lowshot.io import fingerprint
+from lowshot.progress import progress
+
+
+@dataclass(frozen=True)
+class Analogies:
+    """a_i : a_j :: b_k : b_l, in order of a, then i, then j.
+
+    Attributes:
+        quadruples: (M, 4) int64 rows (i, j, k, l) of the centroids, class after class.
+        scores: (M,) float32 cosines of the two differences, in (0, 1].
+    """
+
+    quadruples: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+class Miner(Protocol):
+    """Finds the best partner of every pair of one class."""
+
+    def best_of(self, row: int) -> Best: ...
+
+
+def mine_analogies(
+    centroids: Centroids | np.ndarray | Sequence[Any],
+    *,
+    device: str = "cpu",
+    n_jobs: int | None = None,
+    cache: Folder = None,
+    show_progress: bool = True,
+) -> Analogies:
+    """For every ordered pair of centroids of each class, the most similar ordered pair of any other class.
+
+    The similarity of (i, j) and (k, l) is the inner product of their differences, each divided by its norm + 1e-5. A
+    pair whose best similarity is not positive has no analogy; nor has a pair of equal centroids. Among equals the
+    lowest class wins, then the lowest (k, l) in row-major order. Similarities are computed in double precision from
+    centroids moved by an exact shift, and count as equal when they agree to ten digits, so ties come out as in exact
+    arithmetic and not as rounding has it. The result does not depend on the device or the number of threads.
+
+    Args:
+        centroids: (C, K, D), or C arrays (K_c, D), or :class:`Centroids`.
+        device: "cpu", or a torch device such as "cuda".
+        n_jobs: classes mined at a time on the CPU; None takes every core.
+        cache: a folder for finished classes and the result. A call that was killed goes on from there.
+        show_progress: a bar on a terminal.
+
+    Raises:
+        InputError: fewer than two classes, NaN or infinity, or shapes that do not fit.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> analogies = mine_analogies(rng.normal(size=(3, 4, 8)).astype("float32"))
+        >>> analogies.quadruples.shape
+        (36, 4)
+    """
+    centroids = Centroids.of(centroids)
+    if centroids.n_classes < 2:
+        raise InputError("analogies need at least two classes: one class alone has nothing to be compared with")
+    table = PairTable(centroids)
+    stored = ArrayCache(cache)
+    key = fingerprint(centroids.values, centroids.counts) if stored.folder is not None else ""
+    if (found := stored.load(f"analogies-{key}")) is not None:
+        return Analogies(**found)
+
+    done = {row: part for row in range(centroids.n_classes) if (part := stored.load(_part(key, row))) is not None}
+    todo = [row for row in range(centroids.n_classes) if row not in done]
+    with progress("Mining analogies", centroids.n_classes, done=len(done), enabled=show_progress) as tick:
+        for row, best in _best_partners(table, todo, device, n_jobs):
+            done[row] = _quadruples(table, row, best)
+            stored.save(_part(key, row), **done[row])
+            tick()
+    parts = [done[row] for row in range(centroids.n_classes)]
+    analogies = Analogies(*(np.concatenate([part[name] for part in parts]) for name in ("quadruples", "scores")))
+    stored.save(f"analogies-{key}", quadruples=analogies.quadruples, scores=analogies.scores)
+    for row in range(centroids.n_classes):
+        stored.remove(_part(key, row))
+    return analogies
+
+
+def _best_partners(table: PairTable, rows: list[int], device: str, n_jobs: int | None) -> Iterator[tuple[int, Best]]:
+    """(row, its best partners) for each row, in order."""
+    kernel = native.load_kernel() if device == "cpu" else None
+    if kernel is None:
+        from lowshot.hallucination.analogies.eager import EagerMiner  # torch is slow to import, and not needed above
+
+        miner: Miner = EagerMiner(table, device)
+        yield from ((row, miner.best_of(row)) for row in rows)
+        return
+    miner = native.NativeMiner(table, kernel)
+    parallel = Parallel(n_jobs=-1 if n_jobs is None else n_jobs, prefer="threads", return_as="generator")
+    with threadpool_limits(1), contextlib.closing(parallel(delayed(miner.best_of)(row) for row in rows)) as results:
+        yield from zip(rows, results)
+
+
+def _quadruples(table: PairTable, row: int, best: Best) -> dict[str, np.ndarray]:
+    """The analogies of one class from the best partners of its pairs i < j."""
+    size = int(table.start[row + 1] - table.start[row])
+    i, j = np.triu_indices(size, 1)
+    found = best.classes >= 0
+    pairs = np.concatenate([np.stack([i, j], 1)[found], np.stack([j, i], 1)[found]])
+    partners = np.concatenate([best.partners[found, 0], best.partners[found, 1]])
+    scores = np.tile(best.scores[found].astype(np.float32), 2)
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    quadruples = np.concatenate([pairs + table.start[row], partners], axis=1)[order]
+    return {"quadruples": quadruples, "scores": scores[order]}
+
+
+def _part(key: str, row: int) -> str:
+    return f"analogies-{key}-class-{row:05d}"

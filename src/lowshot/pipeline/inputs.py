@@ -1,0 +1,108 @@
+"""What a recipe's stops start from: the images, the class split, the transforms. Made when first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lowshot.data import ClassSplit, ImageDataset, build_dataset, drop_bad_images
+from lowshot.errors import InputError
+from lowshot.features import FeatureStore
+from lowshot.io import fingerprint
+from lowshot.progress import say
+from lowshot.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lowshot.data import Transforms
+
+
+class Inputs:
+    """The images and the split of one recipe.
+
+    A recipe whose representations all bring their own feature files needs no images; then class names and labels
+    come from the first of these files.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.skipped: list[str] = []
+
+    @property
+    def needs_images(self) -> bool:
+        return any(section.features is None for section in self.recipe.representations.values())
+
+    @cached_property
+    def train_images(self) -> ImageDataset:
+        """The images that representations are trained on and shots are drawn from."""
+        return self._images("train")
+
+    @cached_property
+    def test_images(self) -> ImageDataset:
+        """The images that accuracies are measured on."""
+        return self._images("test")
+
+    @cached_property
+    def transforms(self) -> Transforms:
+        from lowshot.data import build_transforms
+
+        return build_transforms(self.recipe.data.preset, **self.recipe.data.transform)
+
+    @cached_property
+    def data_fingerprint(self) -> str:
+        """A digest of the images (or of the given features) that rows and labels refer to."""
+        if self.needs_images:
+            return fingerprint(self.train_images.fingerprint, self.test_images.fingerprint)
+        return fingerprint([str(path) for path in self._given_features()])
+
+    @cached_property
+    def class_names(self) -> list[str]:
+        if self.needs_images:
+            return self.train_images.class_names
+        store = FeatureStore.open(self._given_features()[0])
+        return store.class_names or [str(label) for label in range(int(store.labels.max()) + 1)]
+
+    @cached_property
+    def listing(self) -> tuple[Any, list[str] | None]:
+        """Labels (N,) and image paths of the train part, in row order."""
+        if self.needs_images:
+            return self.train_images.labels, self.train_images.paths
+        store = FeatureStore.open(self._given_features()[0])
+        return store.labels, store.paths
+
+    @cached_property
+    def split(self) -> ClassSplit:
+        """The class split that the recipe names, or a random one of the sizes that it asks for."""
+        section = self.recipe.split
+        if section.file is not None:
+            split = ClassSplit.from_json(section.file)
+            split.check(len(self.class_names))
+            return split
+        base, novel = section.base, section.novel
+        if base is None or novel is None:
+            quarter = len(self.class_names) // 4
+            base, novel = base or (quarter, quarter), novel or (quarter, quarter)
+        return ClassSplit.random(self.class_names, base=base, novel=novel, seed=self.recipe.seed)
+
+    def image_of(self, part: str, row: int) -> Any:
+        """The PIL image of a row of the train or test part."""
+        return (self.train_images if part == "train" else self.test_images).load(row)
+
+    def _given_features(self) -> list[Path]:
+        return [s.features["train"] for s in self.recipe.representations.values() if s.features is not None]
+
+    def _images(self, part: str) -> ImageDataset:
+        section = self.recipe.data
+        if section.dataset == "auto" and section.root is None:
+            raise InputError(
+                "data.root is not set: give the folder, zip or JSON list with the images (data.root=photos), "
+                "or an embedded data set (data.dataset=glyphs)"
+            )
+        images = build_dataset(section.dataset, part=part, root=section.root, **section.options)
+        if section.on_bad_image == "skip":
+            cache = self.recipe.folder / "split" / f"bad_images_{part}.json"
+            images, skipped = drop_bad_images(images, cache=cache)
+            if skipped:
+                say(f"{part}: {len(skipped)} of {len(images) + len(skipped)} images cannot be read and are left out")
+            self.skipped += [f"{part}: {reason}" for reason in skipped]
+        return images

@@ -1,0 +1,297 @@
+"""The recipe: one YAML file that says what is trained on what, how it is evaluated, and nothing else.
+
+YAML → OmegaConf (dotted overrides such as ``train.epochs=5``, interpolation) → pydantic (types, unknown keys,
+defaults). Every mistake is collected before anything is reported. Importing this module does not import torch.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lowshot.errors import InputError, did_you_mean
+from lowshot.io import fingerprint, read_text
+from lowshot.representation.settings import TrainSettings
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are errors, values are not changed after they were checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class DataSection(Section):
+    dataset: str = Field("auto", description="registry name; auto picks folder, zip or JSON list by what root is")
+    root: Path | None = Field(None, description="folder, zip file or JSON file; none for embedded data sets")
+    options: dict[str, Any] = Field({}, description="parameters of the data set, such as class_depth or test_per_class")
+    preset: Literal["imagenet", "small"] = Field("imagenet", description="augmentation and evaluation transforms")
+    transform: dict[str, Any] = Field({}, description="parameters of the preset, such as image_size, flip, mean, std")
+    on_bad_image: Literal["error", "skip"] = Field("error", description="skip leaves unreadable images out everywhere")
+    workers: int | Literal["auto"] = Field("auto", description="loader processes per training or extraction process")
+
+
+class SplitSection(Section):
+    file: Path | None = Field(None, description="label_idx.json to use; none makes a random split from seed")
+    base: tuple[int, int] | None = Field(None, description="base classes of the validation and of the test half")
+    novel: tuple[int, int] | None = Field(None, description="novel classes of the validation and of the test half")
+    experiments: int = Field(5, ge=1, description="how many draws of shots")
+    experiment_files: str | None = Field(None, description="pattern such as splitfile_{:d}.json; none draws from seed")
+    max_shots: int = Field(20, ge=1, description="shots drawn per class and experiment; the first n are the n shots")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SplitSection:
+        if self.file is not None and (self.base is not None or self.novel is not None):
+            raise ValueError("give either file or base and novel sizes, not both")
+        return self
+
+
+class RepresentationSection(Section):
+    label: str | None = Field(None, description="name in tables and figures; the key when none")
+    train: dict[str, Any] = Field({}, description="what differs from the recipe's train section")
+    checkpoint: Path | None = Field(None, description="use this checkpoint instead of training one")
+    features: dict[Literal["train", "test"], Path] | None = Field(
+        None, description="use these feature files instead of training and extracting"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> RepresentationSection:
+        given = [key for key in ("train", "checkpoint", "features") if getattr(self, key)]
+        if len(given) > 1:
+            raise ValueError(f"give one of train, checkpoint and features, not {' and '.join(given)}")
+        if self.features is not None and set(self.features) != {"train", "test"}:
+            raise ValueError("features needs both train and test")
+        return self
+
+
+class ExtractSection(Section):
+    precision: Literal["bf16-mixed", "16-mixed", "32-true"] = Field("bf16-mixed", description="of the forward pass")
+    batch_size: int = Field(256, ge=1, description="images per forward pass and process")
+    dtype: Literal["float32", "float16"] = Field("float32", description="on disk; float16 halves the file")
+    devices: int = Field(1, ge=1, description="processes that share the images")
+
+
+class MethodSection(Section):
+    label: str | None = Field(None, description="name in tables and figures; the key when none")
+    classifier: str = Field("logistic", description="registry name")
+    params: dict[str, Any] = Field({}, description="parameters of the classifier")
+    per_representation: dict[str, dict[str, Any]] = Field(
+        {}, description="parameters that differ for a representation, by its key"
+    )
+
+    def params_for(self, representation: str) -> dict[str, Any]:
+        """The classifier's parameters on one representation."""
+        return {**self.params, **self.per_representation.get(representation, {})}
+
+
+class EvaluateSection(Section):
+    setup: Literal["val", "test"] = Field("test", description="the half of the classes that is reported")
+    n_shots: tuple[int, ...] = Field((1, 2, 5, 10, 20), min_length=1, description="numbers of shots")
+    prior: bool = Field(True, description="also report all-class accuracy with a prior chosen on setup val")
+    prior_target: Literal["all_top5", "all_top1"] = Field("all_top5", description="what the prior maximises on val")
+    methods: dict[str, MethodSection] = Field({"logistic": MethodSection()}, min_length=1)
+
+    @model_validator(mode="after")
+    def _shots_are_sane(self) -> EvaluateSection:
+        if min(self.n_shots) < 1 or len(set(self.n_shots)) != len(self.n_shots):
+            raise ValueError(f"n_shots must be different positive numbers, got {list(self.n_shots)}")
+        return self
+
+
+class ReportSection(Section):
+    title: str | None = Field(None, description="heading of the report; the recipe's name when none")
+    examples_at: int | None = Field(None, description="number of shots of the example strip; the largest when none")
+
+
+class Recipe(Section):
+    """A whole recipe, checked. ``model_dump(mode="json")`` is its canonical form."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the output folder")
+    description: str = ""
+    seed: int = Field(0, ge=0, description="the one seed that everything random derives from")
+    output: Path | None = Field(None, description="where results go; runs/NAME when none")
+    plugins: tuple[Path, ...] = Field((), description="Python files to import first; relative to the recipe")
+    data: DataSection = DataSection()
+    split: SplitSection = SplitSection()
+    train: TrainSettings = TrainSettings()
+    representations: dict[str, RepresentationSection] = Field(min_length=1)
+    extract: ExtractSection = ExtractSection()
+    evaluate: EvaluateSection = EvaluateSection()
+    report: ReportSection = ReportSection()
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Recipe:
+        wrong: list[str] = []
+        for name in self.representations:
+            try:
+                self.train_settings(name)
+            except ValidationError as error:
+                wrong += [f"representations.{name}.train.{line}" for line in complaints(error, TrainSettings)]
+        for name, method in self.evaluate.methods.items():
+            wrong += [
+                f"evaluate.methods.{name}.per_representation.{key}: no such representation. "
+                f"{did_you_mean(key, self.representations)}"
+                for key in method.per_representation
+                if key not in self.representations
+            ]
+        if max(self.evaluate.n_shots) > self.split.max_shots:
+            wrong.append(
+                f"evaluate.n_shots: {max(self.evaluate.n_shots)} shots are asked for but split.max_shots "
+                f"is {self.split.max_shots}"
+            )
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return self
+
+    def train_settings(self, representation: str) -> TrainSettings:
+        """The training settings of one representation: the shared section with its own differences."""
+        shared = self.train.model_dump(exclude_unset=True)
+        return TrainSettings.model_validate({**shared, **self.representations[representation].train})
+
+    def label(self, representation: str) -> str:
+        """The name of a representation in tables and figures."""
+        return self.representations[representation].label or representation
+
+    def method_label(self, method: str) -> str:
+        """The name of a method in tables and figures."""
+        return self.evaluate.methods[method].label or method
+
+    @property
+    def folder(self) -> Path:
+        """Where the results of this recipe live."""
+        return self.output or Path("runs") / self.name
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of everything in the recipe but where it writes and how it is described."""
+        return fingerprint(self.model_dump(mode="json", exclude={"output", "description", "name", "report"}))
+
+    def to_yaml(self) -> str:
+        """The resolved recipe, every default filled in."""
+        from omegaconf import OmegaConf
+
+        return OmegaConf.to_yaml(OmegaConf.create(self.model_dump(mode="json")))
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read, override and check a recipe, and import the plugins it names.
+
+    Args:
+        path: a YAML file, or the name of a recipe that comes with lowshot (``glyphs``).
+        overrides: ``key.subkey=value`` as on the command line; values are YAML.
+
+    Raises:
+        InputError: with one line for each mistake.
+    """
+    from lowshot.registry import import_plugin
+
+    source = find_recipe(path)
+    tree = _tree(source, overrides)
+    try:
+        recipe = Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise InputError("\n".join([f"recipe {source} has mistakes:", *complaints(error, Recipe)])) from None
+    for plugin in recipe.plugins:
+        import_plugin(plugin if plugin.is_absolute() else source.parent / plugin)
+    if wrong := registry_complaints(recipe):
+        raise InputError("\n".join([f"recipe {source} has mistakes:", *wrong]))
+    return recipe
+
+
+def find_recipe(path: str | Path) -> Path:
+    """The file behind a recipe's path or, when there is no such file, behind the name of an embedded recipe."""
+    path = Path(path)
+    if path.is_file():
+        return path
+    embedded = {file.stem: file for file in embedded_recipes()}
+    if str(path) in embedded:
+        return embedded[str(path)]
+    raise InputError(f"recipe {path} does not exist. {did_you_mean(path.stem, embedded)}")
+
+
+def embedded_recipes() -> list[Path]:
+    """The recipes that come with lowshot."""
+    return sorted((Path(__file__).parent / "recipes").glob("*.yaml"))
+
+
+def _tree(source: Path, overrides: Sequence[str]) -> Any:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    text = read_text(source, "recipe")
+    try:
+        tree = OmegaConf.create(text) if text.strip() else OmegaConf.create({})
+        if not OmegaConf.is_dict(tree):
+            raise InputError(f"recipe {source} must be a mapping of sections such as data: and train:")
+        for override in overrides:
+            key, equals, _ = override.partition("=")
+            if not equals or not key:
+                raise InputError(f"override {override!r} must have the form key.subkey=value")
+            tree = OmegaConf.merge(tree, OmegaConf.from_dotlist([override]))
+        return OmegaConf.to_container(tree, resolve=True)
+    except YAMLError as error:
+        raise InputError(f"recipe {source} is not valid YAML: {' '.join(str(error).split())}") from None
+    except OmegaConfBaseException as error:
+        raise InputError(f"recipe {source} with {list(overrides)}: {str(error).splitlines()[0]}") from None
+
+
+def complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """One line for each mistake that pydantic found: the dotted key, what is wrong, what was meant."""
+    lines = []
+    for mistake in error.errors(include_url=False):
+        location = [str(part) for part in mistake["loc"]]
+        key = ".".join(location)
+        if mistake["type"] == "extra_forbidden":
+            lines.append(f"{key}: unknown key. {did_you_mean(location[-1], _keys_beside(model, location))}")
+        elif mistake["type"] == "missing":
+            lines.append(f"{key}: is missing and has no default")
+        elif mistake["type"] == "value_error":
+            lines += [f"{key}: {line}" if key else line for line in str(mistake["ctx"]["error"]).splitlines()]
+        else:
+            message = mistake["msg"][0].lower() + mistake["msg"][1:]
+            lines.append(f"{key}: {message}, got {mistake['input']!r}")
+    return lines
+
+
+def registry_complaints(recipe: Recipe) -> list[str]:
+    """Unknown registry names and parameters of a recipe, one line each."""
+    from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, LOSSES
+
+    lines: list[str] = []
+
+    def check(key: str, found: Iterable[str]) -> None:
+        lines.extend(f"{key}: {line}" for line in found)
+
+    if recipe.data.dataset != "auto" and recipe.data.dataset not in DATASETS:
+        check("data.dataset", DATASETS.complaints(recipe.data.dataset, {}))
+    for name, section in recipe.representations.items():
+        if section.features or section.checkpoint:
+            continue
+        settings = recipe.train_settings(name)
+        where = f"representations.{name}.train" if section.train else "train"
+        check(f"{where}.backbone", BACKBONES.complaints(settings.backbone, settings.backbone_options))
+        if settings.loss is not None:
+            check(f"{where}.loss", LOSSES.complaints(settings.loss, settings.loss_options))
+    for name, method in recipe.evaluate.methods.items():
+        where = f"evaluate.methods.{name}"
+        check(f"{where}.classifier", CLASSIFIERS.complaints(method.classifier, method.params))
+        if method.classifier in CLASSIFIERS:
+            for key, params in method.per_representation.items():
+                check(f"{where}.per_representation.{key}", CLASSIFIERS.complaints(method.classifier, params))
+    return list(dict.fromkeys(lines))
+
+
+def _keys_beside(model: type[BaseModel], location: Sequence[str]) -> list[str]:
+    """The keys that were possible where the last part of ``location`` stands."""
+    current: Any = model
+    for part in location[:-1]:
+        if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
+            current = current.model_fields[part].annotation
+        else:
+            values = [a for a in typing.get_args(current) if isinstance(a, type) and issubclass(a, BaseModel)]
+            current = values[0] if values else current
+    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []

@@ -1,0 +1,33 @@
+"""Results → tables for the terminal, Markdown and CSV, figures, and one HTML page that opens anywhere.
+
+The names are fetched on first use, so that a printed list or table does not wait for matplotlib.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lowshot.report.figures.strip import Example
+    from lowshot.report.figures.style import Plot, Theme, new_figure
+    from lowshot.report.html import Section
+    from lowshot.report.tables import paper_tables, to_csv, to_markdown
+    from lowshot.report.writing import write_report
+
+__all__ = ["Example", "Plot", "Section", "Theme", "new_figure", "paper_tables", "to_csv", "to_markdown", "write_report"]
+
+_HOMES = {
+    "figures.strip": ("Example",),
+    "figures.style": ("Plot", "Theme", "new_figure"),
+    "html": ("Section",),
+    "tables": ("paper_tables", "to_csv", "to_markdown"),
+    "writing": ("write_report",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,153 @@
+"""What every figure shares: two themes, a palette safe for colour blindness, and files that depend on nothing else.
+
+A figure is a :class:`Plot`: a name, what it shows, and a function that draws it in a theme. It is drawn on
+matplotlib's object interface under matplotlib's own defaults, so neither pyplot's state nor a user's ``matplotlibrc``
+nor the time of day reaches the file.
+"""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import matplotlib.style
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a figure; ``right`` and ``wrong`` are always drawn together with ✓ and ✗."""
+
+    name: str
+    background: str
+    text: str
+    muted: str
+    grid: str
+    lines: tuple[str, ...]
+    right: str
+    wrong: str
+
+
+# Okabe & Ito's palette without its yellow, which vanishes on white; lightened for the dark page.
+LIGHT = Theme(
+    name="light",
+    background="#ffffff",
+    text="#1c2024",
+    muted="#5c6570",
+    grid="#dde1e6",
+    lines=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1c2024"),
+    right="#00795a",
+    wrong="#c44f00",
+)
+DARK = Theme(
+    name="dark",
+    background="#1b1f24",
+    text="#e6e9ed",
+    muted="#9aa4af",
+    grid="#343b44",
+    lines=("#4ba3e3", "#f58a4b", "#2fbf96", "#e39ac4", "#f2bd4a", "#a5d8f7", "#e6e9ed"),
+    right="#2fbf96",
+    wrong="#f58a4b",
+)
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure that a report can save and embed.
+
+    Attributes:
+        name: stem of its files, such as ``accuracy_novel_top5``.
+        caption: a sentence that stands below it.
+        alt: what it shows, for someone who cannot see it.
+        draw: makes it in a theme.
+    """
+
+    name: str
+    caption: str
+    alt: str
+    draw: Callable[[Theme], Figure]
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, sizes in inches, whose parts make room for each other."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def render(plot: Plot, theme: Theme = LIGHT, formats: Sequence[str] = ("png",)) -> dict[str, bytes]:
+    """The bytes of a figure in each format ("png", "pdf"); the same for the same plot."""
+    with matplotlib.style.context(["default", _settings(theme)]):
+        figure = plot.draw(theme)
+        return {format: _saved(figure, format) for format in formats}
+
+
+def line_style(line: int, dash: int, theme: Theme) -> dict[str, Any]:
+    """Colour and marker of the ``line``-th line, which repeat after 56, and the dash pattern of its group."""
+    return {
+        "color": theme.lines[line % len(theme.lines)],
+        "marker": MARKERS[line % len(MARKERS)],
+        "linestyle": DASHES[(dash + line // len(theme.lines)) % len(DASHES)],
+    }
+
+
+def drawable(text: str, length: int | None = None) -> str:
+    """``text`` as matplotlib can show it: code points that the font lacks become [U+4E2D], the rest stays.
+
+    Longer text than ``length`` is cut. An empty label, or one that starts with an underscore, would be left out of
+    a legend and gets a space before it.
+    """
+    known = _known_code_points()
+    letters = [c if ord(c) in known else f"[U+{ord(c):04X}]" for c in unicodedata.normalize("NFC", text)]
+    text = "".join(letters)
+    if length is not None and len(text) > length:
+        text = f"{text[: length - 1]}…"
+    return f" {text}" if text[:1] in ("", "_") else text
+
+
+def _saved(figure: Figure, format: str) -> bytes:
+    dated = {"png": ["Software"], "pdf": ["CreationDate", "Creator", "Producer"]}[format]
+    file = io.BytesIO()
+    figure.savefig(file, format=format, metadata=dict.fromkeys(dated))
+    return file.getvalue()
+
+
+def _settings(theme: Theme) -> dict[str, Any]:
+    return {
+        "figure.facecolor": theme.background,
+        "axes.facecolor": theme.background,
+        "axes.edgecolor": theme.muted,
+        "axes.labelcolor": theme.text,
+        "axes.titlesize": 10,
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": theme.grid,
+        "grid.linewidth": 0.8,
+        "text.color": theme.text,
+        "text.parse_math": False,
+        "xtick.color": theme.muted,
+        "ytick.color": theme.muted,
+        "xtick.labelcolor": theme.text,
+        "ytick.labelcolor": theme.text,
+        "font.size": 9,
+        "lines.linewidth": 1.6,
+        "lines.markersize": 4.5,
+        "legend.frameon": False,
+        "legend.handlelength": 3.2,
+        "savefig.dpi": 150,
+        "pdf.fonttype": 42,
+    }
+
+
+@lru_cache(maxsize=1)
+def _known_code_points() -> frozenset[int]:
+    return frozenset(get_font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap())

@@ -1,0 +1,111 @@
+"""The page ``report.html``: one file that needs no network, no script and no other file."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import PIL.Image
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lowshot.report.figures.strip import Example, by_source
+from lowshot.report.figures.style import Plot
+from lowshot.report.headline import winners
+from lowshot.report.table_data import TableData, primary
+
+
+@dataclass(frozen=True)
+class Section:
+    """A further part of the page, such as one about a generator; it stands after the results.
+
+    Attributes:
+        title: its heading.
+        html: its text; a plain ``str`` is escaped, a :class:`markupsafe.Markup` is taken as it is. Scripts and
+            anything from another address are blocked by the page.
+        plots: figures to save beside the page and to embed below the text.
+    """
+
+    title: str
+    html: str = ""
+    plots: Sequence[Plot] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot as the page embeds it: PNG bytes for the light and for the dark page."""
+
+    plot: Plot
+    light: bytes
+    dark: bytes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height on the page, at which the text of the figure is as large as that around it."""
+        with PIL.Image.open(io.BytesIO(self.light)) as image:
+            return round(image.width / 1.4), round(image.height / 1.4)
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the template is filled with; ``pictures`` are found by the name of their plot."""
+
+    title: str
+    description: str
+    tables: Sequence[TableData]
+    pictures: Mapping[str, Picture]
+    examples: Sequence[Example]
+    recipe_yaml: str
+    provenance: Mapping[str, Any]
+    notes: Sequence[str]
+    sections: Sequence[Section]
+
+
+def render_page(page: Page) -> str:
+    """The HTML of a page; the same text for the same page."""
+    environment = Environment(
+        loader=PackageLoader("lowshot.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["data_uri"] = _data_uri
+    environment.filters["thumbnail_uri"] = _thumbnail_uri
+    shown = primary(page.tables)
+    return environment.get_template("report.html.j2").render(
+        page=page,
+        primary=shown,
+        further=[table for table in page.tables if table not in shown],
+        headlines=[(table, {best.n_shots: best for best in winners(table)}) for table in shown[:2]],
+        headline_shots=sorted({n for table in shown[:2] for n in table.n_shots}),
+        example_groups=by_source(page.examples),
+        facts=list(_flat(page.provenance)),
+    )
+
+
+def _flat(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Nested facts as (``versions · torch``, text) pairs."""
+    for key, value in facts.items():
+        name = f"{above}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name} · ")
+        elif isinstance(value, list | tuple):
+            yield name, ", ".join(str(item) for item in value)
+        else:
+            yield name, str(value)
+
+
+def _data_uri(data: bytes, kind: str = "png") -> Markup:
+    return Markup(f"data:image/{kind};base64,{base64.b64encode(data).decode()}")
+
+
+def _thumbnail_uri(example: Example) -> Markup:
+    """Small images exactly; photographs as JPEG, which is a tenth of their PNG."""
+    kind = "jpeg" if example.is_photo else "png"
+    file = io.BytesIO()
+    example.thumbnail.save(file, kind, quality=85)
+    return _data_uri(file.getvalue(), kind)

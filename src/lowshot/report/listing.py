@@ -1,0 +1,88 @@
+"""What a recipe can name, printed for a person: every registry, every part, and the recipes."""
+
+from __future__ import annotations
+
+import inspect
+from fnmatch import fnmatch
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lowshot.errors import InputError, did_you_mean
+from lowshot.recipe import embedded_recipes
+from lowshot.registry import REGISTRIES, Registry
+
+
+def print_listing(what: str = "all", pattern: str = "*", parameters: bool = False) -> None:
+    """Print the registries (``what`` = all or one of their names) and the recipes.
+
+    Raises:
+        InputError: ``what`` is not a registry, or nothing matches ``pattern``.
+    """
+    known = ["all", "recipes", *REGISTRIES]
+    if what not in known:
+        raise InputError(f"there is no list of {what!r}. {did_you_mean(what, known)}")
+    console = Console(highlight=False)
+    tables = [
+        _registry_table(name, registry, pattern, parameters)
+        for name, registry in REGISTRIES.items()
+        if what in ("all", name)
+    ]
+    if what in ("all", "recipes"):
+        tables.append(_recipe_table(pattern))
+    tables = [table for table in tables if table.row_count]
+    if not tables:
+        raise InputError(f"nothing in {what} matches {pattern!r}")
+    for table in tables:
+        console.print(table)
+        console.print()
+
+
+def _registry_table(title: str, registry: Registry, pattern: str, parameters: bool) -> Table:
+    table = _table(title)
+    for entry in registry:
+        if not fnmatch(entry.name.lower(), pattern.lower()):
+            continue
+        name = f"{entry.name}:NAME" if entry.takes_argument else entry.name
+        text = escape(entry.description)
+        if not entry.source.startswith("lowshot."):
+            text += f" [dim]({escape(entry.source)})[/]"
+        if parameters:
+            text += f"\n[dim]{escape(_parameters(entry.factory, skip=int(entry.takes_argument)))}[/]"
+        table.add_row(name, text)
+    for name, reason in registry.broken.items():
+        if fnmatch(name.lower(), pattern.lower()):
+            table.add_row(f"[red]{escape(name)}[/]", f"[red]cannot be loaded:[/] {escape(reason)}")
+    return table
+
+
+def _recipe_table(pattern: str) -> Table:
+    table = _table("recipes")
+    for path in embedded_recipes():
+        if fnmatch(path.stem.lower(), pattern.lower()):
+            table.add_row(path.stem, escape(_headline(path.read_text("utf-8"))))
+    return table
+
+
+def _table(title: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 2))
+    table.add_column("name", style="cyan", no_wrap=True)
+    table.add_column("description")
+    return table
+
+
+def _headline(text: str) -> str:
+    """The first comment line of a recipe says what it shows."""
+    first = text.lstrip().split("\n", 1)[0]
+    return first.lstrip("# ").strip() if first.startswith("#") else ""
+
+
+def _parameters(factory: object, skip: int) -> str:
+    parameters = list(inspect.signature(factory).parameters.values())[skip:]  # type: ignore[arg-type]
+    shown = [
+        p.name if p.default is p.empty else f"{p.name}={p.default!r}"
+        for p in parameters
+        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]
+    return ", ".join(shown) or "no parameters"

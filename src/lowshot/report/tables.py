@@ -1,0 +1,121 @@
+"""The tables of a report for the terminal, for Markdown and for CSV, in the layout of the original's README."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from lowshot.report.table_data import Cell, Record, TableData, build_tables, primary
+
+MISSING = "–"
+
+
+def paper_tables(
+    records: Iterable[Record], metrics: Sequence[str] | None = None, setup: str = "test", width: int | None = None
+) -> list[Table]:
+    """One rich table per metric; where a row is too wide, intervals close up to their means, then go below them.
+
+    Args:
+        records: results of the benchmark, one per task.
+        metrics: accuracies to show; by default those of :data:`~lowshot.report.table_data.PRIMARY` that were measured.
+        setup: "test" or "val".
+        width: columns to fit into; the terminal's by default.
+
+    Raises:
+        InputError: as :func:`~lowshot.report.table_data.build_tables`.
+    """
+    console = Console(width=width)
+    tables = build_tables(records, metrics, setup)
+    return [_fitting(table, console) for table in (primary(tables) if metrics is None else tables)]
+
+
+def to_markdown(records: Iterable[Record], metrics: Sequence[str] | None = None, setup: str = "test") -> str:
+    """All tables as GitHub Markdown, the best mean of a column in bold."""
+    return "\n".join(_markdown(table) for table in build_tables(records, metrics, setup))
+
+
+def to_csv(records: Iterable[Record], metrics: Sequence[str] | None = None, setup: str = "test") -> str:
+    """All tables as one long CSV: a line per entry, per cent with four decimals, empty where there is no interval."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["metric", "setup", "representation", "method", "n_shots", "mean", "interval95", "experiments"])
+    for table in build_tables(records, metrics, setup):
+        for row in table.rows:
+            for n, cell in zip(table.n_shots, row.cells, strict=True):
+                if cell is not None:
+                    half_width = "" if cell.half_width is None else f"{cell.half_width:.4f}"
+                    numbers = [n, f"{cell.mean:.4f}", half_width, len(cell.accuracies)]
+                    writer.writerow([table.metric, table.setup, row.representation, row.method, *numbers])
+    return file.getvalue()
+
+
+def _fitting(table: TableData, console: Console) -> Table:
+    unlimited = console.options.update(max_width=10_000)
+    for between in (" ", ""):
+        drawn = _rich(table, between)
+        if Measurement.get(console, unlimited, drawn).maximum <= console.width:
+            return drawn
+    return _rich(table, between="\n")
+
+
+def _rich(table: TableData, between: str) -> Table:
+    drawn = Table(
+        title=Text(table.title, style="bold"),
+        caption=Text(f"{table.caption}\n", style="dim"),
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    drawn.add_column("Representation", overflow="fold")
+    drawn.add_column("Low-shot phase", overflow="fold")
+    for head in table.columns:
+        drawn.add_column(head, justify="right", no_wrap=True)
+    for representation, rows in table.groups.items():
+        for i, row in enumerate(rows):
+            cells = [_rich_cell(cell, best, between) for cell, best in zip(row.cells, table.best, strict=True)]
+            drawn.add_row(Text("" if i else representation), Text(row.method), *cells)
+    return drawn
+
+
+def _rich_cell(cell: Cell | None, best: float, between: str) -> Text:
+    if cell is None:
+        return Text(MISSING, style="dim")
+    text = Text(cell.mean_text, style="bold" if cell.mean == best else "")
+    if cell.interval_text:
+        text.append(between).append(cell.interval_text, style="not bold dim")
+    return text
+
+
+def _markdown(table: TableData) -> str:
+    head = ["Representation", "Low-shot phase", *table.columns]
+    rule = [":---", ":---", *["---:"] * len(table.columns)]
+    lines = [f"**{table.title}**", "", _line(head), _line(rule)]
+    for row in table.rows:
+        cells = [_markdown_cell(cell, best) for cell, best in zip(row.cells, table.best, strict=True)]
+        lines.append(_line([_escaped(row.representation), _escaped(row.method), *cells]))
+    return "\n".join([*lines, "", table.caption, ""])
+
+
+def _markdown_cell(cell: Cell | None, best: float) -> str:
+    if cell is None:
+        return MISSING
+    return f"**{cell}**" if cell.mean == best else str(cell)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escaped(name: str) -> str:
+    """A name that neither ends its table cell nor starts a tag or emphasis."""
+    return "".join(f"\\{letter}" if letter in r"\|*_`<>[]" else letter for letter in " ".join(name.split()))

@@ -1,0 +1,36 @@
+"""Backbones, losses and the training that turns images into features worth recognising novel classes by.
+
+Importing this package does not import torch; its names are imported on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lowshot.representation.backbones import Backbone, build_backbone
+    from lowshot.representation.checkpoints import load_backbone, load_state
+    from lowshot.representation.settings import TrainSettings
+    from lowshot.representation.training import train_representation
+
+__all__ = ["Backbone", "TrainSettings", "build_backbone", "load_backbone", "load_state", "train_representation"]
+
+_HOME = {
+    "Backbone": "backbones",
+    "build_backbone": "backbones",
+    "load_backbone": "checkpoints",
+    "load_state": "checkpoints",
+    "TrainSettings": "settings",
+    "train_representation": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

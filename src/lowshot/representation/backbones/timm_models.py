@@ -1,0 +1,48 @@
+"""Any image model of the timm library as a backbone: ``timm:resnet18``, ``timm:convnext_tiny``, …"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lowshot.errors import InputError, LowshotError, did_you_mean
+from lowshot.registry import BACKBONES
+from lowshot.representation.backbones.base import Backbone
+
+
+@BACKBONES.register(
+    "timm", "any timm model, timm:NAME, with its pooled features (needs the extra 'timm')", takes_argument=True
+)
+def timm_model(model: str, num_classes: int, pretrained: bool = False, **options: Any) -> Backbone:
+    """A timm model without its head, under our linear classifier.
+
+    Args:
+        model: a timm name, with or without a tag for its weights (``resnet18`` or ``resnet18.a1_in1k``).
+        num_classes: columns of the scores.
+        pretrained: start from timm's weights, fetched from the network on first use.
+        options: anything else ``timm.create_model`` takes, such as ``img_size`` or ``drop_path_rate``.
+
+    Raises:
+        InputError: timm is not installed, has no such model, or the model refuses the options.
+        LowshotError: the weights could not be fetched.
+    """
+    try:
+        import timm
+    except ImportError:
+        raise InputError(
+            f"backbone 'timm:{model}' needs the timm library, which is not installed: pip install 'lowshot[timm]'"
+        ) from None
+
+    if not timm.is_model(model):
+        raise InputError(f"timm {timm.__version__} has no model {model!r}. {did_you_mean(model, timm.list_models())}")
+    try:
+        trunk = timm.create_model(model, pretrained=False, num_classes=0, **options)
+    except TypeError as error:
+        raise InputError(f"backbone 'timm:{model}' cannot be built with options {options}: {error}") from error
+    if pretrained:
+        try:
+            trunk = timm.create_model(model, pretrained=True, num_classes=0, **options)
+        except Exception as error:  # timm's downloads fail with errors of several libraries
+            raise LowshotError(f"the weights of 'timm:{model}' could not be loaded: {error}") from error
+    # A few models widen their features once more in the head; num_features is then the width before.
+    feature_dim: Any = getattr(trunk, "head_hidden_size", None) or trunk.num_features
+    return Backbone(trunk, feature_dim, num_classes)

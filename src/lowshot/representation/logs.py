@@ -1,0 +1,76 @@
+"""What a training run records: one JSON line an epoch, and TensorBoard events on request."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lowshot.errors import InputError
+from lowshot.io import read_text, write_text
+from lowshot.progress import say
+
+LOG_NAME = "log.jsonl"
+
+
+class TrainingLog:
+    """The records of a run, in ``folder/log.jsonl``.
+
+    Each record has ``epoch`` (from 1), ``lr`` (at the epoch's start), ``loss``, ``cross_entropy``, ``auxiliary``
+    (before its weight; null without one), ``train_top1``, ``val_top1`` and ``val_top5`` (fractions; null where the
+    epoch was not validated), ``seconds`` and ``images_per_second`` (of training alone).
+
+    Args:
+        folder: where the log lies.
+        epochs_done: epochs of the checkpoint the run starts from. Records of later epochs, written by a run that was
+            cut off before its next checkpoint, are dropped.
+        tensorboard: also write events to ``folder/tensorboard``.
+
+    Raises:
+        InputError: TensorBoard is asked for and not installed.
+    """
+
+    def __init__(self, folder: Path, epochs_done: int = 0, tensorboard: bool = False) -> None:
+        self.path = folder / LOG_NAME
+        self.records = [record for record in read_log(self.path) if record["epoch"] <= epochs_done]
+        self._events = _events(folder / "tensorboard", epochs_done) if tensorboard else None
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Add the record of an epoch; the file is whole at any moment."""
+        self.records.append(record)
+        write_text(self.path, "".join(json.dumps(record, allow_nan=False) + "\n" for record in self.records))
+        if self._events is not None:
+            for name, value in record.items():
+                if name != "epoch" and value is not None:
+                    self._events.add_scalar(name, value, record["epoch"])
+            self._events.flush()
+
+    def close(self) -> None:
+        if self._events is not None:
+            self._events.close()
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The records of a training log in order; none when it does not exist, and none from a damaged line on."""
+    if not path.is_file():
+        return []
+    records = []
+    for number, line in enumerate(read_text(path, "training log").splitlines(), start=1):
+        try:
+            record = json.loads(line)
+            record["epoch"] + 0
+        except (json.JSONDecodeError, TypeError, KeyError):
+            say(f"training log {path} is damaged from line {number} on; what follows is dropped", style="yellow")
+            break
+        records.append(record)
+    return records
+
+
+def _events(folder: Path, epochs_done: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise InputError(
+            "train.tensorboard is on but TensorBoard is not installed: pip install 'lowshot[tensorboard]'"
+        ) from None
+    return SummaryWriter(str(folder), purge_step=epochs_done + 1)

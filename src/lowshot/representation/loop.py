@@ -1,0 +1,207 @@
+"""The training loop as one process runs it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+
+from lowshot.data import ImageDataset, Transforms, make_loader
+from lowshot.io import fingerprint, load_torch
+from lowshot.progress import Tick, progress, say
+from lowshot.registry import LOSSES
+from lowshot.representation.backbones import Backbone, build_backbone
+from lowshot.representation.batches import Prepare, training_batches
+from lowshot.representation.checkpoints import (
+    checkpoint_path,
+    load_state,
+    remove_checkpoints,
+    remove_unfinished,
+    save_checkpoint,
+)
+from lowshot.representation.evaluation import validate
+from lowshot.representation.logs import TrainingLog
+from lowshot.representation.losses import AuxiliaryLoss
+from lowshot.representation.meter import Meter
+from lowshot.representation.schedule import learning_rate
+from lowshot.representation.settings import TrainSettings
+
+_STEPS_BETWEEN_LOOKS = 10
+"""How often the running loss is read: each read makes a GPU wait."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a process needs to take part in a run; travels to started processes."""
+
+    settings: TrainSettings
+    identity: dict[str, Any]
+    train: ImageDataset
+    val: ImageDataset | None
+    transforms: Transforms
+    num_classes: int
+    seed: int
+    workers: int | Literal["auto"]
+    folder: Path
+    resume_from: Path | None
+
+
+def run(fabric: Fabric, job: Job) -> str:
+    """Train to the last epoch; returns the path of the last checkpoint."""
+    devices = [fabric.device.index] if fabric.device.type == "cuda" else []
+    if fabric.is_global_zero:
+        if job.resume_from is None:
+            remove_checkpoints(job.folder)
+        remove_unfinished(job.folder)
+    with torch.random.fork_rng(devices=devices):
+        return str(_Run(fabric, job).train())
+
+
+class _Run:
+    """One process's part of a run: model, optimiser and loaders, and the epochs over them."""
+
+    def __init__(self, fabric: Fabric, job: Job) -> None:
+        self.fabric, self.job, self.settings = fabric, job, job.settings
+        settings = self.settings
+        shard = (fabric.global_rank, fabric.world_size)
+        self.loader = training_batches(job.train, job.transforms, settings.batch_size, job.seed, job.workers, shard)
+        self.steps = len(self.loader)
+
+        start = load_torch(job.resume_from) if job.resume_from else None
+        self.epoch = start["epoch"] if start else 0
+
+        torch.manual_seed(job.seed)
+        self.backbone: Backbone = build_backbone(settings.backbone, job.num_classes, **settings.backbone_options)
+        self.loss: AuxiliaryLoss | None = (
+            LOSSES.build(settings.loss, **settings.loss_options) if settings.loss is not None else None
+        )
+        if start:
+            load_state(self.backbone, start["state"], f"checkpoint {job.resume_from}")
+        if settings.channels_last:
+            self.backbone.to(memory_format=torch.channels_last)
+        optimizer = torch.optim.SGD(
+            self.backbone.parameters(),
+            lr=settings.lr,
+            momentum=settings.momentum,
+            dampening=settings.dampening,
+            weight_decay=settings.weight_decay,
+            foreach=True,  # one pass over all parameters; the default only on a GPU
+        )
+        self.model, self.optimizer = fabric.setup(self.backbone, optimizer)
+        if start:
+            self.optimizer.load_state_dict(start["optimizer"])
+        self.prepare = Prepare(job.transforms.normalize, settings.channels_last).to(fabric.device)
+        self.val_loader = None
+        if job.val is not None and settings.validate_every:
+            batch = settings.batch_size // fabric.world_size
+            self.val_loader = make_loader(job.val, job.transforms.eval, batch, workers=job.workers, shard=shard)
+
+    def train(self) -> Path:
+        settings, rank0 = self.settings, self.fabric.is_global_zero
+        log = TrainingLog(self.job.folder, self.epoch, settings.tensorboard) if rank0 else None
+        path = self.job.resume_from
+        title = f"train {self.backbone.config['name']}"
+        total, done = settings.epochs * self.steps, self.epoch * self.steps
+        with progress(title, total, done, enabled=rank0) as tick:
+            while self.epoch < settings.epochs:
+                record = self._train_epoch(tick)
+                self.epoch += 1
+                record |= self._validate()
+                if log is not None:
+                    log.add(record)
+                    say(_line(record, settings.epochs))
+                if self.epoch % settings.save_every == 0 or self.epoch == settings.epochs:
+                    path = self._save()
+        if log is not None:
+            log.close()
+        assert path is not None  # a run that is already finished is not started
+        return path
+
+    def _train_epoch(self, tick: Tick) -> dict[str, Any]:
+        """One pass; returns its log record, the same in every process."""
+        self.loader.set_epoch(self.epoch)
+        torch.manual_seed(_epoch_seed(self.job.seed, self.epoch, self.fabric.global_rank))
+        self.model.train()
+        meter = Meter(self.fabric, self.epoch)
+        begin = time.perf_counter()
+        for step, (images, labels, _) in enumerate(self.loader):
+            rate = learning_rate(self.settings, self.epoch + step / self.steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            images, labels = self.prepare(self.fabric.to_device(images)), self.fabric.to_device(labels)
+            scores, features = self.model(images)
+            cross_entropy = F.cross_entropy(scores, labels)
+            loss, auxiliary = cross_entropy, None
+            if self.loss is not None:
+                auxiliary = self.loss(features, scores, labels, self.backbone.classifier.weight)
+                loss = cross_entropy + self.settings.loss_weight * auxiliary
+            self.optimizer.zero_grad(set_to_none=True)
+            self.fabric.backward(loss)
+            self.optimizer.step()
+            meter.add(step, loss, cross_entropy, auxiliary, scores, labels)
+            if step % _STEPS_BETWEEN_LOOKS == 0:
+                running = meter.look()
+                speed = (step + 1) * len(labels) * self.fabric.world_size / (time.perf_counter() - begin)
+                place = f"epoch {self.epoch + 1}/{self.settings.epochs}"
+                tick(1, f"{place}  loss {running:.3f}  lr {rate:.4g}  {speed:.0f} images/s")
+            else:
+                tick(1)
+        totals = meter.totals()
+        seconds = time.perf_counter() - begin
+        return {
+            "epoch": self.epoch + 1,
+            "lr": learning_rate(self.settings, self.epoch),
+            "loss": totals["loss"],
+            "cross_entropy": totals["cross_entropy"],
+            "auxiliary": totals["auxiliary"] if self.loss is not None else None,
+            "train_top1": totals["top1"],
+            "seconds": round(seconds, 3),
+            "images_per_second": round(totals["images"] / seconds, 1),
+        }
+
+    def _validate(self) -> dict[str, float | None]:
+        """Accuracies after an epoch that is due for it, as they enter the log record."""
+        every = self.settings.validate_every
+        if self.val_loader is None or (self.epoch % every and self.epoch != self.settings.epochs):
+            return {"val_top1": None, "val_top5": None}
+        top1, top5 = validate(self.fabric, self.backbone, self.val_loader, self.prepare)
+        return {"val_top1": top1, "val_top5": top5}
+
+    def _save(self) -> Path:
+        """Write the checkpoint of the finished epoch and wait until it is there."""
+        if self.fabric.is_global_zero:
+            checkpoint = {
+                "epoch": self.epoch,
+                "state": {key: value.cpu().contiguous() for key, value in self.backbone.state_dict().items()},
+                "optimizer": self.optimizer.state_dict(),
+                # Rate and random numbers are functions of these, so their positions are their whole state.
+                "schedule": {"epoch": self.epoch, "step": self.epoch * self.steps},
+                "random": {"seed": self.job.seed, "epoch": self.epoch},
+                "backbone": self.backbone.config,
+                "settings": self.settings.model_dump(mode="json"),
+                "identity": self.job.identity,
+                "fingerprint": fingerprint(self.job.identity),
+                "class_names": self.job.train.class_names,
+            }
+            save_checkpoint(self.job.folder, checkpoint, self.settings.keep)
+        self.fabric.barrier()
+        return checkpoint_path(self.job.folder, self.epoch)
+
+
+def _epoch_seed(seed: int, epoch: int, rank: int) -> int:
+    """For what a backbone draws itself, such as dropout; order and augmentation have seeds of their own."""
+    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0])
+
+
+def _line(record: dict[str, Any], epochs: int) -> str:
+    """The record of an epoch for a person."""
+    parts = [f"epoch {record['epoch']}/{epochs}: loss {record['loss']:.3f}", f"train top-1 {record['train_top1']:.1%}"]
+    if record["val_top1"] is not None:
+        parts.append(f"val top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%}")
+    return ", ".join([*parts, f"{record['images_per_second']:.0f} images/s"])

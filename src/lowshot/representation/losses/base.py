@@ -1,0 +1,73 @@
+"""What the auxiliary losses share: the checks, the precision and the quantities they are made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lowshot.errors import InputError
+
+
+class AuxiliaryLoss(nn.Module, ABC):
+    """A loss that is added, with a weight, to the cross-entropy while the representation is trained.
+
+    A subclass is :meth:`formula` and its docstring; it is registered with a decorator and needs no other change::
+
+        @LOSSES.register("scores_l2", "keeps the scores small")
+        class ScoresL2Loss(AuxiliaryLoss):
+            def formula(self, features, scores, labels, classifier_weight):
+                return scores.square().sum(dim=1).mean()
+
+    It may use all four arguments, gradients flow through whatever it uses, and options are ordinary constructor
+    arguments. It has no parameters of its own: only the backbone's are trained.
+    """
+
+    def forward(
+        self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None = None
+    ) -> Tensor:
+        """The loss of a batch, a scalar of at least float32, also inside autocast.
+
+        With several processes a batch is the part of one process, and the gradients are averaged over processes.
+
+        Args:
+            features: (N, D) floating point, φ.
+            scores: (N, C) floating point, the classifier's output before the softmax.
+            labels: (N,) int64 in 0..C-1.
+            classifier_weight: (C, D) floating point; losses that do not use it accept None.
+
+        Raises:
+            InputError: the shapes do not belong together.
+        """
+        self._check(features, scores, labels, classifier_weight)
+        with torch.autocast(features.device.type, enabled=False):
+            weight = None if classifier_weight is None else _at_least_float32(classifier_weight)
+            return self.formula(_at_least_float32(features), _at_least_float32(scores), labels, weight)
+
+    @abstractmethod
+    def formula(self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None) -> Tensor:
+        """The scalar loss of checked arguments, all of float32 or float64."""
+
+    def _check(self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None) -> None:
+        n = len(labels)
+        fits = features.ndim == scores.ndim == 2 and labels.ndim == 1 and len(features) == len(scores) == n > 0
+        if fits and classifier_weight is not None:
+            fits = classifier_weight.shape == (scores.shape[1], features.shape[1])
+        if not fits:
+            weight = None if classifier_weight is None else tuple(classifier_weight.shape)
+            raise InputError(
+                f"{type(self).__name__} expects features (N, D), scores (N, C), labels (N,) and classifier_weight "
+                f"(C, D) with N > 0, not {tuple(features.shape)}, {tuple(scores.shape)}, {tuple(labels.shape)} "
+                f"and {weight}"
+            )
+
+
+def residuals(scores: Tensor, labels: Tensor) -> Tensor:
+    """y − p (N, C): the one-hot labels minus the softmax, the error of the classifier on each example."""
+    return F.one_hot(labels, scores.shape[1]).to(scores.dtype) - scores.softmax(dim=1)
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

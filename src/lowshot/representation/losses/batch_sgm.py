@@ -1,0 +1,22 @@
+"""Squared gradient magnitude of a whole batch."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from lowshot.registry import LOSSES
+from lowshot.representation.losses.base import AuxiliaryLoss, residuals
+
+
+@LOSSES.register("batch_sgm", "squared magnitude of the batch's mean gradient of the classifier")
+class BatchSGMLoss(AuxiliaryLoss):
+    """Squared norm of the mean gradient of a batch (Hariharan & Girshick, arXiv 1606.02819, appendix and code).
+
+    Differs from :class:`SGMLoss` in that the gradients are averaged before the norm is taken, so those of different
+    examples may cancel: the classifier has to be at rest on the batch, not on each example.
+    """
+
+    def formula(self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None) -> Tensor:
+        """‖ (1/N) (y − p)ᵀ φ ‖²_F"""
+        gradient = residuals(scores, labels).T @ features / len(labels)
+        return gradient.square().sum()

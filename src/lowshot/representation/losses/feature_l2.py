@@ -1,0 +1,20 @@
+"""A plain penalty on the length of the features."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from lowshot.registry import LOSSES
+from lowshot.representation.losses.base import AuxiliaryLoss
+
+
+@LOSSES.register("feature_l2", "half the mean squared length of the features")
+class FeatureL2Loss(AuxiliaryLoss):
+    """Feature regularisation, the simpler relative of SGM (Hariharan & Girshick, arXiv 1606.02819).
+
+    Differs from :class:`SGMLoss` in that every example counts alike, however well it is classified.
+    """
+
+    def formula(self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None) -> Tensor:
+        """Σ ‖φ‖² / (2N)"""
+        return features.square().sum() / (2 * len(features))

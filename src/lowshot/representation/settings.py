@@ -1,0 +1,71 @@
+"""How a representation is trained: the ``train`` section of a recipe. Importing this does not import torch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class TrainSettings(BaseModel):
+    """Everything that decides what a training run learns, and a few things that only decide how it is run.
+
+    The defaults are those of Hariharan & Girshick (arXiv 1606.02819) for ImageNet, without an auxiliary loss: a
+    baseline is what one gets when nothing is asked for.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+    backbone: str = Field("resnet10", description="registry name: resnet10 … resnet101, timm:NAME, torchvision:NAME")
+    backbone_options: dict[str, Any] = Field({}, description="options of the backbone, such as {stem: small}")
+    loss: str | None = Field(None, description="auxiliary loss beside the cross-entropy; none is the baseline")
+    loss_weight: float = Field(0.0, ge=0, description="weight of the auxiliary loss")
+    loss_options: dict[str, Any] = Field({}, description="options of the auxiliary loss")
+
+    epochs: int = Field(90, ge=1, description="passes over the training images")
+    batch_size: int = Field(256, ge=1, description="images per step, over all processes together")
+    lr: float = Field(0.1, gt=0, description="learning rate of SGD")
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
+    dampening: float = Field(0.0, ge=0, le=1, description="dampening of the momentum")
+    weight_decay: float = Field(1e-4, ge=0, description="L2 penalty on all parameters")
+    schedule: Literal["step", "cosine"] = Field("step", description="step: lr × lr_decay every step_size epochs")
+    step_size: int = Field(30, ge=1, description="epochs between the steps of schedule step")
+    lr_decay: float = Field(0.1, gt=0, le=1, description="factor of one step of schedule step")
+    warmup_epochs: int = Field(0, ge=0, description="first epochs that run at warmup_lr")
+    warmup_lr: float = Field(0.01, gt=0, description="constant learning rate of the warm-up epochs")
+
+    precision: Literal["auto", "bf16-mixed", "32-true"] = Field(
+        "auto", description="auto: bf16-mixed where the processor computes with bfloat16, else 32-true"
+    )
+    channels_last: bool = Field(True, description="memory format of images and weights; faster, same sums")
+    devices: int = Field(1, ge=1, description="processes of this machine; torchrun and SLURM bring their own")
+    save_every: int = Field(1, ge=1, description="epochs between checkpoints; the last epoch is always saved")
+    keep: int | None = Field(2, ge=1, description="how many of the newest checkpoints stay; none keeps all")
+    validate_every: int = Field(1, ge=0, description="epochs between validations, and after the last; 0 is never")
+    tensorboard: bool = Field(False, description="also write TensorBoard events (needs the extra 'tensorboard')")
+
+    @field_validator("backbone_options")
+    @classmethod
+    def _class_count_comes_from_the_data(cls, options: dict[str, Any]) -> dict[str, Any]:
+        if "num_classes" in options:
+            raise ValueError("num_classes is taken from the data set and cannot be given")
+        return options
+
+    @model_validator(mode="after")
+    def _loss_and_weight_go_together(self) -> TrainSettings:
+        if self.loss is not None and self.loss_weight == 0:
+            raise ValueError(
+                f"loss {self.loss!r} has loss_weight 0 and does nothing: give a weight, or loss: null for a baseline"
+            )
+        if self.loss is None and (self.loss_weight or self.loss_options):
+            raise ValueError("loss_weight and loss_options need a loss: name one, or leave them out for a baseline")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the result: two runs may only continue each other when these agree.
+
+        Left out is how a run is watched and how many processes share a batch. ``epochs`` counts only where the
+        learning rate depends on it, so that a run on the step schedule can be made longer.
+        """
+        only_how = {"devices", "save_every", "keep", "validate_every", "tensorboard"}
+        return self.model_dump(mode="json", exclude=only_how | ({"epochs"} if self.schedule == "step" else set()))

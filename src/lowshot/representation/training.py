@@ -1,0 +1,137 @@
+"""Training a representation: what to do, from where, and whether it is done already."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from lowshot.data import ImageDataset, Transforms
+from lowshot.errors import InputError
+from lowshot.io import Pathlike
+from lowshot.progress import say
+from lowshot.representation import loop
+from lowshot.representation.checkpoints import latest_checkpoint
+from lowshot.representation.launch import ProcessDied, launch, resolve_precision
+from lowshot.representation.settings import TrainSettings
+
+
+def train_representation(
+    settings: TrainSettings,
+    train: ImageDataset,
+    val: ImageDataset | None,
+    out_dir: Pathlike,
+    transforms: Transforms,
+    num_classes: int,
+    seed: int,
+    workers: int | Literal["auto"] = "auto",
+    resume: bool = True,
+) -> Path:
+    """Train a backbone on labelled images, or go on where an earlier call was cut off.
+
+    The method is that of Hariharan & Girshick (arXiv 1606.02819): cross-entropy over all classes plus, on request, a
+    weighted auxiliary loss; SGD with momentum. An interrupted run that is resumed ends in the same weights, bit for
+    bit, as one that was not interrupted, because every random number is a function of the seed and the epoch.
+
+    ``out_dir`` receives ``checkpoints/epoch_NNN.ckpt`` (N epochs done), ``log.jsonl`` (see
+    :class:`~lowshot.representation.logs.TrainingLog`) and, on request, ``tensorboard/``.
+
+    Args:
+        settings: what is trained and how.
+        train: training images, those of the base classes; labels in 0..num_classes-1.
+        val: images to validate on, or None.
+        out_dir: where the run lives; several machines must share it.
+        transforms: preset for both.
+        num_classes: columns of the classifier, base and novel classes.
+        seed: everything random derives from it.
+        workers: loader processes of each training process.
+        resume: False removes the checkpoints of an earlier run in ``out_dir`` and starts anew.
+
+    Returns:
+        The checkpoint of the last epoch, under torchrun and SLURM in every process. A finished run returns at once.
+
+    Raises:
+        InputError: unusable settings or data, or ``out_dir`` holds a run of other settings, data or seed.
+        LowshotError: the loss diverged, or a process died.
+
+    Example::
+
+        settings = TrainSettings(backbone="resnet10", backbone_options={"stem": "small"}, epochs=20)
+        path = train_representation(settings, images, None, "runs/mine", build_transforms("small"), 100, seed=0)
+        backbone = load_backbone(path)
+    """
+    folder = Path(out_dir)
+    settings = settings.model_copy(update={"precision": resolve_precision(settings.precision)})
+    _check_data(train, num_classes)
+    if val is not None:
+        _check_data(val, num_classes)
+    identity = _identity(settings, train, transforms, num_classes, seed)
+    found = latest_checkpoint(folder) if resume else None
+    if found is not None:
+        path, checkpoint = found
+        _check_same_run(path, checkpoint["identity"], identity)
+        if checkpoint["epoch"] == settings.epochs:
+            return path
+        if checkpoint["epoch"] > settings.epochs:
+            raise InputError(
+                f"{path} has been trained for {checkpoint['epoch']} epochs already, more than the {settings.epochs} "
+                "asked for. Use another folder, or start anew with resume=False."
+            )
+        say(f"going on from {path}, epoch {checkpoint['epoch'] + 1} of {settings.epochs}")
+    job = loop.Job(
+        settings=settings,
+        identity=identity,
+        train=train,
+        val=val,
+        transforms=transforms,
+        num_classes=num_classes,
+        seed=seed,
+        workers=workers,
+        folder=folder,
+        resume_from=found[0] if found else None,
+    )
+    try:
+        return Path(launch(loop.run, job, settings.devices, settings.precision))
+    except ProcessDied:
+        # Gloo can abort a process on its way out, when everything has been written.
+        found = latest_checkpoint(folder)
+        if found is None or found[1]["epoch"] != settings.epochs or found[1]["identity"] != identity:
+            raise
+        return found[0]
+
+
+def _identity(
+    settings: TrainSettings, train: ImageDataset, transforms: Transforms, num_classes: int, seed: int
+) -> dict[str, Any]:
+    """All that decides the weights, as plain JSON values; kept in each checkpoint."""
+    identity = {
+        **settings.identity(),
+        "seed": seed,
+        "num_classes": num_classes,
+        "training images": train.fingerprint,
+        "transforms": transforms.description,
+    }
+    return json.loads(json.dumps(identity))
+
+
+def _check_data(images: ImageDataset, num_classes: int) -> None:
+    if not len(images):
+        raise InputError(
+            "there are no images to train or validate on: the data set, or its choice of classes, is empty"
+        )
+    if images.labels.max() >= num_classes:
+        raise InputError(
+            f"a training label is {images.labels.max()}, but there are {num_classes} classes: labels run from 0 to "
+            f"{num_classes - 1}"
+        )
+
+
+def _check_same_run(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuse to continue a run of other settings; the message has each difference."""
+    keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    if keys:
+        differences = "; ".join(f"{key} was {before.get(key)!r}, is now {now.get(key)!r}" for key in keys)
+        raise InputError(
+            f"{path} belongs to another training run: {differences}. Give the same settings to continue it, use "
+            "another folder, or start anew with resume=False."
+        )

@@ -1,0 +1,220 @@
+"""What every registered classifier promises, whoever wrote it."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from lowshot.registry import CLASSIFIERS
+from tests.classifiers.problems import problem
+from tests.classifiers.test_persistence import build
+
+NAMES = CLASSIFIERS.names()
+every_classifier = pytest.mark.parametrize("name", NAMES)
+
+
+# No check is expected to fail.
+@parametrize_with_checks([CLASSIFIERS.build(name) for name in NAMES])
+def test_it_is_a_scikit_learn_estimator(estimator, check):
+    check(estimator)
+
+
+def run(name, p):
+    return build(name).fit_base(*p.base).fit_novel(*p.novel)
+
+
+@every_classifier
+def test_columns_are_base_classes_then_novel_ones(name):
+    p = problem()
+    classifier = run(name, p)
+    assert classifier.classes_.tolist() == [0, 2, 4, 6, 8, 1, 3, 5]
+    assert classifier.n_base_classes_ == 5
+    assert classifier.scores(p.queries[0]).shape == (32, 8)
+
+
+@every_classifier
+def test_it_recognises_base_and_novel_classes_together(name):
+    p = problem(dim=20, n_shots=5, noise=0.3)
+    queries, labels = p.queries
+    assert np.mean(run(name, p).predict(queries) == labels) > 0.8
+
+
+@every_classifier
+def test_base_classes_alone_can_be_scored(name):
+    p = problem(dim=20, noise=0.3)
+    X, y = p.base
+    assert np.mean(build(name).fit_base(X, y).predict(X) == y) > 0.8
+
+
+@every_classifier
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"n_shots": 1},
+        {"n_base": 1},
+        {"n_novel": 1},
+        {"n_base": 1, "n_novel": 1, "per_base": 1, "n_shots": 1},
+        {"dim": 1},
+        {"dim": 40, "per_base": 2, "n_shots": 1},
+        {"per_base": 1, "n_shots": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.filterwarnings("ignore:.*has learned nothing")
+def test_small_problems_give_finite_scores(name, shape, dtype):
+    p = problem(**shape, dtype=dtype)
+    scores = run(name, p).scores(p.queries[0])
+    assert np.isfinite(scores).all()
+    assert scores.shape[1] == len(set(p.base[1])) + len(set(p.novel[1]))
+
+
+@every_classifier
+@pytest.mark.parametrize("phases", ["base and novel", "alone"])
+def test_features_that_are_all_zero_give_finite_scores(name, phases):
+    X, y = np.zeros((6, 4)), np.array([0, 0, 0, 1, 1, 1])
+    classifier = build(name)
+    if phases == "alone":
+        classifier.fit(X, y)
+    else:
+        classifier.fit_base(X, y).fit_novel(X[:1], [2])
+    assert np.isfinite(classifier.scores(np.vstack([X, np.ones((1, 4))]))).all()
+
+
+@every_classifier
+def test_one_zero_feature_among_others_gives_finite_scores(name):
+    p = problem()
+    p.base[0][0] = p.novel[0][0] = p.queries[0][0] = 0
+    p.base[0][:, 1] = 0  # and one that is dead in the base and alive in the novel classes
+    assert np.isfinite(run(name, p).scores(p.queries[0])).all()
+
+
+@every_classifier
+def test_a_single_class_is_always_predicted(name):
+    X, y = problem().base
+    classifier = build(name).fit(X, np.full(len(y), 7))
+    assert set(classifier.predict(X)) == {7}
+
+
+@every_classifier
+def test_copies_do_not_disturb_each_other_or_what_they_share(name):
+    p, q = problem(), problem(seed=1, n_novel=2)
+    known = build(name).fit_base(*p.base)
+    alone = known.scores(p.queries[0])
+    one = copy.copy(known).fit_novel(*p.novel)
+    before = one.scores(p.queries[0])
+    two = copy.copy(known).fit_novel(*q.novel)
+    assert np.array_equal(one.scores(p.queries[0]), before)
+    assert np.array_equal(known.scores(p.queries[0]), alone)
+    assert np.array_equal(two.scores(p.queries[0]), run(name, p._replace(novel=q.novel)).scores(p.queries[0]))
+
+
+@every_classifier
+def test_refitting_equals_a_fresh_fit(name):
+    p, q = problem(), problem(seed=1, n_base=3, n_novel=2)
+    used = run(name, p)
+    assert np.array_equal(
+        used.fit_base(*q.base).fit_novel(*q.novel).scores(q.queries[0]), run(name, q).scores(q.queries[0])
+    )
+    assert np.array_equal(used.fit(*q.base).scores(q.queries[0]), build(name).fit(*q.base).scores(q.queries[0]))
+
+
+@every_classifier
+def test_it_does_not_touch_its_input(name):
+    p = problem()
+    arrays = [array for part in p for array in part]
+    copies = [array.copy() for array in arrays]
+    run(name, p).scores(p.queries[0])
+    assert all(np.array_equal(array, before) for array, before in zip(arrays, copies))
+    for array in arrays:
+        array.flags.writeable = False
+    run(name, p).scores(p.queries[0])
+
+
+@every_classifier
+def test_the_same_seed_gives_the_same_bits(name):
+    p = problem()
+    first, second = (run(name, p).scores(p.queries[0]) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert np.array_equal(clone(run(name, p)).fit_base(*p.base).fit_novel(*p.novel).scores(p.queries[0]), first)
+
+
+#: Those whose result does not depend on a random draw, or on the order in which a support set is read.
+EXACT = ["gaussian", "nearest_mean", "ridge"]
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_scores_do_not_depend_on_the_order_of_examples_or_classes(name):
+    p = problem()
+    rng = np.random.default_rng(0)
+    renamed = rng.permutation(10)
+    orders = [rng.permutation(len(part[1])) for part in (p.base, p.novel)]
+    base, novel = ((X[order], renamed[y[order]]) for (X, y), order in zip((p.base, p.novel), orders))
+    plain, moved = run(name, p), run(name, p._replace(base=base, novel=novel))
+    columns = [moved.classes_.tolist().index(renamed[label]) for label in plain.classes_]
+    assert np.allclose(plain.scores(p.queries[0]), moved.scores(p.queries[0])[:, columns])
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_float32_features_give_nearly_the_float64_scores(name):
+    p = problem()
+    single = p._replace(base=(p.base[0].astype("f4"), p.base[1]), novel=(p.novel[0].astype("f4"), p.novel[1]))
+    exact, rounded = run(name, p).scores(p.queries[0]), run(name, single).scores(p.queries[0].astype("f4"))
+    assert rounded.dtype == np.float32
+    assert np.allclose(exact, rounded, rtol=1e-3, atol=1e-3)
+
+
+class TestBadInput:
+    """scikit-learn's own exceptions, or a ValueError that says what to do."""
+
+    @every_classifier
+    def test_before_fitting(self, name):
+        with pytest.raises(NotFittedError):
+            build(name).predict(np.zeros((1, 2)))
+        with pytest.raises(ValueError, match="call fit_base before fit_novel"):
+            build(name).fit_novel(np.zeros((1, 2)), [0])
+
+    @every_classifier
+    def test_the_wrong_width(self, name):
+        p = problem()
+        known = build(name).fit_base(*p.base)
+        with pytest.raises(ValueError, match="expecting 6 features"):
+            known.fit_novel(p.novel[0][:, :4], p.novel[1])
+        with pytest.raises(ValueError, match="expecting 6 features"):
+            known.scores(p.queries[0][:, :4])
+
+    @every_classifier
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_a_feature_that_is_no_number(self, name, value):
+        p = problem()
+        bad = p.base[0].copy()
+        bad[3, 1] = value
+        for fit in (build(name).fit, build(name).fit_base):
+            with pytest.raises(ValueError, match=r"NaN|infinity"):
+                fit(bad, p.base[1])
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
+            run(name, p).predict(bad)
+
+    @every_classifier
+    def test_a_novel_label_that_is_a_base_class(self, name):
+        p = problem()
+        with pytest.raises(ValueError, match=r"\[4\] are base classes already"):
+            build(name).fit_base(*p.base).fit_novel(p.novel[0], np.where(p.novel[1] == 1, 4, p.novel[1]))
+
+    @every_classifier
+    def test_no_examples(self, name):
+        p = problem()
+        nothing = np.zeros((0, 6)), np.zeros(0, int)
+        for fit in (build(name).fit, build(name).fit_base, build(name).fit_base(*p.base).fit_novel):
+            with pytest.raises(ValueError, match="0 sample"):
+                fit(*nothing)
+
+    @every_classifier
+    def test_as_many_labels_as_examples(self, name):
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            build(name).fit(np.zeros((3, 2)), [0, 1])

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from lowshot.classifiers.base import LowShotClassifier
+from lowshot.classifiers.nearest_mean import NearestMean
+from lowshot.classifiers.persistence import load_classifier, save_classifier
+from lowshot.classifiers.ridge import Ridge
+from lowshot.errors import InputError, LowshotError
+from lowshot.registry import CLASSIFIERS
+from tests.classifiers.problems import problem
+
+QUICK = {"n_episodes": 3, "n_steps": 3, "fine_tune_steps": 2, "n_support": 3, "max_iters": 3, "batch_size": 10}
+
+
+def build(name):
+    return CLASSIFIERS.build(name, **{key: QUICK[key] for key in CLASSIFIERS.parameters(name) if key in QUICK})
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS.names())
+def test_what_fit_base_learned_can_be_saved_and_used_for_novel_classes(name, tmp_path):
+    p = problem()
+    known = build(name).fit_base(*p.base)
+    save_classifier(known, tmp_path / "base.safetensors")
+    loaded = load_classifier(tmp_path / "base.safetensors")
+    assert loaded.get_params() == known.get_params()
+    fresh, again = (copy.copy(c).fit_novel(*p.novel).scores(p.queries[0]) for c in (known, loaded))
+    assert np.array_equal(fresh, again)
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS.names())
+def test_a_finished_recogniser_can_be_saved_with_labels_of_any_kind(name, tmp_path):
+    X, y = problem().base
+    fitted = build(name).fit(X, np.array(["ant", "bee", "cat", "dog", "eel"])[y // 2])
+    save_classifier(fitted, tmp_path / "animals.safetensors")
+    loaded = load_classifier(tmp_path / "animals.safetensors")
+    assert np.array_equal(loaded.predict(X), fitted.predict(X))
+    assert loaded.classes_.tolist() == ["ant", "bee", "cat", "dog", "eel"]
+
+
+def test_parameters_can_be_replaced_when_loading(tmp_path):
+    save_classifier(Ridge(0.1).fit(*problem().base), tmp_path / "r.safetensors")
+    assert load_classifier(tmp_path / "r.safetensors", alpha=3.0).alpha == 3.0
+
+
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "missing", "foreign"])
+def test_a_file_that_is_no_classifier_is_named(damage, tmp_path):
+    file = tmp_path / "c.safetensors"
+    save_classifier(NearestMean().fit(*problem().base), file)
+    data = file.read_bytes()
+    if damage == "truncated":
+        file.write_bytes(data[: len(data) // 2])
+    elif damage == "garbage":
+        file.write_bytes(b"\x80\x04" + data)
+    elif damage == "missing":
+        file.unlink()
+    else:
+        save_file({"x": np.zeros(2)}, file)
+    with pytest.raises(InputError, match=r"c\.safetensors"):
+        load_classifier(file)
+
+
+def test_an_unregistered_class_and_an_odd_attribute_are_refused_and_leave_no_file(tmp_path):
+    class Unregistered(LowShotClassifier):
+        pass
+
+    odd = NearestMean().fit(*problem().base)
+    odd.odd_ = object()
+    for classifier, error in [(Unregistered(), InputError), (odd, LowshotError)]:
+        with pytest.raises(error):
+            save_classifier(classifier, tmp_path / "c.safetensors")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lowshot.data.transforms import Transforms, build_transforms
+from lowshot.errors import InputError, LowshotError
+from lowshot.features import FeatureStore, extract_features
+from lowshot.features.forward import ahead
+from lowshot.features.launch import run_in_processes
+from tests.features.fakes import Pictures, TinyBackbone
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def whole(tmp_path: Path, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms) -> bytes:
+    """The bytes of an uninterrupted extraction."""
+    return extract_features(backbone, pictures, transforms, tmp_path / "whole.h5", batch_size=4).read_bytes()
+
+
+def test_features_are_what_the_backbone_gives_image_by_image(
+    tmp_path: Path, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+) -> None:
+    backbone.train()
+    path = extract_features(backbone, pictures, transforms, tmp_path / "f.h5", batch_size=4, precision="32-true")
+    assert backbone.training, "the caller's model is left as it was"
+    store = FeatureStore.open(path)
+    with torch.no_grad():
+        backbone.eval()
+        expected = [
+            backbone(transforms.normalize(transforms.eval(pictures.load(row))[None]))[1][0].numpy() for row in range(37)
+        ]
+    np.testing.assert_allclose(store.features, expected, atol=1e-5)
+    np.testing.assert_array_equal(store.labels, pictures.labels)
+    assert (store.paths, store.class_names) == (pictures.paths, pictures.class_names)
+
+
+def test_the_file_says_what_it_was_made_from(
+    tmp_path: Path, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+) -> None:
+    path = extract_features(backbone, pictures, transforms, tmp_path / "f.h5", attributes={"recipe": "abc"})
+    attributes = FeatureStore.open(path).attributes
+    assert attributes["backbone"] == "tiny"
+    assert attributes["precision"] == "bf16-mixed"
+    assert attributes["dataset_fingerprint"] == pictures.fingerprint
+    assert attributes["recipe"] == "abc"
+    with torch.no_grad():
+        backbone.conv.weight[0, 0, 0, 0] += 1
+    other = extract_features(backbone, pictures, transforms, tmp_path / "g.h5")
+    assert FeatureStore.open(other).attributes["fingerprint"] != attributes["fingerprint"]
+
+
+def test_reduced_precision_is_close_to_full(
+    tmp_path: Path, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+) -> None:
+    full, reduced = (
+        FeatureStore.open(extract_features(backbone, pictures, transforms, tmp_path / name, precision=name)).features
+        for name in ("32-true", "bf16-mixed")
+    )
+    np.testing.assert_allclose(full, reduced, atol=0.05)
+    assert not np.array_equal(full, reduced)
+
+
+def test_loader_processes_change_nothing(
+    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+) -> None:
+    path = extract_features(backbone, pictures, transforms, tmp_path / "f.h5", batch_size=4, workers=1)
+    assert path.read_bytes() == whole
+
+
+def test_an_interrupted_call_goes_on_and_ends_in_the_same_bytes(
+    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+) -> None:
+    target = tmp_path / "f.h5"
+    with pytest.raises(InputError, match=r"c0/21\.png cannot be read: it is damaged"):
+        extract_features(backbone, Pictures(37, fails_at=21), transforms, target, batch_size=4)
+    assert not target.exists()
+    loaded: list[int] = []
+    pictures._open = lambda row, load=pictures._open: (loaded.append(row), load(row))[1]  # type: ignore[method-assign]
+    extract_features(backbone, pictures, transforms, target, batch_size=4)
+    assert target.read_bytes() == whole
+    assert min(loaded) == 20, "five batches of four were done"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.h5", "whole.h5"]
+
+
+def test_without_resume_or_with_another_backbone_it_starts_over(
+    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+) -> None:
+    target = tmp_path / "f.h5"
+    for again in ("resume", "backbone", "transforms", "precision"):
+        with pytest.raises(InputError):
+            extract_features(backbone, Pictures(37, fails_at=21), transforms, target, batch_size=4)
+        loaded: list[int] = []
+        images = Pictures(37)
+        images._open = lambda row, load=images._open, seen=loaded: (seen.append(row), load(row))[1]  # type: ignore
+        extract_features(
+            TinyBackbone() if again == "backbone" else backbone,
+            images,
+            build_transforms("small", image_size=7) if again == "transforms" else transforms,
+            target,
+            batch_size=4,
+            resume=again != "resume",
+            precision="32-true" if again == "precision" else "bf16-mixed",
+        )
+        assert min(loaded) == 0, again
+        assert (target.read_bytes() == whole) == (again == "resume")
+
+
+@pytest.mark.parametrize("damage", ["garbage", "short", "gone"])
+def test_damaged_partial_files_are_started_over(
+    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms, damage: str
+) -> None:
+    target = tmp_path / "f.h5"
+    with pytest.raises(InputError):
+        extract_features(backbone, Pictures(37, fails_at=21), transforms, target, batch_size=4)
+    (state,), (rows,) = tmp_path.glob(".f.h5.*.json"), tmp_path.glob(".f.h5.*.rows")
+    if damage == "garbage":
+        state.write_bytes(b'{"done": ')
+    elif damage == "short":
+        rows.write_bytes(rows.read_bytes()[:-1])
+    else:
+        rows.unlink()
+    extract_features(backbone, pictures, transforms, target, batch_size=4)
+    assert target.read_bytes() == whole
+
+
+def test_a_killed_process_is_continued_to_the_same_bytes(
+    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+) -> None:
+    script = """
+        import sys, torch
+        from lowshot.data.transforms import build_transforms
+        from lowshot.features import extract_features, shard
+        from tests.features.fakes import Pictures, TinyBackbone
+        shard.SYNC_SECONDS = 0
+        torch.manual_seed(0)
+        images = Pictures(37, seconds=0.05)
+        extract_features(TinyBackbone(), images, build_transforms("small", image_size=8), sys.argv[1], batch_size=4)
+    """
+    target = tmp_path / "f.h5"
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), str(target)], cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not any('"done": 0' not in path.read_text() for path in tmp_path.glob(".f.h5.*-37.json")):
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not target.exists()
+    extract_features(backbone, pictures, transforms, target, batch_size=4)
+    assert target.read_bytes() == whole
+
+
+def test_two_processes_write_the_bytes_of_one_even_after_one_failed(
+    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+) -> None:
+    target = tmp_path / "f.h5"
+    with pytest.raises(InputError, match=r"c0/30\.png cannot be read"):
+        extract_features(backbone, Pictures(37, fails_at=30), transforms, target, batch_size=4, devices=2)
+    assert not target.exists()
+    extract_features(backbone, pictures, transforms, target, batch_size=4, devices=2)
+    assert target.read_bytes() == whole
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.h5", "whole.h5"]
+
+
+def test_a_killed_process_ends_the_others() -> None:
+    start = time.monotonic()
+    with pytest.raises(LowshotError, match=r"ended early \(signal 9\).*run it again"):
+        run_in_processes(sleep_or_die, ["sleep", "die"], lambda: None)
+    assert time.monotonic() - start < 60
+
+
+def sleep_or_die(what: str, number: int) -> None:
+    if what == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(120)
+
+
+def test_ranks_of_a_launcher_share_the_images(
+    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+) -> None:
+    script = """
+        import sys, torch
+        from lowshot.data.transforms import build_transforms
+        from lowshot.features import FeatureStore, extract_features
+        from tests.features.fakes import Pictures, TinyBackbone
+        torch.manual_seed(0)
+        args = Pictures(37), build_transforms("small", image_size=8), sys.argv[1]
+        path = extract_features(TinyBackbone(), *args, batch_size=4)
+        assert len(FeatureStore.open(path)) == 37
+    """
+    with_port = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "f.h5")],
+            cwd=ROOT,
+            env={**with_port, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
+        )
+        for rank in range(2)
+    ]
+    assert [rank.wait(60) for rank in ranks] == [0, 0]
+    assert (tmp_path / "f.h5").read_bytes() == whole
+
+
+def test_features_that_are_not_finite_name_the_image(
+    tmp_path: Path, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+) -> None:
+    with torch.no_grad():
+        backbone.conv.weight.fill_(float("nan"))
+    with pytest.raises(InputError, match=r"NaN or infinity for image c0/0\.png \(row 0\)"):
+        extract_features(backbone, pictures, transforms, tmp_path / "f.h5")
+    assert not (tmp_path / "f.h5").exists()
+
+
+def test_nothing_to_do_and_unknown_precision_are_refused(
+    tmp_path: Path, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+) -> None:
+    with pytest.raises(InputError, match="no images"):
+        extract_features(backbone, Pictures(0), transforms, tmp_path / "f.h5")
+    with pytest.raises(InputError, match=r"'bf16'.*bf16-mixed"):
+        extract_features(backbone, pictures, transforms, tmp_path / "f.h5", precision="bf16")
+
+
+def test_loading_ahead_keeps_order_and_passes_errors_on() -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise InputError("the sixth")
+
+    loaded = ahead(items())
+    assert list(itertools.islice(loaded, 5)) == [0, 1, 2, 3, 4]
+    with pytest.raises(InputError, match="the sixth"):
+        next(loaded)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

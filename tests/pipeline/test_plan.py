@@ -1,0 +1,86 @@
+"""What runs, what is skipped, and the reason given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowshot.errors import LowshotError
+from lowshot.pipeline.plan import Stamps, Stop, differences
+
+
+def _chain(folder: Path, epochs: int = 5, n_shots: int = 1) -> list[Stop]:
+    def stop(kind: str, inputs: dict[str, int], *needs: Stop) -> Stop:
+        output = folder / kind
+        return Stop(kind, "", inputs, needs, (output,), lambda: None)
+
+    train = stop("train", {"epochs": epochs})
+    extract = stop("extract", {"precision": 32}, train)
+    evaluate = stop("evaluate", {"n_shots": n_shots}, extract)
+    return [train, extract, evaluate]
+
+
+def _run(stamps: Stamps, stops: list[Stop]) -> list[str]:
+    """Do what is out of date, as the runner does; return the kinds that ran."""
+    ran = []
+    for status in stamps.statuses(stops):
+        if status.runs:
+            status.stop.outputs[0].write_text("x")
+            stamps.write(status.stop, 1.0)
+            ran.append(status.stop.kind)
+    return ran
+
+
+def test_everything_runs_once_and_then_nothing(tmp_path: Path) -> None:
+    stamps = Stamps(tmp_path / "state")
+    assert _run(stamps, _chain(tmp_path)) == ["train", "extract", "evaluate"]
+    assert _run(stamps, _chain(tmp_path)) == []
+
+
+@given(st.permutations([("epochs", 6), ("n_shots", 2)]))
+def test_a_change_reaches_what_is_downstream_and_nothing_else(tmp_path_factory: pytest.TempPathFactory, order) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path_factory.mktemp("chain")
+    stamps = Stamps(folder / "state")
+    _run(stamps, _chain(folder))
+    reach = {"epochs": ["train", "extract", "evaluate"], "n_shots": ["evaluate"]}
+    settings: dict[str, int] = {}
+    for key, value in order:
+        settings[key] = value
+        assert _run(stamps, _chain(folder, **settings)) == reach[key]
+
+
+def test_the_reason_names_the_change_and_the_stop_upstream(tmp_path: Path) -> None:
+    stamps = Stamps(tmp_path / "state")
+    assert [s.why for s in stamps.statuses(_chain(tmp_path))][0] == "has not finished yet"
+    _run(stamps, _chain(tmp_path))
+    train, extract, evaluate = stamps.statuses(_chain(tmp_path, epochs=10))
+    assert (train.why, extract.why) == ("epochs: 5 → 10", "after train")
+    assert evaluate.runs
+    (tmp_path / "extract").unlink()
+    train, extract, evaluate = stamps.statuses(_chain(tmp_path))
+    assert not train.runs
+    assert extract.why.endswith("extract is missing")
+    assert evaluate.why == "after extract"
+
+
+def test_force_runs_what_is_up_to_date(tmp_path: Path) -> None:
+    stamps = Stamps(tmp_path / "state")
+    _run(stamps, _chain(tmp_path))
+    assert [s.runs for s in stamps.statuses(_chain(tmp_path), force=["extract"])] == [False, True, True]
+
+
+def test_a_stop_that_wrote_nothing_is_not_stamped(tmp_path: Path) -> None:
+    stamps = Stamps(tmp_path / "state")
+    with pytest.raises(LowshotError, match="without writing"):
+        stamps.write(_chain(tmp_path)[0], 1.0)
+    assert stamps.read(_chain(tmp_path)[0]) is None
+
+
+def test_differences_are_dotted_and_show_both_sides() -> None:
+    old = {"train": {"lr": 0.1, "loss": None}, "seed": 0}
+    new = {"train": {"lr": 0.1, "loss": "sgm"}, "seed": 0, "base": (1, 2)}
+    assert differences(old, new) == ["train.loss: None → sgm", "base: unset → [1, 2]"]
+    assert differences(old, old) == []

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lowshot.errors import InputError
+from lowshot.report.headline import winners
+from lowshot.report.table_data import METRICS, Cell, build_tables
+
+from .conftest import make_records
+
+
+def record(experiment, accuracy, representation="R", method="m", n=1, setup="test"):
+    names = {"representation": representation, "method": method, "setup": setup}
+    return {**names, "n_shots": n, "experiment": experiment, "novel_top5": accuracy}
+
+
+def test_a_cell_is_the_mean_and_the_t_interval_worked_out_by_hand():
+    # Deviations −4, 0, −2, 6, 0 from 44: s² = 56/4, t(0.975, 4) = 2.776445, half-width = t·√(14/5).
+    records = [record(i, accuracy) for i, accuracy in enumerate([0.40, 0.44, 0.42, 0.50, 0.44], start=1)]
+    [table] = build_tables(records)
+    [cell] = table.rows[0].cells
+    assert cell.mean == pytest.approx(44.0)
+    assert cell.half_width == pytest.approx(2.776445 * math.sqrt(2.8), rel=1e-6)
+    assert str(cell) == "44.0 ±4.6"
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=12))
+def test_the_interval_is_the_one_of_scipy(accuracies):
+    cell = Cell(dict(enumerate(accuracies)))
+    mean, error = np.mean(accuracies), scipy.stats.sem(accuracies)
+    assert cell.mean == pytest.approx(mean)
+    half_width = 0 if error == 0 else scipy.stats.t.interval(0.95, len(accuracies) - 1, scale=error)[1]
+    assert cell.half_width == pytest.approx(half_width, abs=1e-9)
+
+
+def test_one_experiment_has_no_interval_and_the_caption_says_so():
+    [table] = build_tables([record(1, 0.5)])
+    [cell] = table.rows[0].cells
+    assert cell.half_width is None
+    assert str(cell) == "50.0"
+    assert "one experiment" in table.caption
+    assert "±" not in table.caption
+
+
+def test_the_caption_counts_the_experiments():
+    [table] = build_tables(make_records(metrics=["all_top5"], experiments=4))
+    assert "mean over 4 experiments" in table.caption
+    [table] = build_tables([record(1, 0.5), record(1, 0.4, n=2), record(2, 0.3, n=2)])
+    assert "mean over 1 to 2 experiments" in table.caption
+
+
+def test_the_order_of_records_changes_no_number():
+    records = make_records(metrics=["all_top5"], experiments=7)
+    [table] = build_tables(records)
+    cells = {(row.representation, row.method): row.cells for row in table.rows}
+    [turned] = build_tables(records[::-1])
+    for row in turned.rows:
+        expected = cells[row.representation, row.method]
+        assert [(c.mean, c.half_width) for c in row.cells] == [(c.mean, c.half_width) for c in expected]
+
+
+def test_rows_and_tables_keep_the_order_of_the_paper():
+    records = make_records(metrics=["base_top1", "all_top5", "novel_top5", "all_prior_top5"])
+    tables = build_tables(records)
+    assert [table.metric for table in tables] == ["novel_top5", "all_top5", "all_prior_top5", "base_top1"]
+    assert [(row.representation, row.method) for row in tables[0].rows] == [
+        ("Baseline", "logistic"),
+        ("Baseline", "nearest mean"),
+        ("SGM", "logistic"),
+        ("SGM", "nearest mean"),
+    ]
+
+
+def test_what_was_not_run_is_none_and_an_unmeasured_accuracy_is_left_out():
+    records = [record(1, 0.5), record(1, 0.6, n=2), record(1, 0.7, method="other", n=2), record(2, None)]
+    [table] = build_tables(records)
+    assert table.n_shots == (1, 2)
+    assert table.rows[1].cells[0] is None
+    assert table.rows[0].cells[0].accuracies == {1: 50.0}
+
+
+def test_setups_never_mix():
+    records = [record(1, 0.5), record(1, 0.9, setup="val")]
+    assert build_tables(records)[0].rows[0].cells[0].mean == 50
+    assert build_tables(records, setup="val")[0].rows[0].cells[0].mean == 90
+
+
+def test_a_plugin_metric_is_shown_under_its_own_name_when_asked_for():
+    [table] = build_tables([{**record(1, 0.5), "my_metric": 0.25}], ["my_metric"])
+    assert (table.title, table.meaning, table.rows[0].cells[0].mean) == ("my_metric", "", 25)
+
+
+@pytest.mark.parametrize(
+    ("records", "changes", "says"),
+    [
+        ([], {}, "lowshot evaluate"),
+        ([record(1, 0.5, setup="val")], {}, "only of 'val'"),
+        ([record(1, 0.5)], {"metrics": ["novel_top"]}, "Did you mean 'novel_top5'"),
+        ([record(1, None)], {}, "holds an accuracy"),
+        ([{"method": "m", "setup": "test"}], {}, "lacks representation, n_shots, experiment"),
+        ([record(1, 0.5), record(1, 0.6)], {}, "experiment 1 twice"),
+    ],
+)
+def test_unusable_results_are_refused_with_the_reason(records, changes, says):
+    with pytest.raises(InputError, match=says):
+        build_tables(records, **changes)
+
+
+def test_every_metric_of_the_benchmark_has_a_title_of_its_own():
+    assert len(METRICS) == len({metric.title for metric in METRICS.values()}) == 10
+
+
+def test_a_winner_leads_by_the_paired_difference():
+    # Draws differ by 20 points, the methods by 1 or 2 on each draw: only the paired interval can tell them apart.
+    better = [record(i, a, method="better") for i, a in enumerate([0.31, 0.52, 0.71], start=1)]
+    worse = [record(i, a, method="worse") for i, a in enumerate([0.30, 0.50, 0.70], start=1)]
+    [best] = winners(build_tables(worse + better)[0])
+    assert (best.row.method, best.second.method) == ("better", "worse")
+    assert best.lead.mean == pytest.approx(4 / 3)
+    assert best.lead.half_width == pytest.approx(4.302653 * math.sqrt(1 / 3 / 3), rel=1e-5)
+    assert not best.is_clear
+    longer = [record(i, 0.5 + 0.01 * (i % 2), method=m) for m in ("a", "b") for i in range(8)]
+    longer = [{**r, "novel_top5": r["novel_top5"] + 0.1 * (r["method"] == "b")} for r in longer]
+    assert winners(build_tables(longer)[0])[0].is_clear
+
+
+def test_a_method_alone_wins_without_a_lead():
+    [best] = winners(build_tables([record(1, 0.5)])[0])
+    assert (best.second, best.lead, best.is_clear) == (None, None, False)

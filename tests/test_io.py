@@ -1,0 +1,128 @@
+"""Atomic writes, safe loads, fingerprints."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowshot import io
+from lowshot.errors import InputError
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
+    target = tmp_path / "table.json"
+    io.write_json(target, {"a": 1})
+
+    def fail() -> None:
+        with io.atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full"):
+        fail()
+    assert io.read_json(target) == {"a": 1}
+    assert os.listdir(tmp_path) == ["table.json"]
+
+
+def test_a_killed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "table.json"
+    io.write_json(target, {"a": 1})
+    script = textwrap.dedent("""
+        import sys, time
+        from lowshot import io
+        with io.atomic_path(sys.argv[1]) as temporary:
+            temporary.write_text("half"); print("ready", flush=True); time.sleep(60)
+    """)
+    process = subprocess.Popen([sys.executable, "-c", script, str(target)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert io.read_json(target) == {"a": 1}
+
+
+def test_written_files_have_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("x")
+    io.write_text(tmp_path / "ours", "x")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_nan_is_not_written_as_json(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        io.write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "does not exist"), (b"{", "line 1, column 2"), (b"\xff\xfe", "not UTF-8")]
+)
+def test_unreadable_json_is_named(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "label_idx.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"class split .*label_idx\.json.*{message}"):
+        io.read_json(path, "class split")
+
+
+class _Bomb:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.mark.parametrize("container", ["torch", "pickle"])
+def test_a_file_with_code_in_it_is_refused_and_nothing_runs(tmp_path: Path, container: str) -> None:
+    canary, path = tmp_path / "ran", tmp_path / "bad.ckpt"
+    if container == "torch":
+        torch.save({"state": _Bomb(canary)}, path)
+    else:
+        path.write_bytes(pickle.dumps({"state": _Bomb(canary)}))
+    with pytest.raises(InputError, match=r"bad\.ckpt was refused"):
+        io.load_torch(path)
+    assert not canary.exists()
+
+
+def test_a_truncated_checkpoint_is_an_input_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.ckpt"
+    io.save_torch(path, {"state": torch.zeros(1000)})
+    whole = path.read_bytes()
+    assert torch.equal(io.load_torch(path)["state"], torch.zeros(1000))
+    for size in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(InputError, match=r"x\.ckpt"):
+            io.load_torch(path)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
+
+
+@given(json_values, json_values)
+def test_fingerprints_agree_exactly_when_values_do(a: object, b: object) -> None:
+    import json
+
+    same = json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
+    assert (io.fingerprint(a) == io.fingerprint(b)) is same
+
+
+def test_fingerprints_see_type_shape_and_order() -> None:
+    x = np.arange(6)
+    prints = {io.fingerprint(v) for v in (x, x.reshape(2, 3), x.astype(np.int32), x[::-1], x[:5], "x", ["x"])}
+    assert len(prints) == 7
+    assert io.fingerprint({"a": 1, "b": 2}) == io.fingerprint({"b": 2, "a": 1})
+    assert io.fingerprint(x.reshape(2, 3).T) == io.fingerprint(np.ascontiguousarray(x.reshape(2, 3).T))

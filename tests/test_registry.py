@@ -1,0 +1,120 @@
+"""Registries: how parts are added, found and refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from lowshot.errors import InputError, LowshotError
+from lowshot.registry import LOSSES, REGISTRIES, Registry, import_plugin
+
+
+@pytest.fixture
+def registry() -> Registry:
+    registry = Registry("colour", "lowshot.test_colours", "lowshot.cli")
+
+    @registry.register("red", "the first colour")
+    def red(shade: int = 1) -> str:
+        return f"red {shade}"
+
+    @registry.register("named", "a colour by name", takes_argument=True)
+    def named(name: str, shade: int = 1) -> str:
+        return f"{name} {shade}"
+
+    return registry
+
+
+def test_names_are_found_in_any_case_and_built_with_parameters(registry: Registry) -> None:
+    assert registry.build("RED", shade=3) == "red 3"
+    assert registry.names() == ["named", "red"]
+    assert registry.names("r*") == ["red"]
+    assert "Red" in registry
+    assert "blue" not in registry
+
+
+def test_an_argument_after_the_colon_reaches_the_factory(registry: Registry) -> None:
+    assert registry.build("named:teal", shade=2) == "teal 2"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("rad", "Did you mean 'red'"), ("red:x", "takes no argument"), ("named", "needs an argument"), ("zzz", "Known: named, red")],
+)
+def test_a_wrong_name_is_an_input_error_that_helps(registry: Registry, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        registry.get(name)
+
+
+def test_unknown_parameters_are_named_with_the_nearest(registry: Registry) -> None:
+    with pytest.raises(InputError, match=r"no parameter 'shad'\. Did you mean 'shade'"):
+        registry.build("red", shad=1)
+
+
+def test_two_parts_of_one_name_are_refused(registry: Registry) -> None:
+    with pytest.raises(LowshotError, match="two colour parts are called 'Red'"):
+        registry.register("Red", "another")(lambda: None)
+
+
+def test_every_built_in_part_has_a_description_that_fits_a_line() -> None:
+    for registry in REGISTRIES.values():
+        entries = list(registry)
+        assert not registry.broken
+        for entry in entries:
+            assert 10 <= len(entry.description) <= 120, entry
+
+
+def test_a_plugin_file_registers_its_parts(tmp_path: Path) -> None:
+    plugin = tmp_path / "my_loss.py"
+    plugin.write_text(
+        textwrap.dedent("""
+        from lowshot.registry import LOSSES
+        from lowshot.representation.losses import AuxiliaryLoss
+
+        @LOSSES.register("plugin_test_loss", "mean score, for a test")
+        class MeanScore(AuxiliaryLoss):
+            def formula(self, features, scores, labels, classifier_weight):
+                return scores.mean()
+        """)
+    )
+    import_plugin(plugin)
+    assert LOSSES.get("plugin_test_loss").__name__ == "MeanScore"
+    import_plugin(plugin)  # naming it twice is harmless
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "does not exist"), ("import nothing_like_this", "ModuleNotFoundError"), ("1/0", "ZeroDivisionError")]
+)
+def test_a_plugin_that_cannot_be_imported_is_named(tmp_path: Path, content: str | None, message: str) -> None:
+    plugin = tmp_path / "broken_plugin.py"
+    if content is not None:
+        plugin.write_text(content)
+    with pytest.raises(InputError, match=rf"broken_plugin\.py.*{message}"):
+        import_plugin(plugin)
+
+
+def test_an_installed_package_adds_parts_and_a_broken_one_harms_nobody(tmp_path: Path) -> None:
+    info = tmp_path / "third_party-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[lowshot.losses]\nthird_loss = third_party:ThirdLoss\nbroken_loss = no_such_module:Loss\n"
+    )
+    (tmp_path / "third_party.py").write_text(
+        "class ThirdLoss:\n    'the loss of a third party'\n    def __init__(self, power=2): self.power = power\n"
+    )
+    script = textwrap.dedent("""
+        from lowshot.registry import LOSSES
+        assert LOSSES.build("third_loss", power=3).power == 3
+        assert LOSSES.entry("third_loss").description == "the loss of a third party"
+        assert "sgm" in LOSSES
+        assert "no_such_module" in LOSSES.broken["broken_loss"]
+        try:
+            LOSSES.get("broken_loss")
+        except Exception as error:
+            assert "could not be loaded" in str(error)
+    """)
+    subprocess.run([sys.executable, "-c", script], check=True, env={"PYTHONPATH": str(tmp_path), "PATH": ""})
