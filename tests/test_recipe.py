@@ -61,11 +61,11 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
     text = str(caught.value)
     assert str(path) in text
     for line in (
-        "trian: unknown key. Did you mean 'train'?",
-        "train.epohcs: unknown key. Did you mean 'epochs'?",
+        "trian: unknown key. Did you mean 'train'",
+        "train.epohcs: unknown key. Did you mean 'epochs'",
         "train.lr: input should be a valid number, unable to parse string as a number, got 'fast'",
         "split.experiments: input should be greater than or equal to 1, got 0",
-        "evaluate.methods.a.clasifier: unknown key. Did you mean 'classifier'?",
+        "evaluate.methods.a.clasifier: unknown key. Did you mean 'classifier'",
     ):
         assert line in text, text
 

@@ -28,7 +28,7 @@ class DataSection(Section):
     dataset: str = Field("auto", description="registry name; auto picks folder, zip or JSON list by what root is")
     root: Path | None = Field(None, description="folder, zip file or JSON file; none for embedded data sets")
     options: dict[str, Any] = Field({}, description="parameters of the data set, such as class_depth or test_per_class")
-    preset: Literal["imagenet", "small"] = Field("imagenet", description="augmentation and evaluation transforms")
+    preset: str = Field("imagenet", description="augmentation and evaluation transforms: imagenet, small or a plug-in's")
     transform: dict[str, Any] = Field({}, description="parameters of the preset, such as image_size, flip, mean, std")
     on_bad_image: Literal["error", "skip"] = Field("error", description="skip leaves unreadable images out everywhere")
     workers: int | Literal["auto"] = Field("auto", description="loader processes per training or extraction process")
@@ -68,7 +68,9 @@ class RepresentationSection(Section):
 
 
 class ExtractSection(Section):
-    precision: Literal["bf16-mixed", "16-mixed", "32-true"] = Field("bf16-mixed", description="of the forward pass")
+    precision: Literal["auto", "bf16-mixed", "16-mixed", "32-true"] = Field(
+        "auto", description="of the forward pass; auto: bf16-mixed where the processor computes with bfloat16"
+    )
     batch_size: int = Field(256, ge=1, description="images per forward pass and process")
     dtype: Literal["float32", "float16"] = Field("float32", description="on disk; float16 halves the file")
     devices: int = Field(1, ge=1, description="processes that share the images")
@@ -259,6 +261,7 @@ def complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 def registry_complaints(recipe: Recipe) -> list[str]:
     """Unknown registry names and parameters of a recipe, one line each."""
+    from lowshot.data import PRESETS
     from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, LOSSES
 
     lines: list[str] = []
@@ -266,8 +269,8 @@ def registry_complaints(recipe: Recipe) -> list[str]:
     def check(key: str, found: Iterable[str]) -> None:
         lines.extend(f"{key}: {line}" for line in found)
 
-    if recipe.data.dataset != "auto" and recipe.data.dataset not in DATASETS:
-        check("data.dataset", DATASETS.complaints(recipe.data.dataset, {}))
+    check("data.dataset", DATASETS.complaints(recipe.data.dataset, recipe.data.options))
+    check("data.transform", PRESETS.complaints(recipe.data.preset, recipe.data.transform))
     for name, section in recipe.representations.items():
         if section.features or section.checkpoint:
             continue

@@ -63,6 +63,12 @@ def test_a_photograph_is_turned_upright_by_its_exif_record() -> None:
     assert out.getpixel((8, 4))[0] > 200 > 50 > out.getpixel((8, 28))[0]
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("record", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\x7f", b"Exif\0\0MM\0*\0\0"])
+def test_a_damaged_exif_record_does_not_spoil_sound_pixels(record: bytes) -> None:
+    assert decoded(encoded(noise(0, (16, 8)), "JPEG", exif=record)).size == (16, 8)
+
+
 def test_floating_point_pixels_are_refused() -> None:
     with pytest.raises(BadImageError, match=r"a/b.png has floating-point pixels"):
         decoded(encoded(Image.new("F", (4, 4)), "TIFF"))

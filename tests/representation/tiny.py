@@ -51,7 +51,7 @@ def transforms() -> Transforms:
 
 def train(out: Path, images: ImageDataset | None = None, seed: int = 3, resume: bool = True, **changes: Any) -> Path:
     """A run in ``out``; ``changes`` are settings."""
-    images = images or TinyImages()
+    images = TinyImages() if images is None else images
     return train_representation(settings(**changes), images, images, out, transforms(), CLASSES, seed, 0, resume)
 
 

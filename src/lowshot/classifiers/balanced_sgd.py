@@ -20,6 +20,8 @@ import torch
 # Steps whose draws are made, and sent to the device, together.
 BLOCK_STEPS = 64
 
+Gradients = tuple[torch.Tensor, torch.Tensor]
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -73,7 +75,8 @@ def balanced_sgd(
     features = torch.stack([run.features for run in shots])
     columns = torch.stack([run.columns for run in shots])
     weight, bias = _start(seeds, n_outputs, features.shape[2], features.device)
-    weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
+    gradients = torch.zeros_like(weight), torch.zeros_like(bias)
+    weight.grad, bias.grad = gradients
     optimizer = torch.optim.SGD(
         [weight, bias],
         lr=schedule.lr,
@@ -83,44 +86,48 @@ def balanced_sgd(
         fused=True,
     )
     scale = 1 / schedule.batch_size
+    each = torch.arange(len(shots), device=features.device)[:, None]
     with torch.no_grad():
         for rows, drawn in draws.steps(schedule.n_steps):
-            if base is None:
-                weight.grad.zero_()
-                bias.grad.zero_()
-            else:
-                _base_gradient(weight, bias, base.features[rows], base.columns[rows], scale)
+            for gradient in gradients:
+                gradient.zero_()
+            if base is not None:
+                _add_base_gradient(gradients, weight, bias, base.features[rows], base.columns[rows], scale)
             if draws.weighs:
-                _add_shot_gradient(weight, bias, features, columns, drawn * scale)
+                _add_shot_gradient(gradients, weight, bias, features, columns, drawn * scale)
             else:
-                runs = torch.arange(len(shots), device=drawn.device)[:, None]
                 times = torch.full(drawn.shape, scale, device=drawn.device)
-                _add_shot_gradient(weight, bias, features[runs, drawn], columns[runs, drawn], times)
+                _add_shot_gradient(gradients, weight, bias, features[each, drawn], columns[each, drawn], times)
             optimizer.step()
     return weight, bias
 
 
-def _base_gradient(
-    weight: torch.Tensor, bias: torch.Tensor, X: torch.Tensor, columns: torch.Tensor, scale: float
+def _add_base_gradient(
+    gradients: Gradients, weight: torch.Tensor, bias: torch.Tensor, X: torch.Tensor, columns: torch.Tensor, scale: float
 ) -> None:
-    """Set the gradients of all runs to those of one batch of base examples, (n, D) and (n,)."""
+    """Add to all runs the gradient of one batch of base examples, (n, D) and (n,), each with weight ``scale``."""
     runs, outputs, dim = weight.shape
-    scores = torch.addmm(bias.view(-1), X, weight.view(-1, dim).T).view(-1, runs, outputs)
-    residual = scores.softmax(2)
+    scores = torch.addmm(bias.view(-1), X, weight.view(-1, dim).T)
+    residual = scores.view(-1, runs, outputs).softmax(2)
     residual[torch.arange(len(X), device=X.device), :, columns] -= 1
-    flat = residual.view(len(X), -1)
-    torch.addmm(weight.grad.view(-1, dim), flat.T, X, beta=0, alpha=scale, out=weight.grad.view(-1, dim))
-    torch.mul(flat.sum(0), scale, out=bias.grad.view(-1))
+    residual = residual.view(len(X), -1)
+    gradients[0].view(-1, dim).addmm_(residual.T, X, alpha=scale)
+    gradients[1].view(-1).add_(residual.sum(0), alpha=scale)
 
 
 def _add_shot_gradient(
-    weight: torch.Tensor, bias: torch.Tensor, X: torch.Tensor, columns: torch.Tensor, times: torch.Tensor
+    gradients: Gradients,
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    X: torch.Tensor,
+    columns: torch.Tensor,
+    times: torch.Tensor,
 ) -> None:
-    """Add the gradients of each run's own examples, (R, n, D) and (R, n), weighted by ``times`` (R, n)."""
+    """Add to each run the gradient of its own examples, (R, n, D) and (R, n), with weights ``times`` (R, n)."""
     residual = torch.baddbmm(bias[:, None], X, weight.transpose(1, 2)).softmax(2).mul_(times[..., None])
     residual.scatter_add_(2, columns[..., None], -times[..., None])
-    weight.grad.baddbmm_(residual.transpose(1, 2), X)
-    bias.grad.add_(residual.sum(1))
+    gradients[0].baddbmm_(residual.transpose(1, 2), X)
+    gradients[1].add_(residual.sum(1))
 
 
 class Draws:

@@ -27,7 +27,8 @@ from lowshot.errors import InputError
 
 
 class LowShotClassifier(ClassifierMixin, BaseEstimator):
-    """Base class. Constructors only store parameters; what is learned ends in an underscore.
+    """Base class. Constructors only store parameters; what is learned ends in an underscore,
+    and is forgotten by the next :meth:`fit` or :meth:`fit_base`.
 
     Attributes:
         classes_: (C,) labels, the columns of :meth:`scores`: base classes first, each group sorted.
@@ -55,8 +56,8 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         """
         X, y = self._validated(X, y, reset=True)
         self._forget_base()
-        self._base_classes, codes = np.unique(y, return_inverse=True)
-        self.classes_ = self._base_classes
+        self._base_classes_, codes = np.unique(y, return_inverse=True)
+        self.classes_ = self._base_classes_
         self.n_base_classes_ = len(self.classes_)
         self._fit_base(X, codes)
         return self
@@ -124,23 +125,23 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
 
     def _forget_base(self) -> None:
         """Drop what an earlier ``fit_base`` left, so that a refitted estimator equals a fresh one."""
-        keep = {*self.get_params(deep=False), "n_features_in_", "feature_names_in_"}
-        for name in [name for name in vars(self) if name not in keep]:
+        learned = [name for name in vars(self) if name.endswith("_")]
+        for name in set(learned) - {"n_features_in_", "feature_names_in_"}:
             delattr(self, name)
 
     def _checked_shots(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Shots of novel classes beside known base classes: checked features and their codes."""
-        if not hasattr(self, "_base_classes"):
+        if not hasattr(self, "_base_classes_"):
             raise InputError(f"{type(self).__name__}: call fit_base before fit_novel, or fit for classes alone")
         X, y = self._validated(X, y, reset=False)
-        if len(known := np.intersect1d(y, self._base_classes)):
+        if len(known := np.intersect1d(y, self._base_classes_)):
             raise InputError(f"novel labels {known[:5].tolist()} are base classes already: a label has one role")
         return X, self._add_novel(y)
 
     def _add_novel(self, y: np.ndarray) -> np.ndarray:
         """Make the labels of ``y`` the novel classes; their codes."""
         novel, codes = np.unique(y, return_inverse=True)
-        base = getattr(self, "_base_classes", novel[:0])
+        base = getattr(self, "_base_classes_", novel[:0])
         self.n_base_classes_ = len(base)
         self.classes_ = np.concatenate([base, novel]) if len(base) else novel
         return codes

@@ -66,8 +66,8 @@ class Logistic(LinearLowShotClassifier):
         self.device = device
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
-        self._base = self._pool(X, codes)
-        self._base_seed = self._seed()
+        self._base_pool_ = self._pool(X, codes)
+        self._base_seed_ = self._seed()
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._fit_together([self], [(X, codes)])
@@ -89,13 +89,13 @@ class Logistic(LinearLowShotClassifier):
         schedule = Schedule(self.lr, self.momentum, self.dampening, self.weight_decay, self.n_steps, self.batch_size)
         with products_in(self.precision):
             weights, biases = balanced_sgd(
-                getattr(self, "_base", None),
+                getattr(self, "_base_pool_", None),
                 [self._pool(X, columns + n_base) for X, columns in zip(features, codes)],
                 n_base,
                 n_classes - n_base,
                 self.n_outputs or n_classes,
                 schedule,
-                getattr(self, "_base_seed", 0),
+                getattr(self, "_base_seed_", 0),
                 [run._seed() for run in runs],
             )
         for run, weight, bias in zip(runs, weights.cpu().numpy(), biases.cpu().numpy()):

@@ -40,13 +40,12 @@ def open_zip(path: str | Path) -> tuple[Listing, ZipReader]:
         name = info.filename.replace("\\", "/").strip("/")
         if is_hidden(name):
             continue
-        folders.update(str(parent) for parent in PurePosixPath(name).parents if parent.name)
-        if info.is_dir():
-            folders.add(name)
-        elif is_image(name):
+        folders.add(name if info.is_dir() else name.rpartition("/")[0])
+        if is_image(name) and not info.is_dir():
             members[name] = _readable(path, info)
+    folders.update([str(parent) for folder in folders for parent in PurePosixPath(folder).parents])
     crcs = [info.CRC for info in members.values()]
-    return Listing(str(path), list(members), crcs, folders), ZipReader(path, list(members.values()))
+    return Listing(str(path), list(members), crcs, folders - {"", "."}), ZipReader(path, list(members.values()))
 
 
 class ZipReader:

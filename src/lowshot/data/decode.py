@@ -94,7 +94,10 @@ def to_rgb(image: Image.Image, name: str = "") -> Image.Image:
 def _upright(rgb: Image.Image, source: Image.Image) -> Image.Image:
     if "exif" not in source.info:
         return rgb
-    turn = _UPRIGHT.get(source.getexif().get(_ORIENTATION, 1))
+    try:
+        turn = _UPRIGHT.get(source.getexif().get(_ORIENTATION, 1))
+    except Exception:  # a damaged record beside sound pixels, as a few ImageNet photographs have
+        return rgb
     return rgb if turn is None else rgb.transpose(turn)
 
 

@@ -32,7 +32,7 @@ class Setup:
 
 
 class ClassSplit:
-    """Base and novel classes, each in two halves (Hariharan & Girshick 2017, section 4.1).
+    """Base and novel classes, each in two halves (Hariharan & Girshick 2017).
 
     The representation and the generator learn from all base classes. The ``_1`` halves are the validation setup, the
     ``_2`` halves the test setup.

@@ -58,7 +58,7 @@ class Generator(BaseEstimator):
         n_classes = len(np.unique(y))
         if n_classes < self.min_base_classes:
             raise InputError(
-                f"{type(self).__name__} needs at least {self.min_base_classes} base classes; the labels name {n_classes}"
+                f"{type(self).__name__} needs at least {self.min_base_classes} base classes, but got {n_classes}"
             )
         weight = None if classifier_weight is None else as_weight(classifier_weight, X.shape[1])
         self.n_features_in_ = X.shape[1]
@@ -158,7 +158,7 @@ class Generator(BaseEstimator):
         for name, value in tensors.items():
             name, _, key = name.partition("/")
             if key:
-                vars(generator).setdefault(name, {})[key] = value
+                generator.__dict__.setdefault(name, {})[key] = value
             else:
                 setattr(generator, name, value)
         return generator

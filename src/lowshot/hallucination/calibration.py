@@ -10,9 +10,7 @@ from lowshot.hallucination.checks import as_count
 from lowshot.registry import GENERATORS
 
 
-@GENERATORS.register(
-    "calibration", "Gaussian around each shot, with statistics of the nearest base classes (ICLR 2021)"
-)
+@GENERATORS.register("calibration", "Gaussian around each shot, statistics of the nearest base classes (ICLR 2021)")
 class CalibrationGenerator(Generator):
     """Draw from a Gaussian whose mean and covariance are borrowed from the base classes nearest to the shot.
 
@@ -94,4 +92,4 @@ def _covariance_root(centred: np.ndarray) -> np.ndarray:
     """(r, D) float32 R with R'R the unbiased covariance of (n, D) centred features; no rows when n is 1."""
     if len(centred) == 1:
         return centred[:0]
-    return np.linalg.qr(centred / np.sqrt(np.float32(len(centred) - 1)), mode="r")
+    return np.asarray(np.linalg.qr(centred / np.sqrt(np.float32(len(centred) - 1)), mode="r"))

@@ -27,8 +27,7 @@ def as_features(features: Any, what: str, width: int | None = None) -> np.ndarra
         raise InputError(f"{what}: expected a non-empty (N, D) array, got shape {X.shape}")
     if width is not None and X.shape[1] != width:
         raise InputError(
-            f"{what} have {X.shape[1]} dimensions, but the generator was fitted on {width}: "
-            "use features of the same representation"
+            f"{what} have {X.shape[1]} dimensions where {width} are expected: use features of one representation"
         )
     for first in range(0, len(X), CHUNK_ROWS):  # in chunks: a mask over all of ImageNet's features is itself large
         finite = np.isfinite(X[first : first + CHUNK_ROWS]).all(axis=1)

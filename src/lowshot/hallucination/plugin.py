@@ -104,9 +104,7 @@ def _rows_of(X: np.ndarray, y: np.ndarray, among: np.ndarray, labels: np.ndarray
     rows = []
     for shot in range(len(X)):
         if not (candidates := free.get((X[shot].tobytes(), y[shot]))):
-            raise InputError(
-                f"do_generate must return the shots along with the generated ones, but shot {shot} is gone"
-            )
+            raise InputError(f"do_generate must return the shots and the generated ones, but shot {shot} is gone")
         rows.append(candidates.pop())
     return rows
 

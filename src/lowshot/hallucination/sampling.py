@@ -6,7 +6,7 @@ import numpy as np
 
 
 def seed_rows(labels: np.ndarray, n_per_class: int, rng: np.random.Generator) -> np.ndarray:
-    """(M,) int64: for every example that a class, in sorted order, lacks of ``n_per_class``, the row of a shot of it."""
+    """(M,) int64: for every example that a class lacks of ``n_per_class``, the row of a shot of it, classes sorted."""
     _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     rows_of = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
     missing = np.maximum(n_per_class - counts, 0)

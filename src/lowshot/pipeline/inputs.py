@@ -76,7 +76,9 @@ class Inputs:
         section = self.recipe.split
         if section.file is not None:
             split = ClassSplit.from_json(section.file)
-            split.check(len(self.class_names))
+            # Files of the original may name classes otherwise than folders do; then only their number can be compared.
+            same_naming = set(split.label_names) & set(self.class_names)
+            split.check(self.class_names if same_naming else len(self.class_names))
             return split
         base, novel = section.base, section.novel
         if base is None or novel is None:
@@ -100,9 +102,9 @@ class Inputs:
             )
         images = build_dataset(section.dataset, part=part, root=section.root, **section.options)
         if section.on_bad_image == "skip":
-            cache = self.recipe.folder / "split" / f"bad_images_{part}.json"
-            images, skipped = drop_bad_images(images, cache=cache)
+            images, skipped = drop_bad_images(images, cache=self.recipe.folder / "state")
             if skipped:
-                say(f"{part}: {len(skipped)} of {len(images) + len(skipped)} images cannot be read and are left out")
-            self.skipped += [f"{part}: {reason}" for reason in skipped]
+                total = len(images) + len(skipped)
+                say(f"{part}: {len(skipped)} of {total} images cannot be read and are left out", style="yellow")
+            self.skipped += [image.reason for image in skipped]
         return images

@@ -19,6 +19,8 @@ from lowshot.io import fingerprint, read_json, write_json
 
 KINDS = ("split", "train", "extract", "evaluate", "report")
 
+_UPSTREAM = "a stop before it changed"
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -72,7 +74,7 @@ class Stamps:
         for stop in stops:
             upstream = [need.key for need in stop.needs if need.key in running]
             why = "asked for with --force" if stop.kind in force else self.stale(stop)
-            if why is None and upstream:
+            if upstream and why in (None, _UPSTREAM):
                 why = f"after {', '.join(upstream)}"
             if why is not None:
                 running.add(stop.key)
@@ -89,9 +91,7 @@ class Stamps:
         if stamp["fingerprint"] == stop.fingerprint:
             return None
         changes = differences(stamp["inputs"], stop.inputs)
-        return "; ".join(changes[:3]) + (f" and {len(changes) - 3} more" if len(changes) > 3 else "") or (
-            "a stop before it changed"
-        )
+        return "; ".join(changes[:3]) + (f" and {len(changes) - 3} more" if len(changes) > 3 else "") or _UPSTREAM
 
     def read(self, stop: Stop) -> dict[str, Any] | None:
         """The stamp of a stop, or None when it never finished."""

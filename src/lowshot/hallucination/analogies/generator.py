@@ -25,7 +25,7 @@ class AnalogyGenerator(Generator):
     Fitting clusters each base class, finds pairs of centroids in different classes that differ alike
     (:func:`~lowshot.hallucination.mine_analogies`), and trains a network G to complete such analogies. Generating draws
     a base class and two different centroids c, d of it (the same one twice where it has only one), all uniformly, and
-    returns G(shot, c, d). Unlike ``difference``, which adds d - c to any shot, G learns what the change does to this one.
+    returns G(shot, c, d). Unlike ``difference``, which adds the change to any shot, G learns what it does to this one.
 
     G ends in a ReLU, so it can make only features that a ReLU made: never negative.
 

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Layers this small are slower on two threads than on one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def base() -> tuple[np.ndarray, np.ndarray]:
+    """Features (60, 5) of four base classes, after a ReLU, and their labels."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([2, 3, 5, 7], 15)
+    features = np.maximum(rng.normal(size=(60, 5)) + 2 * rng.normal(size=(8, 5))[labels], 0)
+    return features.astype(np.float32), labels
