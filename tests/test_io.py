@@ -108,7 +108,8 @@ def test_a_truncated_checkpoint_is_an_input_error(tmp_path: Path) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
 
 
@@ -126,3 +127,9 @@ def test_fingerprints_see_type_shape_and_order() -> None:
     assert len(prints) == 7
     assert io.fingerprint({"a": 1, "b": 2}) == io.fingerprint({"b": 2, "a": 1})
     assert io.fingerprint(x.reshape(2, 3).T) == io.fingerprint(np.ascontiguousarray(x.reshape(2, 3).T))
+
+
+def test_equal_values_give_equal_bytes_under_any_name(tmp_path: Path) -> None:
+    for name in ("a.ckpt", "longer name.ckpt"):
+        io.save_torch(tmp_path / name, {"state": torch.arange(5)})
+    assert (tmp_path / "a.ckpt").read_bytes() == (tmp_path / "longer name.ckpt").read_bytes()

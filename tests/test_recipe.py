@@ -30,7 +30,9 @@ def test_a_minimal_recipe_has_sensible_defaults(tmp_path: Path) -> None:
 
 
 def test_overrides_win_and_are_typed(tmp_path: Path) -> None:
-    recipe = load_recipe(_write(tmp_path), ["train.epochs=3", "evaluate.n_shots=[1,5]", "data.root=my photos", "seed=7"])
+    recipe = load_recipe(
+        _write(tmp_path), ["train.epochs=3", "evaluate.n_shots=[1,5]", "data.root=my photos", "seed=7"]
+    )
     assert recipe.train.epochs == 3
     assert recipe.evaluate.n_shots == (1, 5)
     assert recipe.data.root == Path("my photos")
@@ -88,9 +90,15 @@ def test_unknown_names_and_parameters_are_named_at_once(tmp_path: Path) -> None:
     ("sections", "message"),
     [
         ({"representations": {}}, "representations: "),
-        ({"representations": {"a": {"checkpoint": "x.ckpt", "train": {"epochs": 1}}}}, "one of train, checkpoint and features"),
+        (
+            {"representations": {"a": {"checkpoint": "x.ckpt", "train": {"epochs": 1}}}},
+            "one of train, checkpoint and features",
+        ),
         ({"representations": {"a": {"features": {"train": "x.hdf5"}}}}, "features needs both train and test"),
-        ({"representations": {"a": {"train": {"epochz": 1}}}}, r"representations\.a\.train\.epochz: unknown key\. Did you mean 'epochs'"),
+        (
+            {"representations": {"a": {"train": {"epochz": 1}}}},
+            r"representations\.a\.train\.epochz: unknown key\. Did you mean 'epochs'",
+        ),
         ({"evaluate": {"n_shots": [1, 50]}}, "50 shots are asked for but split.max_shots is 20"),
         ({"evaluate": {"n_shots": [0]}}, "different positive numbers"),
         ({"evaluate": {"methods": {"m": {"per_representation": {"basline": {}}}}}}, "Did you mean 'baseline'"),
@@ -156,7 +164,14 @@ def test_the_published_imagenet_recipes_hold_the_published_numbers() -> None:
         settings = recipe.train_settings(representation)
         params = recipe.evaluate.methods["logistic"].params_for(representation)
         weight = settings.loss_weight if settings.loss else 0
-        assert row == (settings.loss, weight, settings.batch_size, settings.warmup_epochs, params["lr"], params["weight_decay"])
+        assert row == (
+            settings.loss,
+            weight,
+            settings.batch_size,
+            settings.warmup_epochs,
+            params["lr"],
+            params["weight_decay"],
+        )
         assert (settings.lr, settings.momentum, settings.weight_decay, settings.epochs) == (0.1, 0.9, 1e-4, 90)
         assert (settings.schedule, settings.step_size, settings.lr_decay, settings.dampening) == ("step", 30, 0.1, 0)
         assert (recipe.split.base, recipe.split.novel) == ((193, 196), (300, 311))

@@ -42,7 +42,12 @@ def test_an_argument_after_the_colon_reaches_the_factory(registry: Registry) -> 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("rad", "Did you mean 'red'"), ("red:x", "takes no argument"), ("named", "needs an argument"), ("zzz", "Known: named, red")],
+    [
+        ("rad", "Did you mean 'red'"),
+        ("red:x", "takes no argument"),
+        ("named", "needs an argument"),
+        ("zzz", "Known: named, red"),
+    ],
 )
 def test_a_wrong_name_is_an_input_error_that_helps(registry: Registry, name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -86,7 +91,8 @@ def test_a_plugin_file_registers_its_parts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "does not exist"), ("import nothing_like_this", "ModuleNotFoundError"), ("1/0", "ZeroDivisionError")]
+    ("content", "message"),
+    [(None, "does not exist"), ("import nothing_like_this", "ModuleNotFoundError"), ("1/0", "ZeroDivisionError")],
 )
 def test_a_plugin_that_cannot_be_imported_is_named(tmp_path: Path, content: str | None, message: str) -> None:
     plugin = tmp_path / "broken_plugin.py"

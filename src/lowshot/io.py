@@ -124,8 +124,9 @@ def save_torch(path: Pathlike, value: Any) -> None:
     """Write tensors and plain containers atomically, in the format :func:`load_torch` reads."""
     import torch
 
-    with atomic_path(path) as temporary:
-        torch.save(value, temporary)
+    # torch writes the name of a path into the file; through an open file equal values give equal bytes.
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        torch.save(value, file)
 
 
 def fingerprint(*values: Any) -> str:

@@ -47,7 +47,10 @@ def progress(title: str, total: int | None, done: int = 0, enabled: bool = True)
         task = bar.add_task(title, total=total, completed=done, note="")
 
         def tick(steps: int = 1, note: str | None = None) -> None:
-            bar.update(task, advance=steps, **({} if note is None else {"note": note}))
+            if note is None:
+                bar.update(task, advance=steps)
+            else:
+                bar.update(task, advance=steps, note=note)
 
         yield tick
 

@@ -28,7 +28,7 @@ class DataSection(Section):
     dataset: str = Field("auto", description="registry name; auto picks folder, zip or JSON list by what root is")
     root: Path | None = Field(None, description="folder, zip file or JSON file; none for embedded data sets")
     options: dict[str, Any] = Field({}, description="parameters of the data set, such as class_depth or test_per_class")
-    preset: str = Field("imagenet", description="augmentation and evaluation transforms: imagenet, small or a plug-in's")
+    preset: str = Field("imagenet", description="image transforms: imagenet, small or a plug-in's")
     transform: dict[str, Any] = Field({}, description="parameters of the preset, such as image_size, flip, mean, std")
     on_bad_image: Literal["error", "skip"] = Field("error", description="skip leaves unreadable images out everywhere")
     workers: int | Literal["auto"] = Field("auto", description="loader processes per training or extraction process")
@@ -226,7 +226,7 @@ def _tree(source: Path, overrides: Sequence[str]) -> Any:
 
     text = read_text(source, "recipe")
     try:
-        tree = OmegaConf.create(text) if text.strip() else OmegaConf.create({})
+        tree: Any = OmegaConf.create(text) if text.strip() else OmegaConf.create({})
         if not OmegaConf.is_dict(tree):
             raise InputError(f"recipe {source} must be a mapping of sections such as data: and train:")
         for override in overrides:

@@ -66,9 +66,7 @@ class Registry:
         self._entries: dict[str, Entry] = {}
         self._discovered = False
 
-    def register(
-        self, name: str, description: str, *, takes_argument: bool = False
-    ) -> Callable[[Part], Part]:
+    def register(self, name: str, description: str, *, takes_argument: bool = False) -> Callable[[Part], Part]:
         """Decorator that adds a class or function under ``name``; the same name twice is an error."""
         if not name or name != name.strip() or ":" in name:
             raise ValueError(f"a {self.kind} name must be non-empty, without blanks around it or ':': {name!r}")

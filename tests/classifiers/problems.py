@@ -6,6 +6,26 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lowshot.classifiers.base import LowShotClassifier
+from lowshot.registry import CLASSIFIERS
+
+#: Parameters that make any classifier quick on small problems, given to those that have them.
+QUICK = {
+    "n_episodes": 3,
+    "n_support": 3,
+    "n_steps": 150,
+    "fine_tune_steps": 2,
+    "batch_size": 50,
+    "precision": "float32",
+    "random_state": 0,
+}
+
+
+def build(name: str) -> LowShotClassifier:
+    """The classifier registered as ``name``, quick and seeded."""
+    known = CLASSIFIERS.parameters(name)
+    return CLASSIFIERS.build(name, **{key: value for key, value in QUICK.items() if key in known})
+
 
 class Problem(NamedTuple):
     """Gaussian classes around random means: base examples, novel shots, queries of all, with their labels."""

@@ -111,9 +111,9 @@ def test_training_lowers_the_loss_on_episodes(contextual):
     assert loss(150) < loss(1) - 0.1
 
 
-def test_bf16_comes_close_to_float32():
+def test_bfloat16_comes_close_to_float32():
     p = problem()
-    exact, rounded = (trained(p, precision=precision).scores(p.queries[0]) for precision in ("float32", "bf16"))
+    exact, rounded = (trained(p, precision=precision).scores(p.queries[0]) for precision in ("float32", "bfloat16"))
     assert not np.array_equal(exact, rounded)
     assert np.allclose(exact, rounded, atol=0.2)
 

@@ -42,19 +42,23 @@ def test_the_newest_checkpoint_is_found_by_its_name(copy):
     assert latest_checkpoint(copy / "elsewhere") is None
 
 
-@pytest.mark.parametrize("damage", ["truncated", "garbage", "empty", "other"])
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "empty"])
 def test_a_damaged_checkpoint_costs_an_epoch_and_a_warning(copy, run, damage, capsys):
     newest = copy / "checkpoints" / "epoch_002.ckpt"
     content = newest.read_bytes()
-    if damage == "other":
-        save_torch(newest, {"epoch": 2})
-    else:
-        kinds = {"truncated": content[:5000], "garbage": b"\x80\x02garbage" * 9, "empty": b""}
-        newest.write_bytes(kinds[damage])
+    newest.write_bytes({"truncated": content[:5000], "garbage": b"\x80\x02garbage" * 9, "empty": b""}[damage])
     path, checkpoint = latest_checkpoint(copy)
     assert path.name == "epoch_001.ckpt"
     assert checkpoint["epoch"] == 1
     assert "epoch_002.ckpt" in capsys.readouterr().err
+
+
+def test_a_file_of_another_kind_in_its_place_is_an_error_and_stays(copy):
+    newest = copy / "checkpoints" / "epoch_002.ckpt"
+    save_torch(newest, {"epoch": 2})
+    with pytest.raises(InputError, match=r"epoch_002\.ckpt is not a checkpoint that this version could continue"):
+        train(copy)
+    assert newest.is_file()
 
 
 def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(copy, run):

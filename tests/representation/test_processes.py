@@ -86,8 +86,8 @@ def test_an_error_in_a_started_process_reaches_the_caller_as_it_was(monkeypatch)
         raise multiprocessing.ProcessRaisedException("Traceback ...", 0, 1)
 
     monkeypatch.setattr(launch, "_launched", in_thread)
-    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    with pytest.raises(InputError, match="^this cannot be trained on$"):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
+    with pytest.raises(InputError, match=r"^this cannot be trained on$"):
         launch.launch(refuses, "this", devices=2, precision="32-true")
 
 

@@ -42,7 +42,10 @@ def test_every_setting_is_described():
 
 
 def test_settings_are_read_without_torch():
-    code = "import sys, lowshot.representation.settings; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from lowshot.representation import TrainSettings, checkpoint_path; "
+        "sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -11,7 +11,7 @@ import torch
 
 from lowshot.data import BadImageError, ImageDataset
 from lowshot.errors import InputError, LowshotError
-from lowshot.representation import load_backbone, training
+from lowshot.representation import load_backbone, loop, training
 from tests.representation.tiny import CLASSES, TinyImages, settings, train, transforms, weights
 
 # 10 images in batches of 4: an epoch loads 8 images to train on and 10 to validate on.
@@ -137,6 +137,19 @@ def test_a_finished_run_is_not_done_again(finished, monkeypatch):
     assert train(finished.parents[1], keep=7, devices=2, validate_every=0) == finished
 
 
+def test_resuming_takes_the_weights_from_the_checkpoint_alone(tmp_path, monkeypatch):
+    """Not from the network again, where the first ones of a pretrained backbone came from."""
+    train(tmp_path, epochs=1)
+    monkeypatch.setattr(loop, "build_backbone", lambda *args, **kwargs: pytest.fail("built from the settings"))
+    train(tmp_path, epochs=2)
+
+
+def test_a_mistake_does_not_cost_the_earlier_run(finished):
+    with pytest.raises(InputError, match="unknown loss 'sgn'"):
+        train(finished.parents[1], resume=False, loss="sgn")
+    assert finished.is_file()
+
+
 def test_starting_anew_forgets_the_earlier_run(finished, tmp_path):
     train(tmp_path, seed=9, epochs=3, keep=None)
     path = train(tmp_path, resume=False)
@@ -238,5 +251,6 @@ def test_a_bad_image_ends_the_run_with_its_name(tmp_path):
 
 def test_only_base_classes_need_images(tmp_path):
     base: ImageDataset = TinyImages().of_classes([0, 2])
-    model = load_backbone(train(tmp_path, base, epochs=1))
+    path = training.train_representation(settings(epochs=1), base, None, tmp_path, transforms())
+    model = load_backbone(path)
     assert model.classifier.weight.shape == (CLASSES, 512)

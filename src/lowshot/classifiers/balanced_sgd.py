@@ -108,9 +108,9 @@ def _add_base_gradient(
     """Add to all runs the gradient of one batch of base examples, (n, D) and (n,), each with weight ``scale``."""
     runs, outputs, dim = weight.shape
     scores = torch.addmm(bias.view(-1), X, weight.view(-1, dim).T)
-    residual = scores.view(-1, runs, outputs).softmax(2)
+    residual = scores.view(len(X), runs, outputs).softmax(2)
     residual[torch.arange(len(X), device=X.device), :, columns] -= 1
-    residual = residual.view(len(X), -1)
+    residual = residual.view(len(X), runs * outputs)
     gradients[0].view(-1, dim).addmm_(residual.T, X, alpha=scale)
     gradients[1].view(-1).add_(residual.sum(0), alpha=scale)
 
@@ -154,8 +154,9 @@ class Draws:
         self.from_base = round(batch_size * share)
         self.from_shots = batch_size - self.from_base
         self.weighs = self.n_shots <= self.from_shots
-        self._base = np.random.default_rng(base_seed)
-        self._runs = [np.random.default_rng(seed) for seed in seeds]
+        # The first number keeps equal seeds from giving equal draws.
+        self._base = np.random.default_rng([0, base_seed])
+        self._runs = [np.random.default_rng([1, seed]) for seed in seeds]
 
     def steps(self, n_steps: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Per step the base rows (n,), and per run the drawn shots (R, m), or how often each was drawn (R, M)."""

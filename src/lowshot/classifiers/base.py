@@ -27,8 +27,9 @@ from lowshot.errors import InputError
 
 
 class LowShotClassifier(ClassifierMixin, BaseEstimator):
-    """Base class. Constructors only store parameters; what is learned ends in an underscore,
-    and is forgotten by the next :meth:`fit` or :meth:`fit_base`.
+    """Base class. Constructors only store parameters; what is learned ends in an underscore.
+
+    The next :meth:`fit` or :meth:`fit_base` forgets all that was learned: a refitted estimator equals a fresh one.
 
     Attributes:
         classes_: (C,) labels, the columns of :meth:`scores`: base classes first, each group sorted.
@@ -124,7 +125,7 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         raise NotImplementedError
 
     def _forget_base(self) -> None:
-        """Drop what an earlier ``fit_base`` left, so that a refitted estimator equals a fresh one."""
+        """Drop what was learned before."""
         learned = [name for name in vars(self) if name.endswith("_")]
         for name in set(learned) - {"n_features_in_", "feature_names_in_"}:
             delattr(self, name)

@@ -17,7 +17,7 @@ from lowshot.errors import InputError
 from lowshot.io import load_torch, save_torch
 from lowshot.progress import progress
 
-PRECISIONS = ("float32", "bf16")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class EpisodicTraining:
     """How to train: SGD, its schedule and precision, and where and how often to save.
 
     The defaults are those of the matching networks in Hariharan and Girshick (arXiv 1606.02819, section 5). The rate
-    falls to a tenth every ``decay_every`` episodes. ``precision="bf16"`` computes in bfloat16 on float32 weights.
+    falls to a tenth every ``decay_every`` episodes. ``precision="bfloat16"`` computes in bfloat16 on float32 weights.
     """
 
     n_episodes: int
@@ -99,7 +99,7 @@ def train_on_episodes(
 
 def autocast(device: str, precision: str) -> AbstractContextManager:
     """bfloat16 where torch deems it safe, or nothing."""
-    return torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def to_device(X: np.ndarray, device: str) -> torch.Tensor:

@@ -106,7 +106,7 @@ class MatchingNetwork(EpisodicClassifier):
         n_episodes, lr, momentum, dampening, weight_decay, decay_every: training; the rate falls to a tenth every
             ``decay_every`` episodes. The defaults are the paper's and want a GPU.
         n_way, n_shots, n_queries: classes of an episode (``None``: all), least and most shots, queries of a class.
-        precision: ``"float32"`` or ``"bf16"``.
+        precision: ``"float32"`` or ``"bfloat16"``.
         checkpoint: a file to save the training in and go on from; ``None`` for no file.
         checkpoint_every: episodes between saves.
         pretrained: a file of :func:`~lowshot.classifiers.persistence.save_classifier` whose network is taken instead

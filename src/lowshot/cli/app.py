@@ -18,8 +18,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "Low-shot visual recognition: learn new categories from one to twenty pictures, keep the known ones.\n\n"
-        "Start with [bold]lowshot demo[/]; then [bold]lowshot run RECIPE[/] with your own data. A recipe is a YAML file; "
-        "anything in it can be changed on the command line: [bold]lowshot run cifar100 train.epochs=5[/]."
+        "Start with [bold]lowshot demo[/]; then [bold]lowshot run RECIPE[/] with your own data. A recipe is a YAML "
+        "file; anything in it can be changed on the command line: [bold]lowshot run cifar100 train.epochs=5[/]."
     ),
 )
 
@@ -44,7 +44,7 @@ OverridesArgument = Annotated[
     typer.Argument(metavar="KEY=VALUE", help="Changes to the recipe, such as train.epochs=5 or data.root=photos."),
 ]
 DevicesOption = Annotated[
-    int | None, typer.Option("--devices", min=1, help="Processes (one per GPU, if any) that share training and extraction.")
+    int | None, typer.Option("--devices", min=1, help="Processes, one per GPU if any, that share the work.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Run again what is up to date.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for results (default: runs/NAME).")]

@@ -72,6 +72,7 @@ def extract_features(
         "backbone": job.backbone_name,
         "precision": precision,
         "fingerprint": job.fingerprint,
+        "backbone_fingerprint": job.backbone_fingerprint,
         "dataset_fingerprint": dataset.fingerprint,
         **(attributes or {}),
     }
@@ -114,13 +115,16 @@ class _Job:
     def __post_init__(self) -> None:
         config = getattr(self.backbone, "config", {"name": type(self.backbone).__name__})
         self.backbone_name = str(config["name"])
-        self.fingerprint = fingerprint(
+        self.backbone_fingerprint = fingerprint(
             config,
             *(
                 part
                 for name, tensor in self.backbone.state_dict().items()
                 for part in (name, tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
             ),
+        )
+        self.fingerprint = fingerprint(
+            self.backbone_fingerprint,
             self.dataset.fingerprint,
             self.transforms.description,
             self.precision,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_argmin_min
@@ -51,7 +52,7 @@ class Spread:
     precision: np.ndarray
 
 
-def nearest_real(generated: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def nearest_real(generated: ArrayLike, real: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Which real feature is most like each generated one: (M,) int64 rows of ``real``, and (M,) Euclidean distances.
 
     Compared by brute force, in chunks that bound the memory.
@@ -60,13 +61,12 @@ def nearest_real(generated: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, n
         generated: (M, D).
         real: (N, D).
     """
-    generated = as_features(generated, "generated features")
-    real = as_features(real, "real features")
-    rows, distances = pairwise_distances_argmin_min(generated, real, axis=1, metric="euclidean")
+    made, known = as_features(generated, "generated features"), as_features(real, "real features")
+    rows, distances = pairwise_distances_argmin_min(made, known, axis=1, metric="euclidean")
     return rows.astype(np.int64), distances
 
 
-def project(real: np.ndarray, generated: np.ndarray, held_out: np.ndarray) -> Projection:
+def project(real: ArrayLike, generated: ArrayLike, held_out: ArrayLike) -> Projection:
     """The plane in which real, generated and held-out features together vary most (PCA).
 
     Args:
@@ -78,16 +78,16 @@ def project(real: np.ndarray, generated: np.ndarray, held_out: np.ndarray) -> Pr
         raise InputError(f"a projection needs two features of two dimensions at least, got {together.shape}")
     model = PCA(n_components=2, svd_solver="full").fit(together)
     ends = np.cumsum([len(part) for part in parts])[:-1]
-    real, generated, held_out = np.split(model.transform(together), ends)
-    return Projection(real, generated, held_out, model.explained_variance_ratio_)
+    shown_real, shown_generated, shown_held_out = np.split(model.transform(together), ends)
+    return Projection(shown_real, shown_generated, shown_held_out, model.explained_variance_ratio_)
 
 
 def held_out_spread(
-    features: np.ndarray,
-    labels: np.ndarray,
+    features: ArrayLike,
+    labels: ArrayLike,
     n_real: int,
-    held_out: np.ndarray,
-    held_out_labels: np.ndarray,
+    held_out: ArrayLike,
+    held_out_labels: ArrayLike,
     n_neighbours: int = 5,
 ) -> Spread:
     """How much of what a class looks like its shots cover, alone and with the generated features.

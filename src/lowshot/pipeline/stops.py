@@ -1,26 +1,33 @@
 """The stops of a recipe: what each reads, what it writes, and the call that does the work.
 
-    split ─┬→ train:REPRESENTATION → extract:REPRESENTATION → evaluate:REPRESENTATION/METHOD → report
-           └──────────────────────────────────────────────────────────↗
+split ─┬→ train:REPRESENTATION → extract:REPRESENTATION → evaluate:REPRESENTATION/METHOD → report
+       └──────────────────────────────────────────────────────────↗
 """
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from lowshot.benchmark import ResultStore, run_benchmark
+from lowshot.benchmark.results import write_records
 from lowshot.data import ClassSplit, Experiments
 from lowshot.errors import InputError
-from lowshot.features import FeatureStore
-from lowshot.io import file_fingerprint, fingerprint, read_json
+from lowshot.features import FeatureStore, extract_features
+from lowshot.io import file_fingerprint
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.plan import Stop
 from lowshot.progress import say
 from lowshot.recipe import Recipe
+from lowshot.registry import CLASSIFIERS
+from lowshot.representation import checkpoint_path, log_path
+
+EXAMPLES = 12
+Part = Literal["train", "test"]
+PARTS: tuple[Part, ...] = ("train", "test")
 
 
 class Road:
@@ -57,7 +64,8 @@ class Road:
         """What would stop this recipe on its way: missing files, images, classes, experiments for other data."""
         wrong: list[str] = []
         for name, section in self.recipe.representations.items():
-            paths = {"checkpoint": section.checkpoint, **{f"features.{k}": v for k, v in (section.features or {}).items()}}
+            given = section.features or {}
+            paths = {"checkpoint": section.checkpoint, **{f"features.{part}": path for part, path in given.items()}}
             wrong += [
                 f"representations.{name}.{key}: {path} does not exist"
                 for key, path in paths.items()
@@ -137,25 +145,42 @@ class Road:
         return Stop("train", name, inputs, (), outputs, lambda: self._make_representation(name))
 
     def _make_representation(self, name: str) -> None:
-        from lowshot.representation import train_representation
+        from lowshot.representation import OtherRunError, train_representation
 
         base = self.inputs.split.base
-        train_representation(
-            self.recipe.train_settings(name),
-            self.inputs.train_images.of_classes(base),
-            self.inputs.test_images.of_classes(base),
-            self._representation(name),
-            self.inputs.transforms,
-            seed=self.recipe.seed,
-            workers=self.recipe.data.workers,
-        )
 
-    def _representation(self, name: str) -> Path:
+        def train() -> None:
+            train_representation(
+                self.recipe.train_settings(name),
+                self.inputs.train_images.of_classes(base),
+                self.inputs.test_images.of_classes(base),
+                self.representation(name),
+                self.inputs.transforms,
+                num_classes=len(self.inputs.class_names),
+                seed=self.recipe.seed,
+                workers=self.recipe.data.workers,
+            )
+
+        try:
+            train()
+        except OtherRunError as error:
+            # Hours of work may lie there: it is put aside, not deleted.
+            aside = self.folder / "representations" / "replaced" / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            self.representation(name).rename(aside)
+            say(f"  {error}\n  The earlier run is kept in {aside}.", style="yellow")
+            train()
+
+    def training_log(self, name: str) -> Path:
+        return log_path(self.representation(name))
+
+    def representation(self, name: str) -> Path:
+        """The folder of a representation's training run."""
         return self.folder / "representations" / name
 
     def _trained(self, name: str) -> Path:
         """The checkpoint after the last epoch."""
-        return checkpoint_path(self._representation(name), self.recipe.train_settings(name).epochs)
+        return checkpoint_path(self.representation(name), self.recipe.train_settings(name).epochs)
 
     # ---------------------------------------------------------------- extract
 
@@ -167,29 +192,30 @@ class Road:
             "transform": self.inputs.transforms.description,
             "data": self.inputs.data_fingerprint,
         }
-        outputs = tuple(self._features(name, part) for part in ("train", "test"))
+        outputs = tuple(self._features(name, part) for part in PARTS)
         return Stop("extract", name, inputs, needs, outputs, lambda: self._make_features(name))
 
     def _make_features(self, name: str) -> None:
         from lowshot.representation import load_backbone
+        from lowshot.representation.launch import resolve_precision
 
         section = self.recipe.extract
         backbone = load_backbone(self.recipe.representations[name].checkpoint or self._trained(name))
-        for part, images in (("train", self.inputs.train_images), ("test", self.inputs.test_images)):
+        for part, images in zip(PARTS, (self.inputs.train_images, self.inputs.test_images)):
             extract_features(
                 backbone,
                 images,
                 self.inputs.transforms,
                 self._features(name, part),
                 batch_size=section.batch_size,
-                precision=section.precision,
+                precision=resolve_precision(section.precision),
                 dtype=section.dtype,
                 workers=self.recipe.data.workers,
                 devices=section.devices,
                 attributes={"representation": name, "recipe": self.recipe.name},
             )
 
-    def _features(self, name: str, part: str) -> Path:
+    def _features(self, name: str, part: Part) -> Path:
         given = self.recipe.representations[name].features
         return given[part] if given is not None else self.folder / "features" / name / f"{part}.hdf5"
 
@@ -202,15 +228,69 @@ class Road:
             "classifier": section.methods[method].classifier,
             "params": section.methods[method].params_for(name),
             "evaluate": section.model_dump(mode="json", exclude={"methods"}),
-            "features": {part: FeatureStore.open(path).fingerprint for part, path in given.items()},
+            "features": {part: file_fingerprint(path) for part, path in given.items() if path.is_file()},
             "seed": self.recipe.seed,
         }
-        return Stop(
-            "evaluate", f"{name}/{method}", inputs, needs, (self._results,), lambda: self._make_results(name, method)
-        )
+        outputs = (self._result(name, method), self.results)
+        return Stop("evaluate", f"{name}/{method}", inputs, needs, outputs, lambda: self._make_results(name, method))
 
-    def _make_results(self, name: str, method: str) -> None: ...
+    def _make_results(self, name: str, method: str) -> None:
+        section = self.recipe.evaluate
+        chosen = section.methods[method]
+        store = ResultStore(self._result(name, method))
+        records = run_benchmark(
+            FeatureStore.open(self._features(name, "train")),
+            FeatureStore.open(self._features(name, "test")),
+            ClassSplit.from_json(self._split_file),
+            Experiments.from_files(self._experiment_pattern, self.recipe.split.experiments),
+            CLASSIFIERS.build(chosen.classifier, **chosen.params_for(name)),
+            n_shots=section.n_shots,
+            setup=section.setup,
+            prior=section.prior,
+            prior_target=section.prior_target,
+            seed=self.recipe.seed,
+            store=store,
+            tags={"recipe": self.recipe.name, "representation": name, "method": method},
+            examples=EXAMPLES,
+        )
+        store.keep(record["unit"] for record in records)
+        write_records(self.results, self.records())
+
+    def records(self) -> list[dict[str, Any]]:
+        """The results of the recipe's methods so far, in the order of the recipe."""
+        return [
+            record
+            for name in self.recipe.representations
+            for method in self.recipe.evaluate.methods
+            for record in ResultStore(self._result(name, method)).records
+        ]
+
+    def _result(self, name: str, method: str) -> Path:
+        return self.folder / "results" / name / f"{method}.jsonl"
 
     @property
-    def _results(self) -> Path:
+    def results(self) -> Path:
+        """All results of the recipe, a record a line."""
         return self.folder / "results.jsonl"
+
+    # ----------------------------------------------------------------- report
+
+    def _report(self, needs: tuple[Stop, ...]) -> Stop:
+        inputs = {
+            "report": self.recipe.report.model_dump(mode="json"),
+            "description": self.recipe.description,
+            "labels": [
+                *(self.recipe.label(name) for name in self.recipe.representations),
+                *(self.recipe.method_label(method) for method in self.recipe.evaluate.methods),
+            ],
+        }
+        return Stop("report", "", inputs, needs, (self.report_page,), self._make_report)
+
+    def _make_report(self) -> None:
+        from lowshot.pipeline.reporting import write_recipe_report
+
+        write_recipe_report(self)
+
+    @property
+    def report_page(self) -> Path:
+        return self.folder / "report" / "report.html"

@@ -1,12 +1,8 @@
-"""The batches of a run: how images are shared by processes, and how a batch becomes the network's input."""
+"""The training batches of a run, and how several processes share them."""
 
 from __future__ import annotations
 
-import copy
 from typing import Literal
-
-import torch
-from torch import Tensor, nn
 
 from lowshot.data import ImageDataset, Transforms, make_loader
 from lowshot.data.loading import ImageLoader
@@ -57,15 +53,3 @@ def training_batches(
         shard=shard,
         drop_last=share >= batch,
     )
-
-
-class Prepare(nn.Module):
-    """uint8 images (N, 3, H, W) on the device → what the backbone reads, in the memory format it likes."""
-
-    def __init__(self, normalize: nn.Module, channels_last: bool) -> None:
-        super().__init__()
-        self.normalize = copy.deepcopy(normalize)  # the caller's stays on its device
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.normalize(images.contiguous(memory_format=self.memory_format))

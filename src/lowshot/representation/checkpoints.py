@@ -13,16 +13,11 @@ from lowshot.errors import InputError
 from lowshot.io import Pathlike, load_torch, save_torch
 from lowshot.progress import say
 from lowshot.representation.backbones import Backbone, build_backbone
+from lowshot.representation.paths import checkpoint_path
 
-FOLDER_NAME = "checkpoints"
 _NAME = re.compile(r"epoch_(\d+)\.ckpt")
 _KEYS = {"epoch", "state", "optimizer", "schedule", "random", "backbone", "settings", "identity", "class_names"}
 _SHOWN = 5
-
-
-def checkpoint_path(folder: Path, epoch: int) -> Path:
-    """Where the checkpoint after ``epoch`` finished epochs lies in a training folder."""
-    return folder / FOLDER_NAME / f"epoch_{epoch:03d}.ckpt"
 
 
 def save_checkpoint(folder: Path, checkpoint: Mapping[str, Any], keep: int | None) -> Path:
@@ -44,15 +39,22 @@ def latest_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     """The newest checkpoint of a training folder that can be read, and its content; None when there is none.
 
     A damaged one, left by a full disk for example, costs the epochs since the one before it, and a warning.
+
+    Raises:
+        InputError: the newest readable file is not what this version saves, so nothing can be said about its run.
     """
     for path in reversed(_epochs(folder).values()):
         try:
             checkpoint = load_torch(path)
-            if not isinstance(checkpoint, dict) or (missing := _KEYS - checkpoint.keys()):
-                raise InputError(f"checkpoint {path} is not one of this version: it lacks {', '.join(sorted(missing))}")
-            return path, checkpoint
         except InputError as error:
             say(f"{error}. Falling back to the checkpoint before it.", style="yellow")
+            continue
+        if not isinstance(checkpoint, dict) or not checkpoint.keys() >= _KEYS:
+            raise InputError(
+                f"{path} is not a checkpoint that this version could continue. Move it away, or start anew with "
+                "resume=False, which removes it."
+            )
+        return path, checkpoint
     return None
 
 
@@ -64,7 +66,7 @@ def remove_checkpoints(folder: Path) -> None:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove temporary files of saves that were cut off."""
-    for path in (folder / FOLDER_NAME).glob(".epoch_*.part"):
+    for path in checkpoint_path(folder, 0).parent.glob(".epoch_*.part"):
         path.unlink(missing_ok=True)
 
 
@@ -78,20 +80,22 @@ def load_backbone(path: Pathlike) -> Backbone:
         InputError: the file is missing, damaged, no checkpoint of lowshot, or its weights do not fit the
             architecture it names; the message names the keys.
     """
-    checkpoint = load_torch(path)
+    return rebuild_backbone(load_torch(path), source=f"checkpoint {path}").eval()
+
+
+def rebuild_backbone(checkpoint: Any, source: str) -> Backbone:
+    """The backbone that the content of a checkpoint describes, with its weights; errors as :func:`load_backbone`."""
     if not isinstance(checkpoint, dict) or not {"state", "backbone"} <= checkpoint.keys():
         found = f"holds {', '.join(map(str, checkpoint))}" if isinstance(checkpoint, dict) else "is not a dictionary"
-        raise InputError(
-            f"checkpoint {path} {found}; lowshot's own have 'backbone', what to build, and 'state', its weights"
-        )
+        raise InputError(f"{source} {found}; lowshot's own have 'backbone', what to build, and 'state', its weights")
     try:
         config = checkpoint["backbone"]
         name, num_classes, kwargs = config["name"], config["num_classes"], config["kwargs"]
     except (TypeError, KeyError):
-        raise InputError(f"checkpoint {path}: 'backbone' must have name, num_classes and kwargs") from None
+        raise InputError(f"{source}: 'backbone' must have name, num_classes and kwargs") from None
     model = build_backbone(name, num_classes, **kwargs)
-    load_state(model, checkpoint["state"], source=f"checkpoint {path}")
-    return model.eval()
+    load_state(model, checkpoint["state"], source)
+    return model
 
 
 def load_state(model: nn.Module, state: Mapping[str, Any], source: str) -> None:
@@ -141,7 +145,7 @@ def load_state(model: nn.Module, state: Mapping[str, Any], source: str) -> None:
 
 def _epochs(folder: Path) -> dict[int, Path]:
     """Epoch → checkpoint file, oldest first."""
-    files = (folder / FOLDER_NAME).glob("epoch_*.ckpt")
+    files = checkpoint_path(folder, 0).parent.glob("epoch_*.ckpt")
     found = {int(match[1]): path for path in files if (match := _NAME.fullmatch(path.name))}
     return dict(sorted(found.items()))
 

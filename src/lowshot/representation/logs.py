@@ -9,8 +9,7 @@ from typing import Any
 from lowshot.errors import InputError
 from lowshot.io import read_text, write_text
 from lowshot.progress import say
-
-LOG_NAME = "log.jsonl"
+from lowshot.representation.paths import log_path
 
 
 class TrainingLog:
@@ -31,7 +30,7 @@ class TrainingLog:
     """
 
     def __init__(self, folder: Path, epochs_done: int = 0, tensorboard: bool = False) -> None:
-        self.path = folder / LOG_NAME
+        self.path = log_path(folder)
         self.records = [record for record in read_log(self.path) if record["epoch"] <= epochs_done]
         self._events = _events(folder / "tensorboard", epochs_done) if tensorboard else None
 

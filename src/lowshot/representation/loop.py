@@ -9,28 +9,26 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning_fabric import Fabric
 
 from lowshot.data import ImageDataset, Transforms, make_loader
 from lowshot.io import fingerprint, load_torch
 from lowshot.progress import Tick, progress, say
-from lowshot.registry import LOSSES
-from lowshot.representation.backbones import Backbone, build_backbone
-from lowshot.representation.batches import Prepare, training_batches
+from lowshot.representation.backbones import build_backbone
+from lowshot.representation.batches import training_batches
 from lowshot.representation.checkpoints import (
-    checkpoint_path,
-    load_state,
+    rebuild_backbone,
     remove_checkpoints,
     remove_unfinished,
     save_checkpoint,
 )
 from lowshot.representation.evaluation import validate
 from lowshot.representation.logs import TrainingLog
-from lowshot.representation.losses import AuxiliaryLoss
 from lowshot.representation.meter import Meter
+from lowshot.representation.paths import checkpoint_path
 from lowshot.representation.schedule import learning_rate
 from lowshot.representation.settings import TrainSettings
+from lowshot.representation.step import Trainer
 
 _STEPS_BETWEEN_LOOKS = 10
 """How often the running loss is read: each read makes a GPU wait."""
@@ -55,58 +53,47 @@ class Job:
 def run(fabric: Fabric, job: Job) -> str:
     """Train to the last epoch; returns the path of the last checkpoint."""
     devices = [fabric.device.index] if fabric.device.type == "cuda" else []
-    if fabric.is_global_zero:
-        if job.resume_from is None:
-            remove_checkpoints(job.folder)
-        remove_unfinished(job.folder)
     with torch.random.fork_rng(devices=devices):
         return str(_Run(fabric, job).train())
 
 
 class _Run:
-    """One process's part of a run: model, optimiser and loaders, and the epochs over them."""
+    """One process's part of a run: network and batches, and the epochs over them."""
 
     def __init__(self, fabric: Fabric, job: Job) -> None:
         self.fabric, self.job, self.settings = fabric, job, job.settings
-        settings = self.settings
-        shard = (fabric.global_rank, fabric.world_size)
-        self.loader = training_batches(job.train, job.transforms, settings.batch_size, job.seed, job.workers, shard)
-        self.steps = len(self.loader)
-
-        start = load_torch(job.resume_from) if job.resume_from else None
-        self.epoch = start["epoch"] if start else 0
-
-        torch.manual_seed(job.seed)
-        self.backbone: Backbone = build_backbone(settings.backbone, job.num_classes, **settings.backbone_options)
-        self.loss: AuxiliaryLoss | None = (
-            LOSSES.build(settings.loss, **settings.loss_options) if settings.loss is not None else None
-        )
-        if start:
-            load_state(self.backbone, start["state"], f"checkpoint {job.resume_from}")
-        if settings.channels_last:
-            self.backbone.to(memory_format=torch.channels_last)
-        optimizer = torch.optim.SGD(
-            self.backbone.parameters(),
-            lr=settings.lr,
-            momentum=settings.momentum,
-            dampening=settings.dampening,
-            weight_decay=settings.weight_decay,
-            foreach=True,  # one pass over all parameters; the default only on a GPU
-        )
-        self.model, self.optimizer = fabric.setup(self.backbone, optimizer)
-        if start:
-            self.optimizer.load_state_dict(start["optimizer"])
-        self.prepare = Prepare(job.transforms.normalize, settings.channels_last).to(fabric.device)
-        self.val_loader = None
+        settings, shard = job.settings, (fabric.global_rank, fabric.world_size)
+        self.batches = training_batches(job.train, job.transforms, settings.batch_size, job.seed, job.workers, shard)
+        self.steps = len(self.batches)
+        self.val_batches = None
         if job.val is not None and settings.validate_every:
             batch = settings.batch_size // fabric.world_size
-            self.val_loader = make_loader(job.val, job.transforms.eval, batch, workers=job.workers, shard=shard)
+            self.val_batches = make_loader(job.val, job.transforms.eval, batch, workers=job.workers, shard=shard)
+
+        torch.manual_seed(job.seed)
+        if job.resume_from is None:
+            backbone = build_backbone(settings.backbone, job.num_classes, **settings.backbone_options)
+            self.trainer = Trainer(fabric, backbone, job.transforms.normalize, settings)
+            self.epoch = 0
+        else:
+            start = load_torch(job.resume_from)
+            backbone = rebuild_backbone(start, f"checkpoint {job.resume_from}")
+            self.trainer = Trainer(fabric, backbone, job.transforms.normalize, settings)
+            self.trainer.optimizer.load_state_dict(start["optimizer"])
+            self.epoch = start["epoch"]
 
     def train(self) -> Path:
         settings, rank0 = self.settings, self.fabric.is_global_zero
-        log = TrainingLog(self.job.folder, self.epoch, settings.tensorboard) if rank0 else None
         path = self.job.resume_from
-        title = f"train {self.backbone.config['name']}"
+        log = None
+        if rank0:
+            log = TrainingLog(self.job.folder, self.epoch, settings.tensorboard)
+            remove_unfinished(self.job.folder)
+            if path is None:
+                remove_checkpoints(self.job.folder)
+            else:
+                say(f"going on from {path}")
+        title = f"train {self.trainer.backbone.config['name']}"
         total, done = settings.epochs * self.steps, self.epoch * self.steps
         with progress(title, total, done, enabled=rank0) as tick:
             while self.epoch < settings.epochs:
@@ -125,26 +112,15 @@ class _Run:
 
     def _train_epoch(self, tick: Tick) -> dict[str, Any]:
         """One pass; returns its log record, the same in every process."""
-        self.loader.set_epoch(self.epoch)
+        self.batches.set_epoch(self.epoch)
         torch.manual_seed(_epoch_seed(self.job.seed, self.epoch, self.fabric.global_rank))
-        self.model.train()
+        self.trainer.model.train()
         meter = Meter(self.fabric, self.epoch)
         begin = time.perf_counter()
-        for step, (images, labels, _) in enumerate(self.loader):
+        for step, (images, labels, _) in enumerate(self.batches):
             rate = learning_rate(self.settings, self.epoch + step / self.steps)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            images, labels = self.prepare(self.fabric.to_device(images)), self.fabric.to_device(labels)
-            scores, features = self.model(images)
-            cross_entropy = F.cross_entropy(scores, labels)
-            loss, auxiliary = cross_entropy, None
-            if self.loss is not None:
-                auxiliary = self.loss(features, scores, labels, self.backbone.classifier.weight)
-                loss = cross_entropy + self.settings.loss_weight * auxiliary
-            self.optimizer.zero_grad(set_to_none=True)
-            self.fabric.backward(loss)
-            self.optimizer.step()
-            meter.add(step, loss, cross_entropy, auxiliary, scores, labels)
+            labels = self.fabric.to_device(labels)
+            meter.add(step, self.trainer.step(images, labels, rate), labels)
             if step % _STEPS_BETWEEN_LOOKS == 0:
                 running = meter.look()
                 speed = (step + 1) * len(labels) * self.fabric.world_size / (time.perf_counter() - begin)
@@ -159,7 +135,7 @@ class _Run:
             "lr": learning_rate(self.settings, self.epoch),
             "loss": totals["loss"],
             "cross_entropy": totals["cross_entropy"],
-            "auxiliary": totals["auxiliary"] if self.loss is not None else None,
+            "auxiliary": totals["auxiliary"] if self.trainer.loss is not None else None,
             "train_top1": totals["top1"],
             "seconds": round(seconds, 3),
             "images_per_second": round(totals["images"] / seconds, 1),
@@ -168,22 +144,23 @@ class _Run:
     def _validate(self) -> dict[str, float | None]:
         """Accuracies after an epoch that is due for it, as they enter the log record."""
         every = self.settings.validate_every
-        if self.val_loader is None or (self.epoch % every and self.epoch != self.settings.epochs):
+        if self.val_batches is None or (self.epoch % every and self.epoch != self.settings.epochs):
             return {"val_top1": None, "val_top5": None}
-        top1, top5 = validate(self.fabric, self.backbone, self.val_loader, self.prepare)
+        top1, top5 = validate(self.trainer, self.val_batches)
         return {"val_top1": top1, "val_top5": top5}
 
     def _save(self) -> Path:
         """Write the checkpoint of the finished epoch and wait until it is there."""
         if self.fabric.is_global_zero:
+            backbone = self.trainer.backbone
             checkpoint = {
                 "epoch": self.epoch,
-                "state": {key: value.cpu().contiguous() for key, value in self.backbone.state_dict().items()},
-                "optimizer": self.optimizer.state_dict(),
+                "state": {key: value.cpu().contiguous() for key, value in backbone.state_dict().items()},
+                "optimizer": self.trainer.optimizer.state_dict(),
                 # Rate and random numbers are functions of these, so their positions are their whole state.
                 "schedule": {"epoch": self.epoch, "step": self.epoch * self.steps},
                 "random": {"seed": self.job.seed, "epoch": self.epoch},
-                "backbone": self.backbone.config,
+                "backbone": backbone.config,
                 "settings": self.settings.model_dump(mode="json"),
                 "identity": self.job.identity,
                 "fingerprint": fingerprint(self.job.identity),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lowshot.errors import LowshotError
 from lowshot.representation.evaluation import top_hits
+from lowshot.representation.step import StepResult
 
 
 class Meter:
@@ -19,9 +20,9 @@ class Meter:
         self.first_bad = torch.full((), -1, device=fabric.device)
 
     @torch.no_grad()
-    def add(
-        self, step: int, loss: Tensor, cross_entropy: Tensor, auxiliary: Tensor | None, scores: Tensor, labels: Tensor
-    ) -> None:
+    def add(self, step: int, result: StepResult, labels: Tensor) -> None:
+        """Count a step of this process."""
+        loss, cross_entropy, auxiliary, scores = result
         n = len(labels)
         hits = top_hits(scores, labels, 1).sum()
         extra = torch.zeros_like(loss) if auxiliary is None else auxiliary

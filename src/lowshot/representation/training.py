@@ -9,11 +9,14 @@ from typing import Any, Literal
 from lowshot.data import ImageDataset, Transforms
 from lowshot.errors import InputError
 from lowshot.io import Pathlike
-from lowshot.progress import say
 from lowshot.representation import loop
 from lowshot.representation.checkpoints import latest_checkpoint
 from lowshot.representation.launch import ProcessDied, launch, resolve_precision
 from lowshot.representation.settings import TrainSettings
+
+
+class OtherRunError(InputError):
+    """The folder holds a training run that this one cannot continue."""
 
 
 def train_representation(
@@ -22,8 +25,8 @@ def train_representation(
     val: ImageDataset | None,
     out_dir: Pathlike,
     transforms: Transforms,
-    num_classes: int,
-    seed: int,
+    num_classes: int | None = None,
+    seed: int = 0,
     workers: int | Literal["auto"] = "auto",
     resume: bool = True,
 ) -> Path:
@@ -42,7 +45,7 @@ def train_representation(
         val: images to validate on, or None.
         out_dir: where the run lives; several machines must share it.
         transforms: preset for both.
-        num_classes: columns of the classifier, base and novel classes.
+        num_classes: columns of the classifier, base and novel classes; those of ``train`` when None.
         seed: everything random derives from it.
         workers: loader processes of each training process.
         resume: False removes the checkpoints of an earlier run in ``out_dir`` and starts anew.
@@ -51,16 +54,18 @@ def train_representation(
         The checkpoint of the last epoch, under torchrun and SLURM in every process. A finished run returns at once.
 
     Raises:
-        InputError: unusable settings or data, or ``out_dir`` holds a run of other settings, data or seed.
+        InputError: unusable settings or data.
+        OtherRunError: ``out_dir`` holds a run of other settings, data or seed, or a longer one.
         LowshotError: the loss diverged, or a process died.
 
     Example::
 
         settings = TrainSettings(backbone="resnet10", backbone_options={"stem": "small"}, epochs=20)
-        path = train_representation(settings, images, None, "runs/mine", build_transforms("small"), 100, seed=0)
+        path = train_representation(settings, images, None, "runs/mine", build_transforms("small"))
         backbone = load_backbone(path)
     """
     folder = Path(out_dir)
+    num_classes = train.num_classes if num_classes is None else num_classes
     settings = settings.model_copy(update={"precision": resolve_precision(settings.precision)})
     _check_data(train, num_classes)
     if val is not None:
@@ -73,11 +78,10 @@ def train_representation(
         if checkpoint["epoch"] == settings.epochs:
             return path
         if checkpoint["epoch"] > settings.epochs:
-            raise InputError(
+            raise OtherRunError(
                 f"{path} has been trained for {checkpoint['epoch']} epochs already, more than the {settings.epochs} "
                 "asked for. Use another folder, or start anew with resume=False."
             )
-        say(f"going on from {path}, epoch {checkpoint['epoch'] + 1} of {settings.epochs}")
     job = loop.Job(
         settings=settings,
         identity=identity,
@@ -131,7 +135,7 @@ def _check_same_run(path: Path, before: dict[str, Any], now: dict[str, Any]) -> 
     keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if keys:
         differences = "; ".join(f"{key} was {before.get(key)!r}, is now {now.get(key)!r}" for key in keys)
-        raise InputError(
+        raise OtherRunError(
             f"{path} belongs to another training run: {differences}. Give the same settings to continue it, use "
             "another folder, or start anew with resume=False."
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -15,7 +17,7 @@ from PIL import features
 
 from lowshot.data.glyphs.faces import FACES, path_of
 from lowshot.data.glyphs.photograph import photograph
-from lowshot.errors import InputError
+from lowshot.errors import InputError, LowshotError
 from lowshot.io import atomic_path, file_fingerprint, fingerprint
 from lowshot.progress import progress
 
@@ -88,7 +90,8 @@ def images(request: Request, folder: Path) -> np.ndarray:
                 "Give a folder that can be written in the option cache or in LOWSHOT_CACHE"
             ) from error
         found = _mapped(path, request.shape)
-        assert found is not None, f"{path} was changed while it was opened"
+        if found is None:
+            raise LowshotError(f"{path} was changed by someone else while it was opened: try again")
     return found
 
 
@@ -102,12 +105,15 @@ def render(request: Request, path: Path, jobs: int | None = None) -> None:
     """
     if jobs is None:
         jobs = joblib.cpu_count() if request.shape[0] >= _WORTH_A_POOL else 1
-    with atomic_path(path) as temporary, progress(f"glyphs ({request.part})", total=request.shape[0]) as tick:
-        target = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=request.shape)
-        for i, drawn in enumerate(_drawn(request, jobs)):
-            target[i * request.per_class : (i + 1) * request.per_class] = drawn
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "wb") as file,
+        progress(f"glyphs ({request.part})", total=request.shape[0]) as tick,
+    ):
+        file.write(_header(request.shape))
+        for drawn in _drawn(request, jobs):
+            file.write(drawn.tobytes())
             tick(request.per_class)
-        target.flush()
 
 
 def _drawn(request: Request, jobs: int) -> Iterator[np.ndarray]:
@@ -119,10 +125,21 @@ def _drawn(request: Request, jobs: int) -> Iterator[np.ndarray]:
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     """The file as an array, or None where it is missing, cut short, or not what was asked for."""
+    header = _header(shape)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if file.read(len(header)) != header or size != len(header) + math.prod(shape):
+                return None
+            mapped = np.memmap(file, np.uint8, "r", len(header), shape)
+    except OSError:
         return None
-    intact = array.shape == shape and array.dtype == np.uint8 and path.stat().st_size == array.offset + array.nbytes
     # As a plain array: indexing a memmap makes a memmap, several times slower per image.
-    return array.view(np.ndarray) if intact else None
+    return mapped.view(np.ndarray)
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """What a ``.npy`` file of bytes of this shape begins with."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return buffer.getvalue()

@@ -30,26 +30,29 @@ def photograph(character: str, size: int, difficulty: float, rng: np.random.Gene
     Returns:
         (size, size, 3) uint8.
     """
-    ink = _ink(character, size, difficulty, rng)[..., None]
+    ink = ink_of(character, size, difficulty, rng)[..., None]
     paper, colour = _colours(difficulty, rng)
     contrast = abs(float((colour - paper) @ _LUMA))
-    surface = paper + _texture(size, rng) * (0.6 * difficulty * contrast)
+    surface = paper + _texture(size, rng) * (0.5 * difficulty * contrast)
     scene = (surface + (colour - surface) * ink) * _light(size, difficulty, rng)[..., None]
     return _camera(scene, difficulty, rng)
 
 
-def _ink(character: str, size: int, difficulty: float, rng: np.random.Generator) -> np.ndarray:
-    """(size, size) float32 in 0..1, how much of each pixel is covered by the character or a neighbour."""
+def ink_of(character: str, size: int, difficulty: float, rng: np.random.Generator) -> np.ndarray:
+    """(size, size) float32 in 0..1: how much of each pixel the character, or a neighbour, covers.
+
+    The same random state gives the ink that :func:`photograph` puts into its picture.
+    """
     faces = faces_of(character)
     face = faces[rng.integers(len(faces))]
     large = _OVERSAMPLING * size
-    line = _line(character, face, size, rng) if rng.random() < 0.5 * difficulty else _glyph(face, character, size)
+    line = _line(character, face, size, rng) if rng.random() < 0.45 * difficulty else _glyph(face, character, size)
     pose = _pose(line.size, large, difficulty, rng)
     seen = line.transform((large, large), Image.Transform.PERSPECTIVE, pose, Image.Resampling.BILINEAR)
     return np.asarray(_embolden(seen, size, difficulty, rng).reduce(_OVERSAMPLING), dtype=np.float32) / 255
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=1024)
 def _glyph(face: str, character: str, size: int) -> Image.Image:
     return draw(face, character, _nominal(size))
 
@@ -76,15 +79,15 @@ def _line(character: str, face: str, size: int, rng: np.random.Generator) -> Ima
 def _pose(source: tuple[int, int], large: int, difficulty: float, rng: np.random.Generator) -> tuple[float, ...]:
     """The eight coefficients that take a pixel of the picture back to a point of the flat line of ink."""
     u = 2 * rng.random(8) - 1
-    scale = (0.95 - 0.2 * difficulty) * math.exp(0.25 * difficulty * u[0])
-    angle = math.radians(14 * difficulty * u[1])
-    shear, stretch = 0.25 * difficulty * u[2], math.exp(0.12 * difficulty * u[3])
+    scale = (0.95 - 0.17 * difficulty) * math.exp(0.22 * difficulty * u[0])
+    angle = math.radians(12 * difficulty * u[1])
+    shear, stretch = 0.2 * difficulty * u[2], math.exp(0.1 * difficulty * u[3])
     cosine, sine = math.cos(angle), math.sin(angle)
     lean = np.array([[cosine, -sine], [sine, cosine]]) @ np.array([[stretch, shear], [0, 1 / stretch]]) * scale
     plane = np.eye(3)
     plane[:2, :2] = lean
-    plane[:2, 2] = 0.1 * difficulty * large * u[4:6]
-    plane[2, :2] = 0.35 * difficulty / large * u[6:8]
+    plane[:2, 2] = 0.08 * difficulty * large * u[4:6]
+    plane[2, :2] = 0.3 * difficulty / large * u[6:8]
     into_picture = np.array([[1, 0, large / 2], [0, 1, large / 2], [0, 0, 1]])
     from_source = np.array([[1, 0, -source[0] / 2], [0, 1, -source[1] / 2], [0, 0, 1]])
     back = np.linalg.inv(into_picture @ plane @ from_source)
@@ -93,22 +96,22 @@ def _pose(source: tuple[int, int], large: int, difficulty: float, rng: np.random
 
 def _embolden(ink: Image.Image, size: int, difficulty: float, rng: np.random.Generator) -> Image.Image:
     """Blur, then cut at a level: below one half strokes spread, above they thin."""
-    level = 0.42 + 0.2 * difficulty * (2 * rng.random() - 1)
+    level = 0.42 + 0.17 * difficulty * (2 * rng.random() - 1)
     blurred = ink.filter(ImageFilter.GaussianBlur(size / 32))
-    return blurred.point(_ramp(round(255 * level)))
+    return blurred.point(_cut(round(255 * level)))
 
 
 @functools.cache
-def _ramp(level: int) -> list[int]:
+def _cut(level: int) -> list[int]:
     return [min(255, max(0, 128 + 4 * (value - level))) for value in range(256)]
 
 
 def _colours(difficulty: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Paper and ink, each (3,) float32: luminances at least a contrast apart, either one the lighter, any tint."""
     u = rng.random(9).astype(np.float32)
-    contrast = 1 - 0.7 * difficulty * float(u[0])
+    contrast = 1 - 0.6 * difficulty * float(u[0])
     dark = (1 - contrast) * float(u[1])
-    tints = (u[3:].reshape(2, 3) - 0.5) * (0.7 * difficulty)
+    tints = (u[3:].reshape(2, 3) - 0.5) * (0.6 * difficulty)
     tints -= (tints @ _LUMA)[:, None]
     low, high = np.clip(tints + np.array([[dark], [dark + contrast]], dtype=np.float32), 0, 1)
     return (low, high) if u[2] < 0.5 else (high, low)
@@ -119,11 +122,11 @@ def _texture(size: int, rng: np.random.Generator) -> np.ndarray:
     kind = rng.integers(4)
     tint = (1 + 0.5 * (rng.random(3) - 0.5)).astype(np.float32)
     if kind == 0:
-        pattern = _blotches(rng.integers(3, 7), size, rng)
+        pattern = _blotches(int(rng.integers(3, 7)), size, rng)
     elif kind == 1:
-        pattern = np.sin(_ramp_across(size, rng) * (math.pi * rng.uniform(3, 12)))
+        pattern = np.sin(_across(size, rng) * (math.pi * rng.uniform(3, 12)))
     elif kind == 2:
-        pattern = np.clip((_ramp_across(size, rng) - rng.uniform(-0.6, 0.6)) * size / 2, -1, 1)
+        pattern = np.clip((_across(size, rng) - rng.uniform(-0.6, 0.6)) * size / 2, -1, 1)
     else:
         pattern = _blotches(size // 2, size, rng)
     return pattern[..., None] * tint
@@ -134,7 +137,7 @@ def _blotches(cells: int, size: int, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC))
 
 
-def _ramp_across(size: int, rng: np.random.Generator) -> np.ndarray:
+def _across(size: int, rng: np.random.Generator) -> np.ndarray:
     """(size, size) float32: distance from the centre along a random direction, ±1 at the edges."""
     angle = 2 * math.pi * rng.random()
     along = np.linspace(-1, 1, size, dtype=np.float32)
@@ -143,9 +146,9 @@ def _ramp_across(size: int, rng: np.random.Generator) -> np.ndarray:
 
 def _light(size: int, difficulty: float, rng: np.random.Generator) -> np.ndarray:
     """(size, size) float32 around 1: brighter to one side, sometimes with a shadow's edge across."""
-    light = 1 + 0.4 * difficulty * rng.random(dtype=np.float32) * _ramp_across(size, rng)
-    if rng.random() < 0.3 * difficulty:
-        edge = np.clip((_ramp_across(size, rng) - rng.uniform(-0.5, 0.5)) * size / 4 + 0.5, 0, 1)
+    light = 1 + 0.35 * difficulty * rng.random(dtype=np.float32) * _across(size, rng)
+    if rng.random() < 0.25 * difficulty:
+        edge = np.clip((_across(size, rng) - rng.uniform(-0.5, 0.5)) * size / 4 + 0.5, 0, 1)
         light *= 1 - rng.uniform(0.2, 0.5) * edge
     return light
 
@@ -154,6 +157,6 @@ def _camera(scene: np.ndarray, difficulty: float, rng: np.random.Generator) -> n
     """Out of focus, noisy, and in whole numbers."""
     size = len(scene)
     sharp = Image.fromarray((np.clip(scene, 0, 1) * 255).astype(np.uint8))
-    soft = sharp.filter(ImageFilter.GaussianBlur(difficulty * rng.random() * size / 32))
-    grain = rng.standard_normal(scene.shape, dtype=np.float32) * (20 * difficulty * rng.random())
+    soft = sharp.filter(ImageFilter.GaussianBlur(0.85 * difficulty * rng.random() * size / 32))
+    grain = rng.standard_normal(scene.shape, dtype=np.float32) * (17 * difficulty * rng.random())
     return np.clip(np.asarray(soft) + grain + 0.5, 0, 255).astype(np.uint8)

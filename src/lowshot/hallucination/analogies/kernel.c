@@ -8,7 +8,7 @@
  *   1. (max h - min h) * max w: one pass over h;
  *   2. (max h - min h) / 2 + |h[k] - mid|, times max_l w[k][l]: which k can matter at all;
  *   3. the maximum itself in single precision, plus the most that rounding can have taken from it.
- * Only a row whose bounds all exceed the best of the classes before is looked at in double precision.
+ * Only where all of them exceed the best of the classes before does double precision decide.
  *
  * Tables w are square with rows padded by zeros to a multiple of LANES, so that the loops have no remainder.
  */
@@ -16,37 +16,58 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define LANES 16 /* floats in the widest vector register in use (AVX-512) */
-#define GROUP 4  /* rows of w taken together: four independent maxima hide the latency of one */
+#define LANES 16             /* floats in the widest vector register in use (AVX-512) */
+#define GROUP 4              /* rows of w taken together: four independent maxima hide the latency of one */
+#define SPAN (GROUP * LANES) /* maxima kept of a group; they are compared across lanes only when it matters */
 
 typedef int64_t index_t;
 
-/* max over the k of rows (a multiple of GROUP of them, ascending) and over l of |x[k] - x[l]| * w[k][l] */
-static inline float widest(const float *restrict x, const float *restrict w, index_t stride,
-                           const index_t *restrict rows, index_t n_rows) {
+/* The class whose pairs are the candidates. */
+struct other {
+    index_t n, stride;    /* centroids; length of a padded row of the tables */
+    const double *wide;   /* (n, stride) w */
+    const float *narrow;  /* (n, stride) w rounded */
+    const float *largest; /* (stride) max_l w[k][l] */
+    double widest;        /* max w */
+};
+
+/* Work space for the largest class. */
+struct work {
+    double *h;       /* (stride) */
+    float *x;        /* (stride) h from the middle of its range, rounded */
+    float *bound;    /* (stride) no cosine of a pair with k exceeds bound[k] */
+    float *tops;     /* (groups, SPAN) maxima in single precision */
+    index_t *rows;   /* the k that can matter, ascending, filled up to whole groups */
+    index_t *nearby; /* those of them in groups that come within rounding of the maximum */
+};
+
+/* max over l of |x[k] - x[l]| * w[k][l] for the GROUP ascending k of rows, in SPAN parts yet to be compared */
+static void group_maxima(const float *restrict x, const float *restrict w, index_t stride,
+                         const index_t *restrict rows, float *restrict best) {
     float best0[LANES] = {0}, best1[LANES] = {0}, best2[LANES] = {0}, best3[LANES] = {0};
-    for (index_t row = 0; row < n_rows; row += GROUP) {
-        const index_t k0 = rows[row], k1 = rows[row + 1], k2 = rows[row + 2], k3 = rows[row + 3];
-        const float x0 = x[k0], x1 = x[k1], x2 = x[k2], x3 = x[k3];
-        const float *w0 = w + k0 * stride, *w1 = w + k1 * stride, *w2 = w + k2 * stride, *w3 = w + k3 * stride;
-        for (index_t l = k0 / LANES * LANES; l < stride; l += LANES)
-            for (int lane = 0; lane < LANES; lane++) {
-                const float other = x[l + lane];
-                const float v0 = fabsf(x0 - other) * w0[l + lane], v1 = fabsf(x1 - other) * w1[l + lane];
-                const float v2 = fabsf(x2 - other) * w2[l + lane], v3 = fabsf(x3 - other) * w3[l + lane];
-                best0[lane] = v0 > best0[lane] ? v0 : best0[lane];
-                best1[lane] = v1 > best1[lane] ? v1 : best1[lane];
-                best2[lane] = v2 > best2[lane] ? v2 : best2[lane];
-                best3[lane] = v3 > best3[lane] ? v3 : best3[lane];
-            }
-    }
+    const float x0 = x[rows[0]], x1 = x[rows[1]], x2 = x[rows[2]], x3 = x[rows[3]];
+    const float *w0 = w + rows[0] * stride, *w1 = w + rows[1] * stride;
+    const float *w2 = w + rows[2] * stride, *w3 = w + rows[3] * stride;
+    for (index_t l = rows[0] / LANES * LANES; l < stride; l += LANES)
+        for (int lane = 0; lane < LANES; lane++) {
+            const float other = x[l + lane];
+            const float v0 = fabsf(x0 - other) * w0[l + lane], v1 = fabsf(x1 - other) * w1[l + lane];
+            const float v2 = fabsf(x2 - other) * w2[l + lane], v3 = fabsf(x3 - other) * w3[l + lane];
+            best0[lane] = v0 > best0[lane] ? v0 : best0[lane];
+            best1[lane] = v1 > best1[lane] ? v1 : best1[lane];
+            best2[lane] = v2 > best2[lane] ? v2 : best2[lane];
+            best3[lane] = v3 > best3[lane] ? v3 : best3[lane];
+        }
+    for (int lane = 0; lane < LANES; lane++) best[lane] = best0[lane];
+    for (int lane = 0; lane < LANES; lane++) best[LANES + lane] = best1[lane];
+    for (int lane = 0; lane < LANES; lane++) best[2 * LANES + lane] = best2[lane];
+    for (int lane = 0; lane < LANES; lane++) best[3 * LANES + lane] = best3[lane];
+}
+
+/* the largest of SPAN numbers, none of them negative */
+static inline float largest_of(const float *restrict lanes) {
     float best = 0;
-    for (int lane = 0; lane < LANES; lane++) {
-        const float a = best0[lane] > best1[lane] ? best0[lane] : best1[lane];
-        const float b = best2[lane] > best3[lane] ? best2[lane] : best3[lane];
-        const float c = a > b ? a : b;
-        best = c > best ? c : best;
-    }
+    for (int lane = 0; lane < SPAN; lane++) best = lanes[lane] > best ? lanes[lane] : best;
     return best;
 }
 
@@ -63,106 +84,136 @@ static inline void keep_earlier(index_t *restrict pair, index_t first, index_t s
     }
 }
 
+/* The best pair of class b for one pair (i, j), if its cosine exceeds known by more than a tie.
+ *
+ * low, high: the extremes of work.h
+ * pairs: gets the first (k, l), row by row, that ties with the best, and the first for (j, i)
+ * Returns the best cosine, or 0 where known stands.
+ */
+static double better_pair(const struct other *b, const struct work *work, double low, double high, double known,
+                          double tie, index_t *restrict pairs) {
+    const index_t n = b->n, stride = b->stride;
+    const double *restrict wide = b->wide;
+    const float *restrict limit = b->largest;
+    double *restrict h = work->h;
+    float *restrict x = work->x, *restrict bound = work->bound, *restrict tops = work->tops;
+    index_t *restrict rows = work->rows, *restrict nearby = work->nearby;
+
+    /* Besides the classes before, the pair that spans the range has to be beaten: often it is the best. */
+    index_t upper = 0, lower = 0;
+    for (index_t k = 0; k < n; k++) {
+        upper = h[k] == high ? k : upper;
+        lower = h[k] == low ? k : lower;
+    }
+    const double range = high - low, middle = low + range / 2, spanning = range * wide[upper * stride + lower];
+
+    /* |x[k]| <= range / 2, so rounding to single precision costs a cosine under 5 * 2^-24 * range * max w */
+    const double slack = range * b->widest * 0x1p-20;
+    const float need = (float)((known > spanning ? known : spanning) - slack), half = (float)(range / 2);
+    for (index_t k = n; k < stride; k++) h[k] = middle;
+    for (index_t k = 0; k < stride; k++) {
+        x[k] = (float)(h[k] - middle);
+        bound[k] = (half + fabsf(x[k])) * limit[k];
+    }
+    index_t n_rows = 0;
+    for (index_t k = 0; k < n; k++) {
+        rows[n_rows] = k;
+        n_rows += bound[k] > need;
+    }
+    if (!n_rows) return 0;
+    for (; n_rows % GROUP; n_rows++) rows[n_rows] = rows[n_rows - 1];
+
+    float all[SPAN] = {0};
+    for (index_t row = 0; row < n_rows; row += GROUP) {
+        float *group = tops + row * LANES;
+        group_maxima(x, b->narrow, stride, rows + row, group);
+        for (int lane = 0; lane < SPAN; lane++) all[lane] = group[lane] > all[lane] ? group[lane] : all[lane];
+    }
+    const float nearly = largest_of(all);
+    if (nearly <= need) return 0;
+
+    double best = 0;
+    index_t n_nearby = 0;
+    for (index_t row = 0; row < n_rows; row += GROUP) {
+        if (largest_of(tops + row * LANES) < nearly - (float)slack) continue;
+        for (int m = 0; m < GROUP; m++) {
+            const index_t k = nearby[n_nearby++] = rows[row + m];
+            for (index_t l = k + 1; l < n; l++) {
+                const double v = cosine(h, wide + k * stride, k, l);
+                best = v > best ? v : best;
+            }
+        }
+    }
+    if (best <= known * (1 + tie)) return 0;
+
+    for (int m = 0; m < 4; m++) pairs[m] = n;
+    for (index_t m = 0; m < n_nearby; m++) {
+        const index_t k = nearby[m];
+        for (index_t l = k + 1; l < n; l++) {
+            if (cosine(h, wide + k * stride, k, l) < best * (1 - tie)) continue;
+            const int falls = h[k] > h[l];
+            keep_earlier(pairs, falls ? k : l, falls ? l : k);
+            keep_earlier(pairs + 2, falls ? l : k, falls ? k : l);
+        }
+    }
+    return best;
+}
+
 /* Fold the classes first..last-1 into the best partners of the pairs i < j of class a.
  *
- * products: (size of a, columns) of a's centroids with those of classes first..last-1
- * start:    (classes + 1) where each class begins among all centroids
- * stride, table: of each class, the padded row length of w and where its table begins in w64 and w32
- * margin, widest_w: max_l w[k][l] for each padded row, one run of stride entries a class from margin_at; and max over the class
- * best, best_class, partners: (pairs), (pairs), (pairs, 2, 2) for (i, j) and for (j, i); ids are global; updated
+ * products:  (size of a, columns) of a's centroids with those of classes first..last-1
+ * start:     (classes + 1) where each class begins among all centroids
+ * stride:    (classes) length of a padded row of w
+ * table_at:  (classes) where the table of each class begins in wide and narrow
+ * row_at:    (classes) where its padded row begins in largest
+ * widest:    (classes) max w
+ * best, best_class, partners: (pairs), (pairs), (pairs, 2, 2) for (i, j) and for (j, i), as global ids; updated
  * Returns 0, or 1 where memory ran out.
  */
 int fold_classes(index_t a, index_t first, index_t last, const double *restrict products, index_t columns,
-                 const index_t *restrict start, const index_t *restrict stride, const index_t *restrict table,
-                 const index_t *restrict margin_at, const double *restrict w64, const float *restrict w32,
-                 const float *restrict margin, const double *restrict widest_w, double tie,
+                 const index_t *restrict start, const index_t *restrict stride, const index_t *restrict table_at,
+                 const index_t *restrict row_at, const double *restrict wide, const float *restrict narrow,
+                 const float *restrict largest, const double *restrict widest, double tie,
                  double *restrict best, index_t *restrict best_class, index_t *restrict partners) {
-    index_t longest = LANES;
-    for (index_t b = first; b < last; b++) longest = stride[b] > longest ? stride[b] : longest;
-    double *h = malloc((size_t)longest * sizeof *h);
-    float *x = malloc((size_t)longest * sizeof *x);
-    float *bound = malloc((size_t)longest * sizeof *bound);
-    index_t *rows = malloc((size_t)(longest + GROUP) * sizeof *rows);
-    index_t *nearby = malloc((size_t)(longest + GROUP) * sizeof *nearby);
-    if (!h || !x || !bound || !rows || !nearby) {
-        free(h), free(x), free(bound), free(rows), free(nearby);
-        return 1;
-    }
-    const index_t size_a = start[a + 1] - start[a];
-    const double *w_a = w64 + table[a];
+    size_t longest = LANES;
+    for (index_t b = first; b < last; b++) longest = (size_t)stride[b] > longest ? (size_t)stride[b] : longest;
+    struct work work = {
+        .h = malloc(longest * sizeof(double)),
+        .x = malloc(longest * sizeof(float)),
+        .bound = malloc(longest * sizeof(float)),
+        .tops = malloc(longest * LANES * sizeof(float)),
+        .rows = malloc((longest + GROUP) * sizeof(index_t)),
+        .nearby = malloc((longest + GROUP) * sizeof(index_t)),
+    };
+    const int failed = !(work.h && work.x && work.bound && work.tops && work.rows && work.nearby);
+    const index_t size = start[a + 1] - start[a];
+    const double *own = wide + table_at[a];
 
-    for (index_t b = first; b < last; b++) {
+    for (index_t b = first; b < last && !failed; b++) {
         if (b == a) continue;
-        const index_t n = start[b + 1] - start[b], padded = stride[b];
-        const double *wide = w64 + table[b];
-        const float *narrow = w32 + table[b];
-        const float *limit = margin + margin_at[b];
+        const struct other other = {start[b + 1] - start[b], stride[b],           wide + table_at[b],
+                                    narrow + table_at[b],    largest + row_at[b], widest[b]};
+        const double *g = products + (start[b] - start[first]);
+        double *restrict h = work.h;
         index_t pair = 0;
-        for (index_t i = 0; i < size_a; i++)
-            for (index_t j = i + 1; j < size_a; j++, pair++) {
-                const double scale = w_a[i * stride[a] + j];
-                const double *g_i = products + i * columns + (start[b] - start[first]);
-                const double *g_j = products + j * columns + (start[b] - start[first]);
-                double low = INFINITY, high = -INFINITY;
-                for (index_t k = 0; k < n; k++) {
-                    const double v = (g_i[k] - g_j[k]) * scale;
-                    h[k] = v;
-                    low = v < low ? v : low;
-                    high = v > high ? v : high;
+        for (index_t i = 0; i < size; i++)
+            for (index_t j = i + 1; j < size; j++, pair++) {
+                const double scale = own[i * stride[a] + j], *g_i = g + i * columns, *g_j = g + j * columns;
+                double low = (g_i[0] - g_j[0]) * scale, high = low;
+                for (index_t k = 0; k < other.n; k++) {
+                    h[k] = (g_i[k] - g_j[k]) * scale;
+                    low = h[k] < low ? h[k] : low;
+                    high = h[k] > high ? h[k] : high;
                 }
-                const double range = high - low, reach = range * widest_w[b], known = best[pair];
-                if (reach <= known) continue;
-
-                /* |x[k]| <= range / 2, so rounding to single precision costs a cosine under 4 * 2^-24 * reach */
-                const double slack = reach * 0x1p-20, mid = low + range / 2;
-                const float need = (float)(known - slack), half = (float)(range / 2);
-                for (index_t k = n; k < padded; k++) h[k] = mid;
-                for (index_t k = 0; k < padded; k++) {
-                    x[k] = (float)(h[k] - mid);
-                    bound[k] = (half + fabsf(x[k])) * limit[k];
-                }
-                index_t n_rows = 0;
-                for (index_t k = 0; k < n; k++) {
-                    rows[n_rows] = k;
-                    n_rows += bound[k] > need;
-                }
-                if (!n_rows) continue;
-                for (; n_rows % GROUP; n_rows++) rows[n_rows] = rows[n_rows - 1];
-                const float nearly = widest(x, narrow, padded, rows, n_rows);
-                if (nearly <= need) continue;
-
-                const float floor = nearly - (float)slack;
-                double top = 0;
-                index_t n_nearby = 0;
-                for (index_t row = 0; row < n_rows; row += GROUP) {
-                    int hopeful = 0;
-                    for (int m = 0; m < GROUP; m++) hopeful |= bound[rows[row + m]] >= floor;
-                    if (!hopeful || widest(x, narrow, padded, rows + row, GROUP) < floor) continue;
-                    for (int m = 0; m < GROUP; m++) {
-                        const index_t k = nearby[n_nearby++] = rows[row + m];
-                        for (index_t l = k + 1; l < n; l++) {
-                            const double v = cosine(h, wide + k * padded, k, l);
-                            top = v > top ? v : top;
-                        }
-                    }
-                }
-                if (top <= known * (1 + tie)) continue;
-                best[pair] = top;
+                if ((high - low) * other.widest <= best[pair]) continue;
+                index_t *found = partners + pair * 4, pairs[4];
+                const double score = better_pair(&other, &work, low, high, best[pair], tie, pairs);
+                if (score == 0) continue;
+                best[pair] = score;
                 best_class[pair] = b;
-                index_t *same = partners + pair * 4, *swapped = same + 2;
-                same[0] = same[1] = swapped[0] = swapped[1] = n;
-                for (index_t m = 0; m < n_nearby; m++) {
-                    const index_t k = nearby[m];
-                    for (index_t l = k + 1; l < n; l++) {
-                        if (cosine(h, wide + k * padded, k, l) < top * (1 - tie)) continue;
-                        const index_t upper = h[k] > h[l] ? k : l, lower = h[k] > h[l] ? l : k;
-                        keep_earlier(same, upper, lower);
-                        keep_earlier(swapped, lower, upper);
-                    }
-                }
-                for (int m = 0; m < 4; m++) same[m] += start[b];
+                for (int m = 0; m < 4; m++) found[m] = start[b] + pairs[m];
             }
     }
-    free(h), free(x), free(bound), free(rows), free(nearby);
-    return 0;
+    free(work.h), free(work.x), free(work.bound), free(work.tops), free(work.rows), free(work.nearby);
+    return failed;
 }

@@ -22,7 +22,7 @@ from lowshot.hallucination.analogies.pairs import TIE, Best, PairTable
 from lowshot.io import commit, fingerprint
 
 SOURCE = Path(__file__).with_name("kernel.c")
-LANES = 16
+LANES = 16  # as in kernel.c
 BLOCK_VALUES = 2**21
 # Maxima over finite numbers: this is what lets the compiler turn `a > b ? a : b` into one vector instruction.
 MATHS = ("-ffinite-math-only", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno", "-ffp-contract=off")
@@ -69,16 +69,16 @@ class NativeMiner:
         sizes = np.diff(table.start)
         self.stride = (sizes + LANES - 1) // LANES * LANES
         self.table_at = np.concatenate([[0], np.cumsum(sizes * self.stride)])
-        self.margin_at = np.concatenate([[0], np.cumsum(self.stride)])
-        self.w64 = np.zeros(self.table_at[-1])
-        self.margin = np.zeros(self.margin_at[-1], np.float32)
+        self.row_at = np.concatenate([[0], np.cumsum(self.stride)])
+        self.wide = np.zeros(self.table_at[-1])
+        self.largest = np.zeros(self.row_at[-1], np.float32)
         self.widest = np.zeros(len(sizes))
         for c, inverse in enumerate(table.inverse_norms):
-            rows = self.w64[self.table_at[c] : self.table_at[c + 1]].reshape(sizes[c], self.stride[c])
+            rows = self.wide[self.table_at[c] : self.table_at[c + 1]].reshape(sizes[c], self.stride[c])
             rows[:, : sizes[c]] = inverse
-            self.margin[self.margin_at[c] : self.margin_at[c] + sizes[c]] = inverse.max(axis=1)
+            self.largest[self.row_at[c] : self.row_at[c] + sizes[c]] = inverse.max(axis=1)
             self.widest[c] = inverse.max()
-        self.w32 = self.w64.astype(np.float32)
+        self.narrow = self.wide.astype(np.float32)
 
     def best_of(self, row: int) -> Best:
         """The best partner of every pair of centroids of class ``row`` among the pairs of all other classes."""
@@ -88,8 +88,8 @@ class NativeMiner:
         for first, last in table.blocks(row, BLOCK_VALUES):
             products = own @ table.moved[start[first] : start[last]].T
             failed = self.kernel.fold_classes(
-                row, first, last, products, products.shape[1], start, self.stride, self.table_at, self.margin_at,
-                self.w64, self.w32, self.margin, self.widest, TIE, best.scores, best.classes, best.partners,
+                row, first, last, products, products.shape[1], start, self.stride, self.table_at, self.row_at,
+                self.wide, self.narrow, self.largest, self.widest, TIE, best.scores, best.classes, best.partners,
             )  # fmt: skip
             if failed:
                 raise MemoryError("no memory for the work space of mining")

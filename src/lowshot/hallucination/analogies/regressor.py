@@ -24,6 +24,7 @@ from lowshot.progress import progress
 
 LAYERS = ("fc1", "fc2", "fc3")
 N_REPORTS = 50
+MIN_REPORT_STEPS = 100
 REPORT_ROWS = 1024
 
 
@@ -158,7 +159,7 @@ def train_regressor(
         device: where to train.
 
     Returns:
-        G's parameters by name, and a history: at the start, the end and about every fiftieth of the way the step, the
+        G's parameters by name, and a history: at the start, the end and every fiftieth of the way (but 100 steps apart) the step, the
         classification loss and the mean squared error on the same 1024 analogies (or all, if there are fewer).
 
     Raises:
@@ -187,7 +188,7 @@ def train_regressor(
         return table[inputs[chosen]].flatten(1), table[target], row_of[target]
 
     shown = batch(torch.randperm(len(analogies), generator=generator)[:REPORT_ROWS].to(place))
-    every = max(1, settings.n_steps // N_REPORTS)
+    every = max(MIN_REPORT_STEPS, settings.n_steps // N_REPORTS)
     third = max(1, -(-settings.n_steps // 3))
     history: list[dict[str, float]] = []
 

@@ -121,7 +121,7 @@ def resnet10(num_classes: int, stem: Stem = "imagenet", stem_stride: int = 2) ->
         stem: ``"imagenet"`` is a 7×7 convolution of stride 2 and a 3×3 max-pool of stride 2, for images around 224
             pixels; ``"small"`` is a single 3×3 convolution without pooling, for images around 32 pixels.
         stem_stride: stride of the ``"small"`` stem, 1 or 2. At 32×32 stride 2 trains about four times as fast as
-            stride 1 for a little accuracy, and is what the shipped recipes use.
+            stride 1, and is what the shipped recipes use.
     """
     return _resnet(SimpleBlock, (1, 1, 1, 1), num_classes, stem, stem_stride)
 

@@ -1,0 +1,40 @@
+"""What tells classifiers and generators apart: names for records, digests for finding results again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lowshot.io import fingerprint
+from lowshot.registry import Registry
+
+
+def registered_name(registry: Registry, part: Any) -> str:
+    """The name a part's class is registered under, else the name of the class."""
+    return next((entry.name for entry in registry if entry.factory is type(part)), type(part).__name__)
+
+
+def identity(generator: Any) -> Any:
+    """What tells a fitted generator apart: its class, its parameters and what it learned."""
+    if generator is None:
+        return None
+    learned = {name: value for name, value in sorted(vars(generator).items()) if name.endswith("_")}
+    return [
+        f"{type(generator).__module__}.{type(generator).__qualname__}",
+        plain(generator.get_params()) if hasattr(generator, "get_params") else None,
+        {name: _digest(value) for name, value in learned.items()},
+    ]
+
+
+def _digest(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _digest(item) for key, item in value.items()}
+    return fingerprint(value) if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else repr(value)
+
+
+def plain(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON has them; what JSON cannot hold is given by its representation."""
+    simple = (str, int, float, bool, type(None))
+    return {key: value if isinstance(value, simple) else repr(value) for key, value in params.items()}

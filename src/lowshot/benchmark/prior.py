@@ -1,0 +1,97 @@
+"""One number between base and novel scores, chosen where it may be chosen: on the validation setup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lowshot.benchmark.metrics import TOP, Standing
+from lowshot.errors import InputError
+
+if TYPE_CHECKING:
+    from lowshot.data.splits import Setup
+
+TARGETS = {f"all_top{k}": k for k in TOP}
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Runs on the validation setup: all that a choice may be based on. Runs of any other setup are refused.
+
+    Attributes:
+        setup: the classes of the runs.
+        runs: how their queries stand.
+
+    Raises:
+        InputError: another setup than "val", or no run.
+    """
+
+    setup: Setup
+    runs: Sequence[Standing]
+
+    def __post_init__(self) -> None:
+        if self.setup.name != "val":
+            raise InputError(f"choices are made on setup 'val' and never on setup {self.setup.name!r}")
+        if not self.runs:
+            raise InputError("choices are made on validation runs, and there are none")
+
+
+def choose_prior(validation: Validation, target: str = "all_top5") -> float:
+    """The bias on novel scores that maximises mean accuracy over all queries of the validation runs.
+
+    Wang et al. (2018, arXiv 1801.05401) choose such a prior by cross-validation over a grid. No grid is needed: as the
+    bias grows, each query changes at most once, a novel one from wrong to right and a base one the other way, when the
+    score of its class passes the rival that decides. Between two such points nothing changes, so sorting them gives
+    every accuracy that a bias can reach (one exactly at a point, where scores tie, is not considered). Any
+    classifier's scores will do, whatever their scale.
+
+    Args:
+        validation: the runs on setup "val"; the test setup has no place here.
+        target: ``"all_top5"`` or ``"all_top1"``.
+
+    Returns:
+        The middle of the best interval; of several best ones the nearest to zero; zero when that is among the best.
+
+    Raises:
+        InputError: an unknown target.
+    """
+    if target not in TARGETS:
+        raise InputError(f"prior target {target!r}: expected {' or '.join(TARGETS)}")
+    k = TARGETS[target]
+    gains = np.concatenate([_turning_points(one, k, novel=True) for one in validation.runs])
+    losses = np.concatenate([_turning_points(one, k, novel=False) for one in validation.runs])
+    points = np.unique(np.concatenate([gains, losses]))
+    if not len(points):
+        return 0.0
+    # right[i]: queries that are right for a bias between points[i - 1] and points[i], up to a constant
+    passed = [np.searchsorted(np.sort(turns), points, "right") for turns in (gains, losses)]
+    right = np.concatenate([[0], passed[0] - passed[1]])
+    best = np.flatnonzero(right == right.max())
+    edge = max(1.0, float(points[-1] - points[0]))
+    edges = np.concatenate([[points[0] - 2 * edge], points, [points[-1] + 2 * edge]])
+    low, high = edges[best], edges[best + 1]
+    if ((low < 0) & (high > 0)).any():
+        return 0.0
+    middles = (low + high) / 2
+    return float(middles[np.abs(middles).argmin()])
+
+
+def prior_metrics(test: Standing, bias: float) -> dict[str, float]:
+    """``all_prior_top1`` and ``all_prior_top5`` of one run with a prior that was chosen elsewhere."""
+    return {f"all_prior_top{k}": float(test.correct(k, bias).mean()) for k in TOP}
+
+
+def _turning_points(runs: Standing, k: int, novel: bool) -> np.ndarray:
+    """The biases at which queries of one group change between right and wrong; those that never change are left out.
+
+    With ``ahead`` classes of its own group before it, a query is right while fewer than k − ahead rivals are before it:
+    the (k − ahead)-th rival decides.
+    """
+    mine = (runs.novel == novel) & (runs.ahead < k)
+    decisive = runs.rivals[mine, k - 1 - runs.ahead[mine]]
+    finite = np.isfinite(decisive) & np.isfinite(runs.score[mine])
+    gap = (decisive - runs.score[mine])[finite]
+    return gap if novel else -gap

@@ -1,0 +1,82 @@
+"""One step of training: a batch of images in, better weights out."""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from lowshot.registry import LOSSES
+from lowshot.representation.backbones import Backbone
+from lowshot.representation.losses import AuxiliaryLoss
+from lowshot.representation.settings import TrainSettings
+
+
+class StepResult(NamedTuple):
+    """What a step computed, still on the device: three scalars (the last None without an auxiliary loss), (N, C)."""
+
+    loss: Tensor
+    cross_entropy: Tensor
+    auxiliary: Tensor | None
+    scores: Tensor
+
+
+class Trainer:
+    """A backbone on its device with its losses and its optimiser: SGD on cross-entropy + weight × auxiliary loss.
+
+    Args:
+        fabric: device, precision and processes.
+        backbone: the network, on the CPU.
+        normalize: uint8 images on the device → floats.
+        settings: losses, optimiser and memory format.
+    """
+
+    def __init__(self, fabric: Fabric, backbone: Backbone, normalize: nn.Module, settings: TrainSettings) -> None:
+        self.fabric = fabric
+        self.backbone = backbone
+        self.normalize = copy.deepcopy(normalize).to(fabric.device)  # the caller's stays where it is
+        self.memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
+        self.loss_weight = settings.loss_weight
+        self.loss: AuxiliaryLoss | None = (
+            LOSSES.build(settings.loss, **settings.loss_options) if settings.loss is not None else None
+        )
+        backbone.to(memory_format=self.memory_format)
+        optimizer = torch.optim.SGD(
+            backbone.parameters(),
+            lr=settings.lr,
+            momentum=settings.momentum,
+            dampening=settings.dampening,
+            weight_decay=settings.weight_decay,
+            foreach=True,  # one pass over all parameters; by default only on a GPU
+        )
+        self.model, self.optimizer = fabric.setup(backbone, optimizer)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """uint8 images (N, 3, H, W) → what the backbone reads, on the device, in the memory format it likes."""
+        return self.normalize(self.fabric.to_device(images).contiguous(memory_format=self.memory_format))
+
+    def step(self, images: Tensor, labels: Tensor, learning_rate: float) -> StepResult:
+        """One update from uint8 images (N, 3, H, W) and labels (N,) int64 on the device."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        scores, features = self.model(self.prepare(images))
+        cross_entropy = F.cross_entropy(scores, labels)
+        loss, auxiliary = cross_entropy, None
+        if self.loss is not None:
+            auxiliary = self.loss(features, scores, labels, self.backbone.classifier.weight)
+            loss = cross_entropy + self.loss_weight * auxiliary
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        self.optimizer.step()
+        return StepResult(loss, cross_entropy, auxiliary, scores)
+
+    @torch.no_grad()
+    def scores(self, images: Tensor) -> Tensor:
+        """Scores (N, C) of uint8 images in evaluation mode, by this process alone."""
+        self.backbone.eval()
+        with self.fabric.autocast():
+            return self.backbone(self.prepare(images))[0]

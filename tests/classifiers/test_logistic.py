@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from lowshot.classifiers.balanced_sgd import BLOCK_STEPS, Draws, Pool, Schedule, balanced_sgd, products_in
+from lowshot.classifiers.logistic import Logistic
+from lowshot.errors import InputError
+from tests.classifiers.problems import problem
+from tests.reference.logistic import class_balanced_sgd
+
+# The default of 10 000 steps would take minutes over all checks.
+CHECKED = [Logistic(n_steps=200, lr=0.5, random_state=0), Logistic(solver="lbfgs")]
+
+
+# No check is expected to fail.
+@parametrize_with_checks(CHECKED)
+def test_it_is_a_scikit_learn_estimator(estimator, check):
+    check(estimator)
+
+
+def pools(p):
+    """Base and novel examples with their columns."""
+    base = np.searchsorted(np.unique(p.base[1]), p.base[1])
+    novel = np.searchsorted(np.unique(p.novel[1]), p.novel[1]) + len(np.unique(base))
+    return [
+        Pool(torch.tensor(X).float(), torch.tensor(columns)) for X, columns in [(p.base[0], base), (p.novel[0], novel)]
+    ]
+
+
+def batches(draws, base, shots, run, n_steps):
+    """The batches of one run, example by example."""
+    for rows, drawn in draws.steps(n_steps):
+        chosen = drawn[run].numpy()
+        if draws.weighs:
+            chosen = np.repeat(np.arange(len(chosen)), chosen.astype(int))
+        features = [pool.features[index].numpy() for pool, index in ((base, rows), (shots, chosen))]
+        columns = [pool.columns[index].numpy() for pool, index in ((base, rows), (shots, chosen))]
+        yield np.concatenate(features), np.concatenate(columns)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 100),
+    n_base=st.integers(1, 4),
+    n_novel=st.integers(1, 4),
+    n_shots=st.integers(1, 8),
+    batch_size=st.integers(2, 20),
+    extra=st.integers(0, 2),
+    momentum=st.sampled_from([0.0, 0.9]),
+    dampening=st.sampled_from([0.0, 0.9]),
+)
+def test_two_runs_trained_together_are_two_runs_trained_example_by_example(
+    seed, n_base, n_novel, n_shots, batch_size, extra, momentum, dampening
+):
+    base, first = pools(problem(n_base=n_base, n_novel=n_novel, n_shots=n_shots, seed=seed))
+    _, second = pools(problem(n_base=n_base, n_novel=n_novel, n_shots=n_shots, seed=seed + 1))
+    outputs = n_base + n_novel + extra
+    rates = {"lr": 0.5, "momentum": momentum, "dampening": dampening, "weight_decay": 0.01}
+    sizes = (n_base, n_novel)
+
+    def train(n_steps):
+        schedule = Schedule(n_steps=n_steps, batch_size=batch_size, **rates)
+        with products_in("float32"):
+            return balanced_sgd(base, [first, second], *sizes, outputs, schedule, 3, [4, 5])
+
+    start, end = train(0), train(6)
+    for run, shots in enumerate((first, second)):
+        draws = Draws(base, [first, second], *sizes, batch_size, 3, [4, 5])
+        weight, bias = class_balanced_sgd(
+            start[0][run].numpy(), start[1][run].numpy(), batches(draws, base, shots, run, 6), **rates
+        )
+        np.testing.assert_allclose(end[0][run], weight, atol=2e-5)
+        np.testing.assert_allclose(end[1][run], bias, atol=2e-5)
+
+
+def test_a_step_is_that_of_torch():
+    _, shots = pools(problem(n_base=1, n_novel=4))
+    shots = Pool(shots.features[:1], shots.columns[:1] - 1)  # one example: every batch holds it alone
+    schedule = Schedule(lr=0.3, momentum=0.9, dampening=0.9, weight_decay=0.1, n_steps=5, batch_size=7)
+    weight, bias = balanced_sgd(None, [shots], 0, 4, 4, Schedule(0.3, 0.9, 0.9, 0.1, 0, 7), 0, [1])
+    layer = torch.nn.Linear(6, 4)
+    with torch.no_grad():
+        layer.weight.copy_(weight[0])
+        layer.bias.copy_(bias[0])
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.3, momentum=0.9, dampening=0.9, weight_decay=0.1)
+    for _ in range(5):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(layer(shots.features), shots.columns).backward()
+        optimizer.step()
+    weight, bias = balanced_sgd(None, [shots], 0, 4, 4, schedule, 0, [1])
+    torch.testing.assert_close(weight[0], layer.weight.detach())
+    torch.testing.assert_close(bias[0], layer.bias.detach())
+
+
+def test_it_starts_as_a_torch_layer_starts():
+    shots = Pool(torch.zeros(1, 25), torch.zeros(1, dtype=torch.long))
+    schedule = Schedule(0.1, 0.9, 0.9, 0.0, 0, 10)
+    weight, bias = balanced_sgd(None, [shots, shots], 0, 1, 400, schedule, 0, [0, 1])
+    reference = torch.nn.Linear(25, 400)
+    for ours, theirs in ((weight[0], reference.weight), (bias[0], reference.bias)):
+        assert 0.97 / 5 < ours.abs().max() <= 1 / 5
+        assert theirs.abs().max() <= 1 / 5
+        assert abs(ours.std() / theirs.std() - 1) < 0.1
+    assert not torch.equal(weight[0], weight[1])
+
+
+@settings(max_examples=30, deadline=None)
+@given(n_base=st.integers(1, 9), n_novel=st.integers(1, 9), n_shots=st.integers(1, 4), batch_size=st.integers(1, 40))
+def test_a_batch_is_shared_out_by_numbers_of_classes(n_base, n_novel, n_shots, batch_size):
+    base, shots = pools(problem(n_base=n_base, n_novel=n_novel, n_shots=n_shots))
+    draws = Draws(base, [shots], n_base, n_novel, batch_size, 0, [0])
+    share = round(batch_size * n_base / (n_base + n_novel))
+    seen = 0
+    for rows, drawn in draws.steps(BLOCK_STEPS + 1):
+        assert len(rows) == share
+        assert len(set(rows.tolist())) == min(share, 20 * n_base) or share > 20 * n_base, "without replacement"
+        assert (drawn.sum() if draws.weighs else drawn.shape[1]) == batch_size - share
+        seen += 1
+    assert seen == BLOCK_STEPS + 1
+
+
+@pytest.mark.parametrize("n_shots", [2, 30])  # weighted, gathered
+def test_every_example_is_drawn_equally_often(n_shots):
+    base, shots = pools(problem(n_base=2, n_novel=2, n_shots=n_shots))
+    draws = Draws(base, [shots, shots], 2, 2, 40, 0, [0, 1])
+    assert draws.weighs == (n_shots == 2)
+    of_base, of_shots = np.zeros(40), np.zeros((2, 2 * n_shots))
+    for rows, drawn in draws.steps(1000):
+        of_base[rows] += 1
+        for run in range(2):
+            counts = drawn[run] if draws.weighs else torch.bincount(drawn[run], minlength=2 * n_shots)
+            of_shots[run] += counts.numpy()
+    assert of_base.sum() == of_shots[0].sum() == of_shots[1].sum() == 20 * 1000
+    for counts in (of_base, *of_shots):
+        expected = 20_000 / len(counts)
+        assert abs(counts / expected - 1).max() < 5 / math.sqrt(expected)
+    assert not np.array_equal(of_shots[0], of_shots[1])
+
+
+def test_runs_alone_and_together_are_the_same_runs():
+    p = problem()
+    runs = [problem(n_shots=n, seed=seed).novel for n, seed in [(1, 0), (1, 1), (3, 2), (1, 3)]]
+    known = Logistic(n_steps=30, batch_size=50, random_state=7).fit_base(*p.base)
+    together = known.fit_novel_runs(runs, seeds=[1, 2, 3, 4])
+    for run, shots, seed in zip(together, runs, [1, 2, 3, 4], strict=True):
+        alone = copy.copy(known).set_params(random_state=seed).fit_novel(*shots)
+        np.testing.assert_allclose(run.coef_, alone.coef_, atol=1e-6)
+        np.testing.assert_array_equal(run.classes_, alone.classes_)
+
+
+def test_the_seed_decides_and_nothing_else():
+    p = problem()
+
+    def coefficients(base_seed, seed):
+        known = Logistic(n_steps=20, random_state=base_seed).fit_base(*p.base)
+        return known.fit_novel_runs([p.novel], [seed])[0].coef_
+
+    first = coefficients(0, 1)
+    torch.manual_seed(5)
+    np.testing.assert_array_equal(coefficients(0, 1), first)
+    assert not np.array_equal(coefficients(0, 2), first)
+    assert not np.array_equal(coefficients(9, 1), first)
+
+
+def test_base_and_novel_classes_are_both_recognised():
+    p = problem(dim=20, n_shots=5, noise=0.3)
+    queries, labels = p.queries
+    for solver in ("sgd", "lbfgs"):
+        known = Logistic(solver, n_steps=500, batch_size=100, random_state=0).fit_base(*p.base)
+        assert np.mean(known.fit_novel(*p.novel).predict(queries) == labels) > 0.9
+
+
+def test_many_steps_reach_the_optimum_of_lbfgs():
+    p = problem(n_shots=4)
+    sgd, optimum = (
+        Logistic(solver, weight_decay=0.05, n_steps=3000, batch_size=400, random_state=0)
+        .fit_base(*p.base)
+        .fit_novel(*p.novel)
+        for solver in ("sgd", "lbfgs")
+    )
+    np.testing.assert_allclose(sgd.coef_, optimum.coef_, atol=0.03)
+
+
+def test_base_classes_alone_are_learned_when_asked_for():
+    X, y = problem(dim=20, noise=0.3).base
+    known = Logistic(n_steps=200, batch_size=50, random_state=0).fit_base(X, y)
+    np.testing.assert_array_equal(known.scores(X), Logistic(**known.get_params()).fit(X, y).scores(X))
+
+
+def test_further_outputs_take_part_in_training_and_have_no_column():
+    p = problem()
+    few, many = (
+        Logistic(n_outputs=n, n_steps=50, batch_size=50, random_state=0).fit_base(*p.base).fit_novel(*p.novel)
+        for n in (None, 20)
+    )
+    assert many.scores(p.queries[0]).shape == few.scores(p.queries[0]).shape == (32, 8)
+    assert not np.allclose(few.coef_, many.coef_)
+    with pytest.raises(InputError, match="n_outputs is 7, but there are 8 classes"):
+        Logistic(n_outputs=7).fit_base(*p.base).fit_novel(*p.novel)
+
+
+def test_reduced_precision_is_close_and_leaves_torch_as_it_was():
+    p = problem()
+    before = torch.get_float32_matmul_precision()
+    full, reduced = (
+        Logistic(precision=precision, n_steps=300, batch_size=50, random_state=0)
+        .fit_base(*p.base)
+        .fit_novel(*p.novel)
+        .scores(p.queries[0])
+        for precision in ("float32", "bfloat16")
+    )
+    np.testing.assert_allclose(full, reduced, atol=0.03)
+    assert torch.get_float32_matmul_precision() == before
+
+
+def test_unknown_choices_are_refused():
+    p = problem()
+    for wrong in ({"solver": "newton"}, {"precision": "float8"}):
+        with pytest.raises(InputError, match="solver must be sgd or lbfgs and precision bfloat16 or float32"):
+            Logistic(**wrong).fit(*p.novel)

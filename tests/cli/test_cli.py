@@ -1,0 +1,84 @@
+"""The command line: exit codes, messages, help. What the commands do is tested where it is done."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lowshot.cli import run
+from lowshot.cli.app import app
+
+COMMANDS = ["demo", "run", "train", "extract", "evaluate", "report", "split", "list", "validate"]
+
+
+def test_every_command_is_there_and_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [c.name or c.callback.__name__ for c in app.registered_commands if c.callback] == COMMANDS
+    for command in COMMANDS:
+        assert run([command, "--help"]) == 0
+        assert "Usage:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "no_such_recipe"], "recipe no_such_recipe does not exist"),
+        (["run", "cifar100", "data.root=/no/such/folder"], "data root /no/such/folder does not exist"),
+        (["run", "cifar100", "train.epohcs=1"], "Did you mean 'epochs'"),
+        (["run", "cifar100", "train.epochs=many"], "train.epochs"),
+        (["validate", "cifar100", "train.loss=sgn"], "Did you mean 'sgm'"),
+        (["list", "los"], "Did you mean 'losses'"),
+        (["list", "losses", "--match", "zzz*"], "nothing in losses matches"),
+    ],
+)
+def test_a_mistake_exits_with_2_and_names_the_thing(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_usage_errors_exit_with_2() -> None:
+    assert run(["no-such-command"]) == 2
+    assert run(["run"]) == 2
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    from lowshot import __version__
+
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"lowshot {__version__}\n"
+
+
+def test_list_names_every_kind_of_part(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["list"]) == 0
+    printed = capsys.readouterr().out
+    for name in (
+        "sgm",
+        "batch_sgm",
+        "feature_l2",
+        "logistic",
+        "resnet101",
+        "timm:NAME",
+        "glyphs",
+        "image_zip",
+        "cifar100",
+    ):
+        assert name in printed
+    assert run(["list", "losses", "--parameters"]) == 0
+    assert "resnet10" not in capsys.readouterr().out
+
+
+def test_a_user_never_sees_a_traceback_for_a_mistake() -> None:
+    done = subprocess.run([sys.executable, "-m", "lowshot", "run", "nowhere.yaml"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "nowhere.yaml does not exist" in done.stderr

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lowshot.errors import InputError
+from lowshot.hallucination import AnalogyGenerator
+from lowshot.hallucination.analogies import clusters, generator, mining
+from lowshot.hallucination.analogies.classifier import fit_classifier
+
+QUICK: dict[str, Any] = {"n_clusters": 3, "n_steps": 3, "hidden": 8, "device": "cpu"}
+
+
+def toy_world(n_classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Centres (C, 8), and the four steps (4, 8) that every class takes away from its centre.
+
+    No two differences of steps are parallel with unlike lengths: mining compares directions alone.
+    """
+    directions = 0.3 * np.random.default_rng(0).normal(size=(2, 8))
+    centres = 1.5 + 0.4 * np.random.default_rng(seed).normal(size=(n_classes, 8))
+    return centres, np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]]) @ directions
+
+
+def test_a_transformation_shared_by_all_classes_is_recovered() -> None:
+    centres, steps = toy_world(150, seed=1)
+    features = np.maximum(centres[:, None] + steps, 0).astype(np.float32)
+    learner = AnalogyGenerator(n_clusters=4, n_steps=1500, hidden=64, lr=0.02, device="cpu")
+    fitted = learner.fit(features.reshape(-1, 8), np.repeat(np.arange(150), 4))
+    assert fitted.history_[-1]["mse"] < 0.05 * fitted.history_[0]["mse"]
+
+    novel, _ = toy_world(150, seed=2)
+    before, after = np.array([(c, d) for c in range(4) for d in range(4) if c != d])[np.arange(150) % 12].T
+    seeds, wanted = novel + steps[before], novel + steps[after]
+    pairs = features[np.arange(150), before], features[np.arange(150), after]
+    made = fitted._complete(np.concatenate([seeds, *pairs], axis=1).astype(np.float32))
+    error = np.linalg.norm(made - wanted, axis=1).mean()
+    assert error < 0.5 * np.linalg.norm(seeds - wanted, axis=1).mean()
+
+
+def test_generated_features_complete_a_shot_with_two_centroids_of_one_class(
+    base: tuple[np.ndarray, np.ndarray],
+) -> None:
+    features, labels = base
+    fitted = AnalogyGenerator(**QUICK).fit(features, labels)
+    shots = features[:2]
+    made = fitted.generate(shots, np.array([0, 1]), 4)[0][2:]
+    centroids, start = fitted.concatenated_centroids_, np.cumsum(fitted.counts_) - fitted.counts_
+    possible = [
+        fitted._complete(np.concatenate([shot, centroids[s + c], centroids[s + d]])[None])[0]
+        for shot in shots
+        for s, n in zip(start, fitted.counts_)
+        for c in range(n)
+        for d in range(n)
+        if c != d
+    ]
+    for row in made:
+        assert np.isclose(row, possible, rtol=1e-5, atol=1e-6).all(axis=1).any()
+
+
+def test_chunks_change_nothing(base: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = AnalogyGenerator(**QUICK).fit(*base)
+    whole, _ = fitted.generate(base[0][:3], [0, 0, 1], 9)
+    monkeypatch.setattr(generator, "CHUNK_ROWS", 4)
+    np.testing.assert_allclose(fitted.generate(base[0][:3], [0, 0, 1], 9)[0], whole, rtol=1e-5)
+
+
+def test_state_has_the_shapes_of_the_original(base: tuple[np.ndarray, np.ndarray]) -> None:
+    fitted = AnalogyGenerator(**QUICK).fit(*base)
+    shapes = {name: value.shape for name, value in fitted.weights_.items()}
+    assert shapes == {
+        "fc1.weight": (8, 15), "fc1.bias": (8,), "fc2.weight": (8, 8), "fc2.bias": (8,),
+        "fc3.weight": (5, 8), "fc3.bias": (5,),
+    }  # fmt: skip
+    assert fitted.concatenated_centroids_.shape == (12, 5)
+    assert fitted.counts_.tolist() == [3, 3, 3, 3]
+
+
+def test_a_cache_spares_clusters_analogies_and_classifier(
+    base: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = AnalogyGenerator(**QUICK).fit(*base)
+    AnalogyGenerator(cache=tmp_path, **QUICK).fit(*base)
+    for module, name in (
+        (clusters, "_centroids_of"),
+        (mining, "_best_partners"),
+        (generator, "fit_classifier"),
+    ):
+        monkeypatch.setattr(module, name, None)
+    cached = AnalogyGenerator(cache=tmp_path, **QUICK).fit(*base)
+    np.testing.assert_array_equal(cached.weights_["fc1.weight"], plain.weights_["fc1.weight"])
+
+
+def test_the_rows_of_a_given_classifier_are_labels(base: tuple[np.ndarray, np.ndarray]) -> None:
+    features, labels = base
+    weight = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    fitted = AnalogyGenerator(**QUICK).fit(features, labels, weight)
+    moved = AnalogyGenerator(**QUICK).fit(features, labels + 1, np.roll(weight, 1, axis=0))
+    for one, other in zip(fitted.history_, moved.history_, strict=True):
+        assert one == pytest.approx(other)
+    with pytest.raises(InputError, match="rows for labels 0 to 5"):
+        AnalogyGenerator(**QUICK).fit(features, labels, weight[:6])
+    with pytest.raises(InputError, match="4 columns"):
+        AnalogyGenerator(**QUICK).fit(features, labels, weight[:, :4])
+
+
+def test_features_that_no_relu_makes_are_refused(base: tuple[np.ndarray, np.ndarray]) -> None:
+    with pytest.raises(InputError, match="no base feature is positive"):
+        AnalogyGenerator(**QUICK).fit(-base[0], base[1])
+
+
+def test_classes_of_one_feature_each_have_no_analogies() -> None:
+    with pytest.raises(InputError, match="no analogies"):
+        AnalogyGenerator(**QUICK).fit(np.eye(4), np.arange(4))
+
+
+def test_a_device_that_is_not_there_is_refused(base: tuple[np.ndarray, np.ndarray]) -> None:
+    with pytest.raises(InputError, match="device 'abacus'"):
+        AnalogyGenerator(**{**QUICK, "device": "abacus"}).fit(*base)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_the_stand_in_classifier_knows_the_base_classes(n_classes: int) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(n_classes), 130)
+    features = (100 * (np.eye(6)[labels] + 0.1 * rng.normal(size=(len(labels), 6)))).astype(np.float32)
+    weight = fit_classifier(features, labels)
+    assert weight.shape == (n_classes, 6)
+    assert weight.dtype == np.float32
+    assert ((features @ weight.T).argmax(1) == labels).mean() > 0.98

@@ -1,0 +1,158 @@
+"""What holds for every generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+from lowshot.errors import InputError
+from lowshot.hallucination import AnalogyGenerator, CalibrationGenerator, DifferenceGenerator, Generator
+
+UNFITTED = [
+    AnalogyGenerator(n_clusters=3, n_steps=3, hidden=8, device="cpu"),
+    CalibrationGenerator(),
+    DifferenceGenerator(max_per_class=7),
+]
+every_generator = pytest.mark.parametrize("unfitted", UNFITTED, ids=lambda g: type(g).__name__)
+
+
+class Echo(Generator):
+    """The seed itself, and a mark that it is not real."""
+
+    def _fit(self, features: np.ndarray, labels: np.ndarray, classifier_weight: np.ndarray | None) -> None:
+        self.mean_ = features.mean(axis=0)
+
+    def _hallucinate(self, seeds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return seeds + 1000
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=20), st.integers(1, 7), st.integers(0, 9))
+def test_real_ones_stay_first_and_each_class_is_brought_up_to_the_number(
+    labels: list[int], n_per_class: int, seed: int
+) -> None:
+    echo = Echo().fit(np.eye(3), [0, 1, 2])
+    shots = np.arange(3.0 * len(labels)).reshape(-1, 3)
+    features, all_labels = echo.generate(shots, labels, n_per_class, seed)
+    np.testing.assert_array_equal(features[: len(labels)], shots)
+    np.testing.assert_array_equal(all_labels[: len(labels)], labels)
+    for label in set(labels):
+        assert (all_labels == label).sum() == max(n_per_class, labels.count(label))
+        seeds = features[len(labels) :][all_labels[len(labels) :] == label] - 1000
+        assert set(map(tuple, seeds)) <= set(map(tuple, shots[np.array(labels) == label]))
+    generated = all_labels[len(labels) :]
+    assert (np.diff(generated) >= 0).all()
+    assert features.dtype == shots.dtype
+
+
+def test_every_shot_of_a_class_serves_as_seed() -> None:
+    echo = Echo().fit(np.eye(2), [0, 1])
+    features, _ = echo.generate(np.array([[1.0, 0], [2, 0], [3, 0]]), ["a", "a", "b"], 400)
+    shares = [(features[3:401, 0] - 1000 == value).mean() for value in (1, 2)]
+    assert shares == pytest.approx([0.5, 0.5], abs=0.1)
+
+
+@every_generator
+class TestEveryGenerator:
+    def test_files_carry_it_whole_and_to_the_byte(
+        self, unfitted: Generator, base: tuple[np.ndarray, np.ndarray], tmp_path: Path
+    ) -> None:
+        fitted = clone(unfitted).fit(*base)
+        fitted.save(tmp_path / "first")
+        loaded = Generator.load(tmp_path / "first")
+        loaded.save(tmp_path / "second")
+        assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+        assert type(loaded) is type(fitted)
+        assert loaded.get_params() == fitted.get_params()
+        assert loaded.provenance_ == fitted.provenance_
+        shots, labels = base[0][:4], np.array([8, 8, 9, 10])
+        for one, other in zip(fitted.generate(shots, labels, 6, 5), loaded.generate(shots, labels, 6, 5)):
+            assert one.tobytes() == other.tobytes()
+        assert type(fitted).load(tmp_path / "first").n_features_in_ == 5
+
+    def test_the_same_fit_gives_the_same_file(
+        self, unfitted: Generator, base: tuple[np.ndarray, np.ndarray], tmp_path: Path
+    ) -> None:
+        for name in "ab":
+            clone(unfitted).fit(*base).save(tmp_path / name)
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+    def test_draws_follow_the_seed(self, unfitted: Generator, base: tuple[np.ndarray, np.ndarray]) -> None:
+        fitted = clone(unfitted).fit(*base)
+        made = [fitted.generate(base[0][:2], [1, 2], 6, seed)[0] for seed in (0, 0, 1, None, None)]
+        np.testing.assert_array_equal(made[0], made[1])
+        assert not np.array_equal(made[0], made[2])
+        np.testing.assert_array_equal(made[3], made[4])
+
+    def test_features_that_cannot_be_used_are_refused(
+        self, unfitted: Generator, base: tuple[np.ndarray, np.ndarray]
+    ) -> None:
+        features, labels = base
+        broken = features.copy()
+        broken[7, 2] = np.nan
+        generator = clone(unfitted)
+        with pytest.raises(InputError, match="row 7 holds NaN"):
+            generator.fit(broken, labels)
+        with pytest.raises(InputError, match="60 features but labels of shape"):
+            generator.fit(features, labels[1:])
+        with pytest.raises(InputError, match="non-empty"):
+            generator.fit(features[:0], labels[:0])
+        with pytest.raises(InputError, match="not fitted"):
+            generator.generate(features, labels, 5)
+        generator.fit(features, labels)
+        with pytest.raises(InputError, match="4 dimensions where 5 are expected"):
+            generator.generate(features[:, :4], labels, 5)
+        with pytest.raises(InputError, match="row 7 holds NaN"):
+            generator.generate(broken, labels, 5)
+        with pytest.raises(InputError, match="non-empty"):
+            generator.generate(features[:0], labels[:0], 5)
+        with pytest.raises(InputError, match="one label each"):
+            generator.generate(features, labels[1:], 5)
+        for wrong in (0, -1, 2.5, True):
+            with pytest.raises(InputError, match="n_per_class must be a whole number"):
+                generator.generate(features, labels, wrong)
+
+    def test_files_that_cannot_be_used_are_refused(
+        self, unfitted: Generator, base: tuple[np.ndarray, np.ndarray], tmp_path: Path
+    ) -> None:
+        path = tmp_path / "generator.safetensors"
+        with pytest.raises(InputError, match="not fitted"):
+            clone(unfitted).save(path)
+        with pytest.raises(InputError, match="does not exist"):
+            Generator.load(path)
+        clone(unfitted).fit(*base).save(path)
+        whole = path.read_bytes()
+        for length in (0, 5, 100, len(whole) - 1):
+            path.write_bytes(whole[:length])
+            with pytest.raises(InputError, match="truncated or not a safetensors file"):
+                Generator.load(path)
+        safetensors.numpy.save_file({"x": np.zeros(3)}, path)
+        with pytest.raises(InputError, match="not a generator"):
+            Generator.load(path)
+        path.write_bytes(whole.replace(b'\\"version\\": 1', b'\\"version\\": 2'))
+        with pytest.raises(InputError, match="format version 2"):
+            Generator.load(path)
+
+
+def test_a_file_of_another_generator_is_refused(base: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    DifferenceGenerator().fit(*base).save(tmp_path / "file")
+    with pytest.raises(InputError, match="holds a 'difference' generator"):
+        AnalogyGenerator.load(tmp_path / "file")
+
+
+@pytest.mark.parametrize("unfitted", UNFITTED[:2], ids=lambda g: type(g).__name__)
+def test_one_base_class_is_not_enough_to_learn_from(unfitted: Generator) -> None:
+    with pytest.raises(InputError, match="at least 2 base classes"):
+        clone(unfitted).fit(np.ones((3, 2)), [1, 1, 1])
+
+
+def test_a_generator_without_a_name_cannot_be_saved(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a registered generator"):
+        Echo().fit(np.eye(2), [0, 1]).save(tmp_path / "file")
+    assert not list(tmp_path.iterdir())

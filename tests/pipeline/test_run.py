@@ -1,0 +1,189 @@
+"""The whole road on a tiny recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lowshot.data import ClassSplit, Experiments
+from lowshot.errors import InputError
+from lowshot.features import FeatureStore
+from lowshot.pipeline import run_recipe, validate_recipe
+from lowshot.pipeline.plan import Stamps
+from lowshot.pipeline.stops import Road
+from lowshot.recipe import load_recipe
+
+Write = Callable[..., Path]
+
+
+def _records(output: Path) -> list[dict]:
+    return [json.loads(line) for line in (output / "results.jsonl").read_text().splitlines()]
+
+
+def _measured(output: Path) -> list[dict]:
+    """The records without what may differ from run to run."""
+    skip = {"seconds", "time", "host"}
+    return [{key: value for key, value in record.items() if key not in skip} for record in _records(output)]
+
+
+def _running(path: Path, *overrides: str, force: tuple[str, ...] = ()) -> list[str]:
+    """The keys of the stops that would run."""
+    recipe = load_recipe(path, overrides)
+    return [s.stop.key for s in Stamps(recipe.folder / "state").statuses(Road(recipe).stops, force) if s.runs]
+
+
+def test_the_whole_road_leaves_everything_it_promises(write_recipe: Write, tmp_path: Path) -> None:
+    run_recipe(write_recipe())
+    out = tmp_path / "out"
+    split = ClassSplit.from_json(out / "split" / "label_idx.json")
+    store = FeatureStore.open(out / "features" / "sgm" / "train.hdf5")
+    assert (len(store), store.dim) == (16 * 8, 12)
+    Experiments.from_files(str(out / "split" / "splitfile_{:d}.json")).check(store.labels, store.paths)
+    records = _records(out)
+    test = [r for r in records if r["setup"] == "test"]
+    assert len(test) == 2 * 2 * 2  # representations, numbers of shots, experiments
+    assert {r["representation"] for r in test} == {"baseline", "sgm"}
+    for record in test:
+        assert 0 <= record["novel_top1"] <= record["novel_top5"] <= 1
+        assert record["novel_top1"] <= record["novel_only_top1"]
+        assert "all_prior_top5" in record
+    assert len(split.novel_2) == 4
+    for name in ("report.html", "tables.md", "tables.csv"):
+        assert (out / "report" / name).stat().st_size > 100
+    assert list((out / "report" / "figures").glob("*.pdf"))
+    assert "epochs: 2" in (out / "recipe.yaml").read_text()
+
+
+def test_a_second_run_does_nothing_and_a_change_redoes_only_what_it_touches(write_recipe: Write) -> None:
+    path = write_recipe()
+    run_recipe(path)
+    assert _running(path) == []
+    assert _running(path, "evaluate.prior=false") == ["evaluate:baseline/linear", "evaluate:sgm/linear", "report"]
+    assert _running(path, "representations.sgm.train.loss_weight=0.5") == [
+        "train:sgm",
+        "extract:sgm",
+        "evaluate:sgm/linear",
+        "report",
+    ]
+    assert _running(path, "report.title=Other") == ["report"]
+    assert _running(path, "train.devices=2", "extract.devices=2") == []
+    assert "train:baseline" in _running(path, "seed=1")
+    assert "train:baseline" in _running(path, "train.epochs=3")
+    assert _running(path, force=("evaluate",))[0] == "evaluate:baseline/linear"
+
+
+def test_the_same_recipe_and_seed_give_the_same_bytes(write_recipe: Write, tmp_path: Path) -> None:
+    def digests(output: Path) -> dict[str, str]:
+        run_recipe(write_recipe(), output=output)
+        files = [
+            *output.glob("features/*/*.hdf5"),
+            *output.glob("split/*.json"),
+            *output.glob("representations/*/checkpoints/*"),
+        ]
+        return {str(f.relative_to(output)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+    first, second = digests(tmp_path / "a"), digests(tmp_path / "b")
+    assert len(first) > 6
+    assert first == second
+    assert _measured(tmp_path / "a") == _measured(tmp_path / "b")
+
+
+def test_changed_training_settings_keep_the_old_run_aside(write_recipe: Write, tmp_path: Path) -> None:
+    path = write_recipe()
+    run_recipe(path, only="train")
+    run_recipe(path, ["train.lr=0.01"], only="train")
+    kept = list((tmp_path / "out" / "representations" / "replaced").glob("baseline-*/checkpoints/epoch_002.ckpt"))
+    assert len(kept) == 1
+    assert (tmp_path / "out" / "representations" / "baseline" / "checkpoints" / "epoch_002.ckpt").exists()
+
+
+def test_a_longer_training_goes_on_from_the_shorter_one(write_recipe: Write, tmp_path: Path) -> None:
+    path = write_recipe()
+    run_recipe(path, only="train")
+    run_recipe(path, ["train.epochs=3"], only="train")
+    assert not (tmp_path / "out" / "representations" / "replaced").exists()
+    log = (tmp_path / "out" / "representations" / "baseline" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in log] == [1, 2, 3]
+
+
+def test_a_stop_alone_asks_for_what_it_needs(write_recipe: Write) -> None:
+    path = write_recipe()
+    with pytest.raises(InputError, match=r"extract:baseline needs train:baseline.*run `lowshot train`"):
+        run_recipe(path, only="extract")
+    for kind in ("split", "train", "extract", "evaluate", "report"):
+        run_recipe(path, only=kind)
+    assert _running(path) == []
+
+
+def test_a_dry_run_changes_nothing(write_recipe: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_recipe(write_recipe(), dry_run=True)
+    assert not (tmp_path / "out").exists()
+    printed = capsys.readouterr().out
+    assert "evaluate:sgm/linear" in printed
+    assert "would run" in printed
+
+
+def test_features_made_elsewhere_take_the_place_of_training(write_recipe: Write, tmp_path: Path) -> None:
+    run_recipe(write_recipe())
+    features = {part: str(tmp_path / "out" / "features" / "sgm" / f"{part}.hdf5") for part in ("train", "test")}
+    path = write_recipe(representations={"given": {"features": features}}, data={}, train={}, plugins=[], name="given")
+    run_recipe(path, output=tmp_path / "given")
+    ours = [r["all_top5"] for r in _records(tmp_path / "out") if r["representation"] == "sgm" and r["setup"] == "test"]
+    theirs = [r["all_top5"] for r in _records(tmp_path / "given") if r["setup"] == "test"]
+    assert ours == theirs
+
+
+def test_a_checkpoint_takes_the_place_of_training(write_recipe: Write, tmp_path: Path) -> None:
+    run_recipe(write_recipe())
+    checkpoint = tmp_path / "out" / "representations" / "sgm" / "checkpoints" / "epoch_002.ckpt"
+    path = write_recipe(representations={"given": {"checkpoint": str(checkpoint)}})
+    run_recipe(path, output=tmp_path / "given")
+    ours = FeatureStore.open(tmp_path / "out" / "features" / "sgm" / "test.hdf5").features
+    theirs = FeatureStore.open(tmp_path / "given" / "features" / "given" / "test.hdf5").features
+    assert (ours == theirs).all()
+
+
+def test_experiments_of_other_data_are_refused(write_recipe: Write, tmp_path: Path) -> None:
+    run_recipe(write_recipe(), only="split")
+    pattern = str(tmp_path / "out" / "split" / "splitfile_{:d}.json")
+    other = {"experiments": 2, "max_shots": 5, "base": [4, 4], "novel": [4, 4], "experiment_files": pattern}
+    data = {"dataset": "glyphs", "options": {"classes": 16, "train_per_class": 9, "image_size": 16}, "preset": "small"}
+    path = write_recipe(split=other, data=data)
+    with pytest.raises(InputError, match="experiments were made for other data|images were in another order"):
+        run_recipe(path, output=tmp_path / "other")
+
+
+def test_validate_names_everything_that_is_missing(write_recipe: Write, tmp_path: Path) -> None:
+    assert "2 representations × 1 methods" in validate_recipe(write_recipe())
+    path = write_recipe(
+        representations={"a": {"checkpoint": "no.ckpt"}, "b": {"features": {"train": "no.hdf5", "test": "nor.hdf5"}}},
+        split={"base": [4, 4], "novel": [40, 4], "max_shots": 5},
+    )
+    with pytest.raises(InputError) as caught:
+        validate_recipe(path)
+    for words in ("no.ckpt does not exist", "no.hdf5 does not exist", "nor.hdf5 does not exist", "need 52 classes"):
+        assert words in str(caught.value)
+
+
+def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(write_recipe: Write, tmp_path: Path) -> None:
+    path = write_recipe()
+    run_recipe(path, output=tmp_path / "whole")
+    command = [sys.executable, "-m", "lowshot", "run", str(path), "--output", str(tmp_path / "killed")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    checkpoint = tmp_path / "killed" / "representations" / "baseline" / "checkpoints" / "epoch_001.ckpt"
+    for _ in range(600):
+        if checkpoint.exists() or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    run_recipe(path, output=tmp_path / "killed")
+    assert _measured(tmp_path / "whole") == _measured(tmp_path / "killed")
