@@ -20,6 +20,7 @@ import resource
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -88,12 +89,15 @@ def against_dense(kind: str, args: argparse.Namespace) -> None:
     wall, cpu, _ = timed(lambda: [dense_row(centroids, a) for a in rows])
     share = args.classes / len(rows)
     fast_wall, fast_cpu, analogies = mined(centroids, args)
+    with patch.object(native, "load_kernel", lambda: None):
+        eager_wall, eager_cpu, _ = mined(centroids, args)
     exact = np.concatenate([dense_row(centroids, a, torch.float64) for a in rows])
     same = (analogies.quadruples[: len(exact)] == exact).all(axis=1).sum()
     print(f"\n{kind}: {args.classes} classes x {args.clusters} clusters x {args.dim}")
     print(f"  dense {wall * share:8.2f} s wall {cpu * share:8.2f} s CPU" + ("" if share == 1 else "  (one row scaled)"))
     print(f"  mined {fast_wall:8.3f} s wall {fast_cpu:8.3f} s CPU")
     print(f"  ratio {wall * share / fast_wall:8.0f}        {cpu * share / fast_cpu:8.0f}        (target 100)")
+    print(f"  eager {eager_wall:8.3f} s wall {eager_cpu:8.3f} s CPU  (torch alone, as where there is no C compiler)")
     print(f"  {same} of {len(exact)} quadruples of the dense method in double precision are identical")
 
 

@@ -76,23 +76,42 @@ class ExtractSection(Section):
     devices: int = Field(1, ge=1, description="processes that share the images")
 
 
-class MethodSection(Section):
-    label: str | None = Field(None, description="name in tables and figures; the key when none")
-    classifier: str = Field("logistic", description="registry name")
-    params: dict[str, Any] = Field({}, description="parameters of the classifier")
+class PartSection(Section):
+    """A registered part with its parameters, which may differ from representation to representation."""
+
+    params: dict[str, Any] = Field({}, description="parameters of the part")
     per_representation: dict[str, dict[str, Any]] = Field(
         {}, description="parameters that differ for a representation, by its key"
     )
 
     def params_for(self, representation: str) -> dict[str, Any]:
-        """The classifier's parameters on one representation."""
+        """The part's parameters on one representation."""
         return {**self.params, **self.per_representation.get(representation, {})}
+
+
+class GeneratorSection(PartSection):
+    generator: str = Field("analogies", description="registry name")
+
+
+class MethodSection(PartSection):
+    label: str | None = Field(None, description="name in tables and figures; the key when none")
+    classifier: str = Field("logistic", description="registry name")
+    generator: str | None = Field(None, description="key of the generators section whose features join the shots")
+    n_per_class: int = Field(0, ge=0, description="shots and generated features together per novel class, at least")
+
+    @model_validator(mode="after")
+    def _generation_is_whole(self) -> MethodSection:
+        if (self.generator is None) != (self.n_per_class == 0):
+            raise ValueError("generator and n_per_class go together: give both or neither")
+        return self
 
 
 class EvaluateSection(Section):
     setup: Literal["val", "test"] = Field("test", description="the half of the classes that is reported")
     n_shots: tuple[int, ...] = Field((1, 2, 5, 10, 20), min_length=1, description="numbers of shots")
-    prior: bool = Field(True, description="also report all-class accuracy with a prior chosen on setup val")
+    calibrate: Literal["prior", "none"] = Field(
+        "prior", description="prior: also report all-class accuracy with a bias between base and novel chosen on val"
+    )
     prior_target: Literal["all_top5", "all_top1"] = Field("all_top5", description="what the prior maximises on val")
     methods: dict[str, MethodSection] = Field({"logistic": MethodSection()}, min_length=1)
 
@@ -121,6 +140,7 @@ class Recipe(Section):
     train: TrainSettings = TrainSettings()
     representations: dict[str, RepresentationSection] = Field(min_length=1)
     extract: ExtractSection = ExtractSection()
+    generators: dict[str, GeneratorSection] = {}
     evaluate: EvaluateSection = EvaluateSection()
     report: ReportSection = ReportSection()
 
@@ -132,13 +152,20 @@ class Recipe(Section):
                 self.train_settings(name)
             except ValidationError as error:
                 wrong += [f"representations.{name}.train.{line}" for line in complaints(error, TrainSettings)]
+        parts: dict[str, PartSection] = {f"generators.{name}": part for name, part in self.generators.items()}
         for name, method in self.evaluate.methods.items():
-            wrong += [
-                f"evaluate.methods.{name}.per_representation.{key}: no such representation. "
-                f"{did_you_mean(key, self.representations)}"
-                for key in method.per_representation
-                if key not in self.representations
-            ]
+            parts[f"evaluate.methods.{name}"] = method
+            if method.generator is not None and method.generator not in self.generators:
+                wrong.append(
+                    f"evaluate.methods.{name}.generator: {method.generator!r} is not in the generators section. "
+                    f"{did_you_mean(method.generator, self.generators)}"
+                )
+        wrong += [
+            f"{where}.per_representation.{key}: no such representation. {did_you_mean(key, self.representations)}"
+            for where, part in parts.items()
+            for key in part.per_representation
+            if key not in self.representations
+        ]
         if max(self.evaluate.n_shots) > self.split.max_shots:
             wrong.append(
                 f"evaluate.n_shots: {max(self.evaluate.n_shots)} shots are asked for but split.max_shots "
@@ -262,7 +289,7 @@ def complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
 def registry_complaints(recipe: Recipe) -> list[str]:
     """Unknown registry names and parameters of a recipe, one line each."""
     from lowshot.data import PRESETS
-    from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, LOSSES
+    from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES, Registry
 
     lines: list[str] = []
 
@@ -279,12 +306,17 @@ def registry_complaints(recipe: Recipe) -> list[str]:
         check(f"{where}.backbone", BACKBONES.complaints(settings.backbone, settings.backbone_options))
         if settings.loss is not None:
             check(f"{where}.loss", LOSSES.complaints(settings.loss, settings.loss_options))
+
+    def check_part(where: str, registry: Registry, name: str, part: PartSection) -> None:
+        check(f"{where}.{registry.kind}", registry.complaints(name, part.params))
+        if name in registry:
+            for key, params in part.per_representation.items():
+                check(f"{where}.per_representation.{key}", registry.complaints(name, params))
+
+    for name, generator in recipe.generators.items():
+        check_part(f"generators.{name}", GENERATORS, generator.generator, generator)
     for name, method in recipe.evaluate.methods.items():
-        where = f"evaluate.methods.{name}"
-        check(f"{where}.classifier", CLASSIFIERS.complaints(method.classifier, method.params))
-        if method.classifier in CLASSIFIERS:
-            for key, params in method.per_representation.items():
-                check(f"{where}.per_representation.{key}", CLASSIFIERS.complaints(method.classifier, params))
+        check_part(f"evaluate.methods.{name}", CLASSIFIERS, method.classifier, method)
     return list(dict.fromkeys(lines))
 
 

@@ -22,7 +22,7 @@ def centred(scores):
 @given(seed=st.integers(0, 1000), n_shots=st.integers(1, 4), dim=st.sampled_from([2, 6, 12]), predictive=st.booleans())
 def test_scores_equal_the_densities_of_the_full_matrices(seed, n_shots, dim, predictive):
     p = problem(seed=seed, n_shots=n_shots, dim=dim, n_base=8)
-    classifier = Gaussian("none", predictive=predictive).fit_base(*p.base).fit_novel(*p.novel)
+    classifier = Gaussian("none", "oas", predictive).fit_base(*p.base).fit_novel(*p.novel)
     expected = reference.scores(p.base, p.novel, p.queries[0], predictive)
     assert np.allclose(centred(classifier.scores(p.queries[0])), centred(expected), atol=1e-6)
 
@@ -41,7 +41,7 @@ def drift(n_shots, within, seed=0):
     means = rng.normal(size=(400, 2)) * [3.0, 0.1]  # base classes differ along axis 0 and hardly along axis 1
     labels = np.repeat(np.arange(400), 40)
     base = means[labels] + within * rng.normal(size=(len(labels), 2))
-    classifier = Gaussian("none").fit_base(base, labels)
+    classifier = Gaussian("none", "oas").fit_base(base, labels)
     classifier.fit_novel(np.full((n_shots, 2), 2.0), np.full(n_shots, 400))
     shot = (np.full(2, 2.0) - classifier._origin_) @ classifier._axes_
     back = np.linalg.inv(classifier._axes_)
@@ -69,10 +69,14 @@ def test_the_sampling_noise_of_base_means_is_not_taken_for_a_prior_variance():
     assert np.linalg.norm(classifier.means_[-1]) < 0.2
 
 
-def test_predictive_scores_are_wider_for_a_class_of_one_shot():
-    p = problem(n_base=8, n_shots=1)
-    classifier = Gaussian().fit_base(*p.base).fit_novel(*p.novel)
-    assert classifier.variances_[8:].min() > classifier.variances_[:8].max()
+def test_predictive_densities_are_wider_for_a_class_of_one_shot():
+    p = problem(n_base=8, n_novel=8, n_shots=1, noise=1.5)
+    far = 5 * p.queries[0]
+    narrow, wide = (
+        Gaussian("none", predictive=predictive).fit_base(*p.base).fit_novel(*p.novel) for predictive in (False, True)
+    )
+    assert wide.variances_[8:].min() > wide.variances_[:8].max()
+    assert np.isin(wide.predict(far), p.novel[1]).mean() > np.isin(narrow.predict(far), p.novel[1]).mean() + 0.1
 
 
 def test_oas_tends_to_full_shrinkage_for_one_sample_and_to_none_for_many():

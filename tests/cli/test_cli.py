@@ -11,13 +11,25 @@ import pytest
 from lowshot.cli import run
 from lowshot.cli.app import app
 
-COMMANDS = ["demo", "run", "train", "extract", "evaluate", "report", "split", "list", "validate"]
+COMMANDS = [
+    "demo",
+    "run",
+    "train",
+    "extract",
+    "fit_generator",
+    "fit_classifier",
+    "evaluate",
+    "report",
+    "split",
+    "list",
+    "validate",
+]
 
 
 def test_every_command_is_there_and_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert [c.name or c.callback.__name__ for c in app.registered_commands if c.callback] == COMMANDS
     for command in COMMANDS:
-        assert run([command, "--help"]) == 0
+        assert run([command.replace("_", "-"), "--help"]) == 0
         assert "Usage:" in capsys.readouterr().out
 
 
@@ -28,7 +40,7 @@ def test_every_command_is_there_and_explains_itself(capsys: pytest.CaptureFixtur
         (["run", "cifar100", "data.root=/no/such/folder"], "data root /no/such/folder does not exist"),
         (["run", "cifar100", "train.epohcs=1"], "Did you mean 'epochs'"),
         (["run", "cifar100", "train.epochs=many"], "train.epochs"),
-        (["validate", "cifar100", "train.loss=sgn"], "Did you mean 'sgm'"),
+        (["validate", "cifar100", "train.loss=sgn", "train.loss_weight=1"], "Did you mean 'sgm'"),
         (["list", "los"], "Did you mean 'losses'"),
         (["list", "losses", "--match", "zzz*"], "nothing in losses matches"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import shutil
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from lowshot.pipeline import run_recipe
 
 TINY = {
     "name": "tiny",
@@ -43,25 +47,40 @@ def glyph_cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield
 
 
+def write_tiny_recipe(folder: Path, **sections: Any) -> Path:
+    """Write the tiny recipe, with changed sections, and return its path; results go beside it."""
+    (folder / "tiny_backbone.py").write_text(
+        textwrap.dedent("""
+        from torch import nn
+        from lowshot.registry import BACKBONES
+        from lowshot.representation.backbones import Backbone
+
+        @BACKBONES.register("pipeline_tiny", "one convolution, for tests of the pipeline")
+        def tiny(num_classes: int, width: int = 12) -> Backbone:
+            trunk = nn.Sequential(nn.Conv2d(3, width, 5, stride=4, padding=2), nn.BatchNorm2d(width), nn.ReLU())
+            return Backbone(trunk, width, num_classes)
+        """)
+    )
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump({**TINY, "output": str(folder / "out"), **sections}))
+    return path
+
+
 @pytest.fixture
 def write_recipe(tmp_path: Path) -> Callable[..., Path]:
-    """Write the tiny recipe, with changed sections, and return its path; results go beside it."""
+    return functools.partial(write_tiny_recipe, tmp_path)
 
-    def write(**sections: Any) -> Path:
-        (tmp_path / "tiny_backbone.py").write_text(
-            textwrap.dedent("""
-            from torch import nn
-            from lowshot.registry import BACKBONES
-            from lowshot.representation.backbones import Backbone
 
-            @BACKBONES.register("pipeline_tiny", "one convolution, for tests of the pipeline")
-            def tiny(num_classes: int, width: int = 12) -> Backbone:
-                trunk = nn.Sequential(nn.Conv2d(3, width, 5, stride=4, padding=2), nn.BatchNorm2d(width), nn.ReLU())
-                return Backbone(trunk, width, num_classes)
-            """)
-        )
-        path = tmp_path / "tiny.yaml"
-        path.write_text(yaml.safe_dump({**TINY, "output": str(tmp_path / "out"), **sections}))
-        return path
+@pytest.fixture(scope="session")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny recipe and everything that walking it leaves."""
+    folder = tmp_path_factory.mktemp("walked")
+    run_recipe(write_tiny_recipe(folder))
+    return folder
 
-    return write
+
+@pytest.fixture
+def finished(walked: Path, tmp_path: Path) -> Path:
+    """The path of a tiny recipe that has been walked; the test may change what it left."""
+    shutil.copytree(walked, tmp_path, dirs_exist_ok=True)
+    return write_tiny_recipe(tmp_path)

@@ -54,7 +54,7 @@ def test_a_change_reaches_what_is_downstream_and_nothing_else(tmp_path_factory: 
 
 def test_the_reason_names_the_change_and_the_stop_upstream(tmp_path: Path) -> None:
     stamps = Stamps(tmp_path / "state")
-    assert [s.why for s in stamps.statuses(_chain(tmp_path))][0] == "has not finished yet"
+    assert stamps.statuses(_chain(tmp_path))[0].why == "has not finished yet"
     _run(stamps, _chain(tmp_path))
     train, extract, evaluate = stamps.statuses(_chain(tmp_path, epochs=10))
     assert (train.why, extract.why) == ("epochs: 5 → 10", "after train")

@@ -30,7 +30,7 @@ def _records(output: Path) -> list[dict]:
 
 def _measured(output: Path) -> list[dict]:
     """The records without what may differ from run to run."""
-    skip = {"seconds", "time", "host"}
+    skip = {"seconds", "base_seconds", "time", "host"}
     return [{key: value for key, value in record.items() if key not in skip} for record in _records(output)]
 
 
@@ -40,9 +40,8 @@ def _running(path: Path, *overrides: str, force: tuple[str, ...] = ()) -> list[s
     return [s.stop.key for s in Stamps(recipe.folder / "state").statuses(Road(recipe).stops, force) if s.runs]
 
 
-def test_the_whole_road_leaves_everything_it_promises(write_recipe: Write, tmp_path: Path) -> None:
-    run_recipe(write_recipe())
-    out = tmp_path / "out"
+def test_the_whole_road_leaves_everything_it_promises(walked: Path) -> None:
+    out = walked / "out"
     split = ClassSplit.from_json(out / "split" / "label_idx.json")
     store = FeatureStore.open(out / "features" / "sgm" / "train.hdf5")
     assert (len(store), store.dim) == (16 * 8, 12)
@@ -62,11 +61,10 @@ def test_the_whole_road_leaves_everything_it_promises(write_recipe: Write, tmp_p
     assert "epochs: 2" in (out / "recipe.yaml").read_text()
 
 
-def test_a_second_run_does_nothing_and_a_change_redoes_only_what_it_touches(write_recipe: Write) -> None:
-    path = write_recipe()
-    run_recipe(path)
+def test_a_second_run_does_nothing_and_a_change_redoes_only_what_it_touches(finished: Path) -> None:
+    path = finished
     assert _running(path) == []
-    assert _running(path, "evaluate.prior=false") == ["evaluate:baseline/linear", "evaluate:sgm/linear", "report"]
+    assert _running(path, "evaluate.calibrate=none") == ["evaluate:baseline/linear", "evaluate:sgm/linear", "report"]
     assert _running(path, "representations.sgm.train.loss_weight=0.5") == [
         "train:sgm",
         "extract:sgm",
@@ -80,9 +78,8 @@ def test_a_second_run_does_nothing_and_a_change_redoes_only_what_it_touches(writ
     assert _running(path, force=("evaluate",))[0] == "evaluate:baseline/linear"
 
 
-def test_the_same_recipe_and_seed_give_the_same_bytes(write_recipe: Write, tmp_path: Path) -> None:
+def test_the_same_recipe_and_seed_give_the_same_bytes(walked: Path, write_recipe: Write, tmp_path: Path) -> None:
     def digests(output: Path) -> dict[str, str]:
-        run_recipe(write_recipe(), output=output)
         files = [
             *output.glob("features/*/*.hdf5"),
             *output.glob("split/*.json"),
@@ -90,25 +87,22 @@ def test_the_same_recipe_and_seed_give_the_same_bytes(write_recipe: Write, tmp_p
         ]
         return {str(f.relative_to(output)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
-    first, second = digests(tmp_path / "a"), digests(tmp_path / "b")
+    run_recipe(write_recipe())
+    first, second = digests(walked / "out"), digests(tmp_path / "out")
     assert len(first) > 6
     assert first == second
-    assert _measured(tmp_path / "a") == _measured(tmp_path / "b")
+    assert _measured(walked / "out") == _measured(tmp_path / "out")
 
 
-def test_changed_training_settings_keep_the_old_run_aside(write_recipe: Write, tmp_path: Path) -> None:
-    path = write_recipe()
-    run_recipe(path, only="train")
-    run_recipe(path, ["train.lr=0.01"], only="train")
+def test_changed_training_settings_keep_the_old_run_aside(finished: Path, tmp_path: Path) -> None:
+    run_recipe(finished, ["train.lr=0.01"], only="train")
     kept = list((tmp_path / "out" / "representations" / "replaced").glob("baseline-*/checkpoints/epoch_002.ckpt"))
     assert len(kept) == 1
     assert (tmp_path / "out" / "representations" / "baseline" / "checkpoints" / "epoch_002.ckpt").exists()
 
 
-def test_a_longer_training_goes_on_from_the_shorter_one(write_recipe: Write, tmp_path: Path) -> None:
-    path = write_recipe()
-    run_recipe(path, only="train")
-    run_recipe(path, ["train.epochs=3"], only="train")
+def test_a_longer_training_goes_on_from_the_shorter_one(finished: Path, tmp_path: Path) -> None:
+    run_recipe(finished, ["train.epochs=3"], only="train")
     assert not (tmp_path / "out" / "representations" / "replaced").exists()
     log = (tmp_path / "out" / "representations" / "baseline" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in log] == [1, 2, 3]
@@ -131,33 +125,33 @@ def test_a_dry_run_changes_nothing(write_recipe: Write, tmp_path: Path, capsys: 
     assert "would run" in printed
 
 
-def test_features_made_elsewhere_take_the_place_of_training(write_recipe: Write, tmp_path: Path) -> None:
-    run_recipe(write_recipe())
+def test_features_made_elsewhere_take_the_place_of_training(
+    finished: Path, write_recipe: Write, tmp_path: Path
+) -> None:
     features = {part: str(tmp_path / "out" / "features" / "sgm" / f"{part}.hdf5") for part in ("train", "test")}
     path = write_recipe(representations={"given": {"features": features}}, data={}, train={}, plugins=[], name="given")
-    run_recipe(path, output=tmp_path / "given")
+    run_recipe(path, output=tmp_path / "given", only="split")
+    run_recipe(path, output=tmp_path / "given", only="evaluate")
     ours = [r["all_top5"] for r in _records(tmp_path / "out") if r["representation"] == "sgm" and r["setup"] == "test"]
     theirs = [r["all_top5"] for r in _records(tmp_path / "given") if r["setup"] == "test"]
     assert ours == theirs
 
 
-def test_a_checkpoint_takes_the_place_of_training(write_recipe: Write, tmp_path: Path) -> None:
-    run_recipe(write_recipe())
+def test_a_checkpoint_takes_the_place_of_training(finished: Path, write_recipe: Write, tmp_path: Path) -> None:
     checkpoint = tmp_path / "out" / "representations" / "sgm" / "checkpoints" / "epoch_002.ckpt"
     path = write_recipe(representations={"given": {"checkpoint": str(checkpoint)}})
-    run_recipe(path, output=tmp_path / "given")
+    run_recipe(path, output=tmp_path / "given", only="extract")
     ours = FeatureStore.open(tmp_path / "out" / "features" / "sgm" / "test.hdf5").features
     theirs = FeatureStore.open(tmp_path / "given" / "features" / "given" / "test.hdf5").features
     assert (ours == theirs).all()
 
 
-def test_experiments_of_other_data_are_refused(write_recipe: Write, tmp_path: Path) -> None:
-    run_recipe(write_recipe(), only="split")
+def test_experiments_of_other_data_are_refused(finished: Path, write_recipe: Write, tmp_path: Path) -> None:
     pattern = str(tmp_path / "out" / "split" / "splitfile_{:d}.json")
     other = {"experiments": 2, "max_shots": 5, "base": [4, 4], "novel": [4, 4], "experiment_files": pattern}
     data = {"dataset": "glyphs", "options": {"classes": 16, "train_per_class": 9, "image_size": 16}, "preset": "small"}
     path = write_recipe(split=other, data=data)
-    with pytest.raises(InputError, match="experiments were made for other data|images were in another order"):
+    with pytest.raises(InputError, match=r"experiments were made for other data|images were in another order"):
         run_recipe(path, output=tmp_path / "other")
 
 
@@ -173,9 +167,10 @@ def test_validate_names_everything_that_is_missing(write_recipe: Write, tmp_path
         assert words in str(caught.value)
 
 
-def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(write_recipe: Write, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(
+    walked: Path, write_recipe: Write, tmp_path: Path
+) -> None:
     path = write_recipe()
-    run_recipe(path, output=tmp_path / "whole")
     command = [sys.executable, "-m", "lowshot", "run", str(path), "--output", str(tmp_path / "killed")]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     checkpoint = tmp_path / "killed" / "representations" / "baseline" / "checkpoints" / "epoch_001.ckpt"
@@ -186,4 +181,55 @@ def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(write_recipe: Wri
     process.send_signal(signal.SIGKILL)
     process.wait()
     run_recipe(path, output=tmp_path / "killed")
-    assert _measured(tmp_path / "whole") == _measured(tmp_path / "killed")
+    assert _measured(walked / "out") == _measured(tmp_path / "killed")
+
+
+def test_generators_and_learned_classifiers_have_stops_of_their_own(
+    walked: Path, write_recipe: Write, tmp_path: Path
+) -> None:
+    features = {part: str(walked / "out" / "features" / "baseline" / f"{part}.hdf5") for part in ("train", "test")}
+    methods = {
+        "linear": {"params": {"n_steps": 20, "batch_size": 50}},
+        "hallucinated": {"params": {"n_steps": 20, "batch_size": 50}, "generator": "analogies", "n_per_class": 5},
+        "matching": {"classifier": "matching_network", "params": {"n_episodes": 3, "n_way": 4}},
+    }
+    path = write_recipe(
+        representations={"baseline": {"features": features}},
+        generators={
+            "analogies": {"generator": "analogies", "params": {"n_clusters": 3, "n_steps": 20}},
+            "unused": {"generator": "difference"},
+        },
+        evaluate={"n_shots": [1, 5], "methods": methods},
+    )
+    run_recipe(path)
+    out = tmp_path / "out"
+    assert [f.name for f in (out / "generators" / "baseline").glob("*.safetensors")] == ["analogies.safetensors"]
+    assert [f.name for f in (out / "classifiers" / "baseline").glob("*.safetensors")] == ["matching.safetensors"]
+    assert {r["method"] for r in _records(out)} == set(methods)
+    assert _running(path) == []
+    more_steps = "generators.analogies.params.n_steps=30"
+    assert _running(path, more_steps) == [
+        "fit-generator:baseline/analogies",
+        "evaluate:baseline/hallucinated",
+        "report",
+    ]
+    more_episodes = "evaluate.methods.matching.params.n_episodes=4"
+    assert _running(path, more_episodes) == ["fit-classifier:baseline/matching", "evaluate:baseline/matching", "report"]
+
+    before = {r["task"] for r in _records(out)}
+    run_recipe(path, [more_steps, more_episodes])
+    after = {r["task"]: r["method"] for r in _records(out)}
+    kept = {task for task in after if task in before}
+    assert {after[task] for task in kept} == {"linear"}  # nothing that rests on the old generator or network is reused
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ({"generator": "analogies", "n_per_class": 5}, "'analogies' is not in the generators section"),
+        ({"n_per_class": 5}, "generator and n_per_class go together"),
+    ],
+)
+def test_a_method_whose_generation_is_not_whole_is_refused(write_recipe: Write, method: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_recipe(write_recipe(evaluate={"n_shots": [1], "methods": {"m": method}}))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lowshot.io import fingerprint
+from lowshot.io import file_fingerprint, fingerprint
 from lowshot.registry import Registry
 
 
@@ -35,6 +36,11 @@ def _digest(value: Any) -> Any:
 
 
 def plain(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON has them; what JSON cannot hold is given by its representation."""
-    simple = (str, int, float, bool, type(None))
-    return {key: value if isinstance(value, simple) else repr(value) for key, value in params.items()}
+    """Parameters as JSON has them: a file by its name and content, what JSON cannot hold by its representation."""
+    return {key: _plain_value(value) for key, value in params.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Path):
+        return f"{value.name}:{file_fingerprint(value)}" if value.is_file() else value.name
+    return value if isinstance(value, str | int | float | bool | None) else repr(value)

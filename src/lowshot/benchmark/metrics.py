@@ -46,10 +46,10 @@ class Standing:
 
     Attributes:
         novel: (N,) bool, whether the true class is novel.
-        ahead: (N,) how many classes of its own group (base or novel) stand before it.
+        ahead: (N,) how many classes of its own side (novel, or all the rest) stand before it.
         score: (N,) float64, the score of the true class.
         column: (N,) the column of the true class.
-        rivals: (N, 5) float64, the highest scores of the other group, descending; ``-inf`` where it has fewer.
+        rivals: (N, 5) float64, the highest scores of the other side, descending; ``-inf`` where it has fewer.
         rival_columns: (N, 5) their columns.
     """
 
@@ -112,14 +112,16 @@ def _block(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray, first: in
         row, column = np.argwhere(np.isnan(scores))[0]
         raise InputError(f"the score of query {first + row} for class {column} is NaN")
     columns = np.arange(scores.shape[1])
+    # Columns that are neither base nor novel compete as well, on the side of the base: no bias is added to them.
+    rest = ~groups[1]
     novel = groups[1][labels]
     score = scores[np.arange(len(labels)), labels]
     before = scores > score[:, None]
     before |= (scores == score[:, None]) & (columns < labels[:, None])
-    ahead = np.where(novel, before[:, groups[1]].sum(axis=1), before[:, groups[0]].sum(axis=1))
+    ahead = np.where(novel, before[:, groups[1]].sum(axis=1), before[:, rest].sum(axis=1))
     rivals = np.full((len(labels), _DEPTH), -np.inf)
     rival_columns = np.full((len(labels), _DEPTH), scores.shape[1])
-    for own, others in ((novel, groups[0]), (~novel, groups[1])):
+    for own, others in ((novel, rest), (~novel, groups[1])):
         if own.any() and others.any():
             rivals[own], rival_columns[own] = _highest(scores[np.ix_(own, others)], columns[others])
     return Standing(novel, ahead, score.astype(np.float64), labels.astype(np.int64), rivals, rival_columns)

@@ -29,7 +29,8 @@ class Cosine(LowShotClassifier):
         feature_transform: ``"l2"``, as in the papers, or ``"centred_l2"``, which stands for their features without a
             last ReLU.
         scale: the scale to begin with; it is learned along with the weights.
-        n_steps: SGD steps on the base classes; 0 imprints them too.
+        n_steps: SGD steps on the base classes; 0 imprints them too. Trained for long, base weights turn away from each
+            other and fall behind imprinted ones, so with ``lr`` this tunes the balance of base and novel classes.
         fine_tune_steps: SGD steps on all classes after imprinting, in batches with the share of base classes that the
             low-shot phase gives them. Needs the base examples, so the fitted estimator holds on to them.
         batch_size, lr, momentum, weight_decay: of the SGD.
@@ -47,7 +48,7 @@ class Cosine(LowShotClassifier):
         n_steps: int = 500,
         fine_tune_steps: int = 0,
         batch_size: int = 500,
-        lr: float = 0.1,
+        lr: float = 0.01,
         momentum: float = 0.9,
         weight_decay: float = 5e-4,
         random_state: int = 0,

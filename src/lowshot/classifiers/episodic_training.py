@@ -99,7 +99,7 @@ def train_on_episodes(
 
 def autocast(device: str, precision: str) -> AbstractContextManager:
     """bfloat16 where torch deems it safe, or nothing."""
-    return torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def to_device(X: np.ndarray, device: str) -> torch.Tensor:

@@ -34,17 +34,20 @@ class Gaussian(LowShotClassifier):
 
     Args:
         feature_transform: ``"none"``, ``"l2"`` or ``"centred_l2"``, as in ``nearest_mean``.
-        shrinkage: of the covariance within classes, ``"oas"`` or the weight of the isotropic part, in [0, 1]. The
-            covariance of the class means is always shrunk by OAS: there are fewer base classes than dimensions.
-        predictive: score by the predictive density, which is wider for a class seen in few shots; else by the density
-            at the posterior mean, whose boundaries are linear.
+        shrinkage: of the covariance within classes, ``"oas"`` or the weight of the isotropic part, in [0, 1]. OAS
+            hardly shrinks what thousands of base examples show; novel classes, which need not be shaped like base
+            classes, can do with more. The covariance of the class means is always shrunk by OAS.
+        predictive: score by the predictive density, which is wider for a class seen in few shots and so favours novel
+            classes; else by the density at the posterior mean, whose boundaries are linear.
 
     Attributes:
         means_: (C, D) posterior class means, in the basis of the model.
         variances_: (C, D) their posterior variances there; the variance within a class is one.
     """
 
-    def __init__(self, feature_transform: str = "l2", shrinkage: Shrinkage = "oas", predictive: bool = True) -> None:
+    def __init__(
+        self, feature_transform: str = "centred_l2", shrinkage: Shrinkage = 0.1, predictive: bool = False
+    ) -> None:
         self.feature_transform = feature_transform
         self.shrinkage = shrinkage
         self.predictive = predictive

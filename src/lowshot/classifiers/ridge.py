@@ -54,7 +54,7 @@ class Ridge(LinearLowShotClassifier):
         intercept_: (C,) intercepts.
     """
 
-    def __init__(self, alpha: float = 0.1) -> None:
+    def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
     def scores_for(self, X: np.ndarray, alphas: Iterable[float]) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""``lowshot train | extract | evaluate | report``: one stop of a recipe alone."""
+"""``lowshot train | extract | fit-generator | fit-classifier | evaluate | report``: one stop of a recipe alone."""
 
 from __future__ import annotations
 
@@ -33,10 +33,26 @@ def extract(
 
 
 @app.command()
+def fit_generator(
+    recipe: RecipeArgument, overrides: OverridesArgument = None, force: ForceOption = False, output: OutputOption = None
+) -> None:
+    """Fit the generators of a recipe on the base classes (stop 3): one file per representation and generator."""
+    _only("fit-generator", recipe, overrides, force, None, output)
+
+
+@app.command()
+def fit_classifier(
+    recipe: RecipeArgument, overrides: OverridesArgument = None, force: ForceOption = False, output: OutputOption = None
+) -> None:
+    """Train the classifiers that learn on episodes of base classes (stop 4), such as matching networks. Resumable."""
+    _only("fit-classifier", recipe, overrides, force, None, output)
+
+
+@app.command()
 def evaluate(
     recipe: RecipeArgument, overrides: OverridesArgument = None, force: ForceOption = False, output: OutputOption = None
 ) -> None:
-    """Learn the novel classes from their shots and measure (stop 3): every method, number of shots, experiment."""
+    """Learn the novel classes from their shots and measure (stop 5): every method, number of shots, experiment."""
     _only("evaluate", recipe, overrides, force, None, output)
 
 
@@ -44,7 +60,7 @@ def evaluate(
 def report(
     recipe: RecipeArgument, overrides: OverridesArgument = None, force: ForceOption = False, output: OutputOption = None
 ) -> None:
-    """Print the tables and write report.html, PNG, PDF, Markdown and CSV (stop 4)."""
+    """Print the tables and write report.html, PNG, PDF, Markdown and CSV (stop 6)."""
     _only("report", recipe, overrides, force, None, output)
 
 

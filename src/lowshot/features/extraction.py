@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from lowshot.data.base import ImageDataset
+from lowshot.data.loading import make_loader
 from lowshot.data.transforms import Transforms
 from lowshot.errors import InputError, did_you_mean
-from lowshot.features.forward import AUTOCAST, feature_batches
+from lowshot.features.forward import AUTOCAST, Forward, ahead
 from lowshot.features.launch import device_of, end_with_parent, launched_ranks, run_in_processes
 from lowshot.features.shard import Shard, cut
 from lowshot.features.store import FeatureStore
@@ -144,18 +147,19 @@ class _Job:
             left = range(shard.start + rows.done, shard.stop)
             if not left:
                 return
-            for features in feature_batches(
-                self.backbone,
-                self.dataset,
-                self.transforms,
-                left,
-                batch_size=self.batch_size,
-                precision=self.precision,
-                workers=self.workers,
-                device=device_of(number),
+            loader = make_loader(self.dataset.subset(left), self.transforms.eval, self.batch_size, workers=self.workers)
+            with (
+                Forward(self.backbone, self.transforms.normalize, self.precision, device_of(number)) as forward,
+                contextlib.closing(ahead(loader)) as batches,
             ):
-                rows.append(features)
-                tick(len(features))
+                for images, _, numbers in batches:
+                    features = forward(images)
+                    if not np.isfinite(features).all():
+                        row = left[int(numbers[np.flatnonzero(~np.isfinite(features).all(axis=1))[0]])]
+                        image = self.dataset.paths[row]
+                        raise InputError(f"the backbone gives NaN or infinity for image {image} (row {row})")
+                    rows.append(features)
+                    tick(len(features))
 
     def join(self, shards: Sequence[Shard], attributes: Mapping[str, Any]) -> None:
         """Put finished shards together under the target's name."""

@@ -17,6 +17,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 from sklearn.base import BaseEstimator
+from threadpoolctl import threadpool_limits
 
 from lowshot import __version__
 from lowshot.errors import InputError
@@ -35,9 +36,13 @@ class Generator(BaseEstimator):
     Attributes:
         n_features_in_: D, the width of the features it was fitted on.
         provenance_: what it was fitted on: counts, a fingerprint of the features and labels, the version of lowshot.
+
+    A subclass may set ``min_base_classes``, the fewest it can learn from, and ``local_params``, the names of parameters
+    that say where and how to compute rather than what: these stay out of files, whose bytes then tell results apart.
     """
 
     min_base_classes: ClassVar[int] = 1
+    local_params: ClassVar[tuple[str, ...]] = ()
     n_features_in_: int
     provenance_: dict[str, Any]
 
@@ -98,7 +103,8 @@ class Generator(BaseEstimator):
         seeds = seed_rows(y, as_count(n_per_class, "n_per_class"), rng)
         if not len(seeds):
             return X.copy(), y.copy()
-        made = np.asarray(self._hallucinate(X[seeds].astype(np.float32, copy=False), rng))
+        with threadpool_limits(1, user_api="blas"):  # products of this size gain little from more, and round alike
+            made = np.asarray(self._hallucinate(X[seeds].astype(np.float32, copy=False), rng))
         if made.shape != (len(seeds), X.shape[1]):
             raise TypeError(f"{type(self).__name__}._hallucinate returned {made.shape} for {len(seeds)} seeds")
         return np.concatenate([X, made.astype(X.dtype, copy=False)]), np.concatenate([y, y[seeds]])
@@ -126,7 +132,7 @@ class Generator(BaseEstimator):
             "format": FORMAT,
             "version": FORMAT_VERSION,
             "generator": _registered_name(type(self)),
-            "params": self.get_params(deep=False),
+            "params": {k: v for k, v in self.get_params(deep=False).items() if k not in self.local_params},
             "attributes": plain,
         }
         text = json.dumps(header, sort_keys=True, ensure_ascii=False, default=_plain)

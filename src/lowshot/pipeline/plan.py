@@ -17,7 +17,7 @@ from typing import Any
 from lowshot.errors import LowshotError
 from lowshot.io import fingerprint, read_json, write_json
 
-KINDS = ("split", "train", "extract", "evaluate", "report")
+KINDS = ("split", "train", "extract", "fit-generator", "fit-classifier", "evaluate", "report")
 
 _UPSTREAM = "a stop before it changed"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lowshot.errors import InputError
 from lowshot.io import write_text
-from lowshot.pipeline.plan import Stamps, Status, Stop
+from lowshot.pipeline.plan import KINDS, Stamps, Status, Stop
 from lowshot.pipeline.stops import Road
 from lowshot.progress import say
 from lowshot.recipe import Recipe, load_recipe
@@ -90,7 +90,7 @@ def validate_recipe(path: str | Path, overrides: Sequence[str] = ()) -> str:
 
 def _statuses(road: Road, stamps: Stamps, only: str | None, force: bool) -> list[tuple[bool, str]]:
     """Per stop whether it runs and why; refuses to run a stop alone whose inputs are not there."""
-    forced = [] if not force else ([only] if only is not None else ["train", "extract", "evaluate", "report"])
+    forced: Sequence[str] = () if not force else ([only] if only is not None else KINDS[1:])
     statuses: list[Status] = stamps.statuses(road.stops, forced)
     if only is not None:
         _check_needs(statuses, only)

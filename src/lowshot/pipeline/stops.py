@@ -12,20 +12,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from lowshot.benchmark import ResultStore, run_benchmark
+from lowshot.benchmark import ResultStore
 from lowshot.benchmark.results import write_records
-from lowshot.data import ClassSplit, Experiments
+from lowshot.data import Experiments
 from lowshot.errors import InputError
-from lowshot.features import FeatureStore, extract_features
+from lowshot.features import extract_features
 from lowshot.io import file_fingerprint
 from lowshot.pipeline.inputs import Inputs
+from lowshot.pipeline.low_shot_phase import LowShotPhase, result_path
 from lowshot.pipeline.plan import Stop
 from lowshot.progress import say
 from lowshot.recipe import Recipe
-from lowshot.registry import CLASSIFIERS
 from lowshot.representation import checkpoint_path, log_path
 
-EXAMPLES = 12
 Part = Literal["train", "test"]
 PARTS: tuple[Part, ...] = ("train", "test")
 
@@ -54,10 +53,10 @@ class Road:
                     needs = (train,)
                 yield (extract := self._extract(name, needs))
                 needs = (extract,)
-            for method in self.recipe.evaluate.methods:
-                evaluation = self._evaluate(name, method, (split, *needs))
-                evaluations.append(evaluation)
-                yield evaluation
+            for stop in self._low_shot_phase(name, split, needs):
+                if stop.kind == "evaluate":
+                    evaluations.append(stop)
+                yield stop
         yield self._report(tuple(evaluations))
 
     def complaints(self) -> list[str]:
@@ -200,7 +199,7 @@ class Road:
         from lowshot.representation.launch import resolve_precision
 
         section = self.recipe.extract
-        backbone = load_backbone(self.recipe.representations[name].checkpoint or self._trained(name))
+        backbone = load_backbone(self._checkpoint(name))
         for part, images in zip(PARTS, (self.inputs.train_images, self.inputs.test_images)):
             extract_features(
                 backbone,
@@ -215,45 +214,40 @@ class Road:
                 attributes={"representation": name, "recipe": self.recipe.name},
             )
 
+    def _checkpoint(self, name: str) -> Path:
+        return self.recipe.representations[name].checkpoint or self._trained(name)
+
     def _features(self, name: str, part: Part) -> Path:
         given = self.recipe.representations[name].features
         return given[part] if given is not None else self.folder / "features" / name / f"{part}.hdf5"
 
-    # --------------------------------------------------------------- evaluate
+    # ------------------------------------------------------- low-shot phase
 
-    def _evaluate(self, name: str, method: str, needs: tuple[Stop, ...]) -> Stop:
-        section = self.recipe.evaluate
-        given = self.recipe.representations[name].features or {}
-        inputs = {
-            "classifier": section.methods[method].classifier,
-            "params": section.methods[method].params_for(name),
-            "evaluate": section.model_dump(mode="json", exclude={"methods"}),
-            "features": {part: file_fingerprint(path) for part, path in given.items() if path.is_file()},
-            "seed": self.recipe.seed,
-        }
-        outputs = (self._result(name, method), self.results)
-        return Stop("evaluate", f"{name}/{method}", inputs, needs, outputs, lambda: self._make_results(name, method))
-
-    def _make_results(self, name: str, method: str) -> None:
-        section = self.recipe.evaluate
-        chosen = section.methods[method]
-        store = ResultStore(self._result(name, method))
-        records = run_benchmark(
-            FeatureStore.open(self._features(name, "train")),
-            FeatureStore.open(self._features(name, "test")),
-            ClassSplit.from_json(self._split_file),
-            Experiments.from_files(self._experiment_pattern, self.recipe.split.experiments),
-            CLASSIFIERS.build(chosen.classifier, **chosen.params_for(name)),
-            n_shots=section.n_shots,
-            setup=section.setup,
-            prior=section.prior,
-            prior_target=section.prior_target,
-            seed=self.recipe.seed,
-            store=store,
-            tags={"recipe": self.recipe.name, "representation": name, "method": method},
-            examples=EXAMPLES,
+    def _low_shot_phase(self, name: str, split: Stop, needs: tuple[Stop, ...]) -> Iterator[Stop]:
+        """The generators and classifiers that learn from base classes first, then the methods that use them."""
+        phase = LowShotPhase(
+            self.recipe,
+            name,
+            features={part: self._features(name, part) for part in PARTS},
+            checkpoint=None if self.recipe.representations[name].features else self._checkpoint(name),
+            split_file=self._split_file,
+            experiment_pattern=self._experiment_pattern,
         )
-        store.keep(record["unit"] for record in records)
+        base = self.inputs.split.base.tolist()
+        fitted = {generator: phase.fit_generator(generator, base, needs) for generator in phase.generators}
+        yield from fitted.values()
+        for method, section in self.recipe.evaluate.methods.items():
+            before = [split, *needs]
+            if section.generator is not None:
+                before.append(fitted[section.generator])
+            if phase.is_pretrained(method):
+                yield (learned := phase.fit_classifier(method, base, needs))
+                before.append(learned)
+            yield phase.evaluate(
+                method, tuple(before), self.results, lambda: write_records(self.results, self.records())
+            )
+
+    def _merge_results(self) -> None:
         write_records(self.results, self.records())
 
     def records(self) -> list[dict[str, Any]]:
@@ -262,11 +256,8 @@ class Road:
             record
             for name in self.recipe.representations
             for method in self.recipe.evaluate.methods
-            for record in ResultStore(self._result(name, method)).records
+            for record in ResultStore(result_path(self.folder, name, method)).records
         ]
-
-    def _result(self, name: str, method: str) -> Path:
-        return self.folder / "results" / name / f"{method}.jsonl"
 
     @property
     def results(self) -> Path:

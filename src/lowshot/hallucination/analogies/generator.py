@@ -53,6 +53,7 @@ class AnalogyGenerator(Generator):
     """
 
     min_base_classes = 2
+    local_params = ("cache", "device", "n_jobs")
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """Mining on the CPU by a small C kernel, compiled by the machine's own compiler the first time it is wanted.
 
-Measured against the same cascade in eager torch and in ``torch.compile`` (benchmarks/mining.py), the kernel is several
-times faster, needs a fraction of a second to compile instead of half a minute, and is no dependency: where there is no
-compiler, :mod:`lowshot.hallucination.analogies.eager` computes the same.
+Several times faster than the same cascade in eager torch (benchmarks/mining.py) or through ``torch.compile``, built in a
+fraction of a second where that takes half a minute, and no dependency: where there is no compiler,
+:mod:`lowshot.hallucination.analogies.eager` computes the same.
 """
 
 from __future__ import annotations

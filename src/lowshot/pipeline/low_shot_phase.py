@@ -1,0 +1,195 @@
+"""The stops after features exist: fit generators and classifiers on base classes, then evaluate methods.
+
+extract:R ─┬→ fit-generator:R/GENERATOR ─┬→ evaluate:R/METHOD
+           └→ fit-classifier:R/METHOD  ──┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from lowshot.benchmark import ResultStore, run_benchmark
+from lowshot.classifiers.persistence import save_classifier
+from lowshot.data import ClassSplit, Experiments
+from lowshot.features import FeatureStore
+from lowshot.hallucination import Generator
+from lowshot.io import file_fingerprint, fingerprint
+from lowshot.pipeline.plan import Stop
+from lowshot.recipe import Recipe
+from lowshot.registry import CLASSIFIERS, GENERATORS
+
+# Novel queries that are kept with their predictions, for the report.
+EXAMPLES = 12
+
+
+def result_path(folder: Path, representation: str, method: str) -> Path:
+    """Where the records of one method on one representation lie."""
+    return folder / "results" / representation / f"{method}.jsonl"
+
+
+@dataclass(frozen=True)
+class LowShotPhase:
+    """The low-shot phase of one representation.
+
+    Attributes:
+        recipe: what to do.
+        representation: its key in the recipe.
+        features: the features file of each part.
+        checkpoint: the network that made them, whose classifier a generator may use; None for features made elsewhere.
+        split_file: the class split.
+        experiment_pattern: the experiments.
+    """
+
+    recipe: Recipe
+    representation: str
+    features: Mapping[Literal["train", "test"], Path]
+    checkpoint: Path | None
+    split_file: Path
+    experiment_pattern: str
+
+    @property
+    def generators(self) -> list[str]:
+        """The generators that a method uses, in the recipe's order."""
+        used = {method.generator for method in self.recipe.evaluate.methods.values()}
+        return [name for name in self.recipe.generators if name in used]
+
+    # ---------------------------------------------------------- fit-generator
+
+    def fit_generator(self, name: str, base: list[int], needs: tuple[Stop, ...]) -> Stop:
+        section = self.recipe.generators[name]
+        inputs = {
+            "generator": section.generator,
+            "params": section.params_for(self.representation),
+            **self._base_inputs(base),
+        }
+        path = self.generator_path(name)
+        return Stop(
+            "fit-generator",
+            f"{self.representation}/{name}",
+            inputs,
+            needs,
+            (path,),
+            lambda: self._make_generator(name, base, path),
+        )
+
+    def _make_generator(self, name: str, base: list[int], path: Path) -> None:
+        section = self.recipe.generators[name]
+        params = {"random_state": self.recipe.seed, "cache": path.with_suffix(".cache")}
+        accepted = GENERATORS.parameters(section.generator)
+        local = {key: value for key, value in params.items() if key in accepted}
+        generator = GENERATORS.build(section.generator, **{**local, **section.params_for(self.representation)})
+        weight = None
+        if self.checkpoint is not None:
+            from lowshot.representation import load_backbone
+
+            weight = load_backbone(self.checkpoint).classifier.weight.detach().numpy()
+        generator.fit(*self._base_examples(base), weight)
+        generator.save(path)
+
+    def generator_path(self, name: str) -> Path:
+        return self.recipe.folder / "generators" / self.representation / f"{name}.safetensors"
+
+    # --------------------------------------------------------- fit-classifier
+
+    def is_pretrained(self, method: str) -> bool:
+        """Whether a method's classifier learns on episodes of base classes, which is done once for all its runs."""
+        section = self.recipe.evaluate.methods[method]
+        given = section.params_for(self.representation).get("pretrained")
+        return given is None and "pretrained" in CLASSIFIERS.parameters(section.classifier)
+
+    def fit_classifier(self, method: str, base: list[int], needs: tuple[Stop, ...]) -> Stop:
+        section = self.recipe.evaluate.methods[method]
+        inputs = {
+            "classifier": section.classifier,
+            "params": section.params_for(self.representation),
+            **self._base_inputs(base),
+        }
+        path = self.classifier_path(method)
+        # Named by what is trained, so that a changed recipe does not try to go on from another training.
+        checkpoint = path.with_name(f"{method}-{fingerprint(inputs, [need.fingerprint for need in needs])}.ckpt")
+        return Stop(
+            "fit-classifier",
+            f"{self.representation}/{method}",
+            inputs,
+            needs,
+            (path,),
+            lambda: self._make_classifier(method, base, path, checkpoint),
+        )
+
+    def _make_classifier(self, method: str, base: list[int], path: Path, checkpoint: Path) -> None:
+        section = self.recipe.evaluate.methods[method]
+        params = {"random_state": self.recipe.seed, "checkpoint": checkpoint}
+        classifier = CLASSIFIERS.build(section.classifier, **{**params, **section.params_for(self.representation)})
+        save_classifier(classifier.fit_base(*self._base_examples(base)), path)
+        for finished in path.parent.glob(f"{method}-*.ckpt"):
+            finished.unlink()
+
+    def classifier_path(self, method: str) -> Path:
+        return self.recipe.folder / "classifiers" / self.representation / f"{method}.safetensors"
+
+    # --------------------------------------------------------------- evaluate
+
+    def evaluate(self, method: str, needs: tuple[Stop, ...], merged: Path, merge: Callable[[], None]) -> Stop:
+        """Every run of one method; ``merge`` then brings the file of all results up to date."""
+        section = self.recipe.evaluate.methods[method]
+        inputs = {
+            "classifier": section.classifier,
+            "params": section.params_for(self.representation),
+            "n_per_class": section.n_per_class,
+            "evaluate": self.recipe.evaluate.model_dump(mode="json", exclude={"methods"}),
+            "features": self._given_features(),
+            "seed": self.recipe.seed,
+        }
+        path = result_path(self.recipe.folder, self.representation, method)
+
+        def action() -> None:
+            self._make_results(method, path)
+            merge()
+
+        return Stop("evaluate", f"{self.representation}/{method}", inputs, needs, (path, merged), action)
+
+    def _make_results(self, method: str, path: Path) -> None:
+        recipe, section = self.recipe, self.recipe.evaluate.methods[method]
+        params = section.params_for(self.representation)
+        if self.is_pretrained(method):
+            params["pretrained"] = self.classifier_path(method)
+        generator = None if section.generator is None else Generator.load(self.generator_path(section.generator))
+        store = ResultStore(path)
+        records = run_benchmark(
+            FeatureStore.open(self.features["train"]),
+            FeatureStore.open(self.features["test"]),
+            ClassSplit.from_json(self.split_file),
+            Experiments.from_files(self.experiment_pattern, recipe.split.experiments),
+            CLASSIFIERS.build(section.classifier, **params),
+            n_shots=recipe.evaluate.n_shots,
+            setup=recipe.evaluate.setup,
+            prior=recipe.evaluate.calibrate == "prior",
+            prior_target=recipe.evaluate.prior_target,
+            generator=generator,
+            n_per_class=section.n_per_class,
+            seed=recipe.seed,
+            store=store,
+            tags={"recipe": recipe.name, "representation": self.representation, "method": method},
+            examples=EXAMPLES,
+        )
+        store.keep(record["unit"] for record in records)
+
+    # ------------------------------------------------------------------ shared
+
+    def _base_inputs(self, base: list[int]) -> dict[str, Any]:
+        return {"base": base, "features": self._given_features(), "seed": self.recipe.seed}
+
+    def _given_features(self) -> dict[str, str]:
+        """Digests of feature files that no stop of the recipe makes."""
+        given = self.recipe.representations[self.representation].features or {}
+        return {part: file_fingerprint(path) for part, path in given.items() if path.is_file()}
+
+    def _base_examples(self, base: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        store = FeatureStore.open(self.features["train"])
+        rows = store.rows_of(base)
+        return store.rows(rows), store.labels[rows]

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lowshot.benchmark import ResultStore
+from lowshot.benchmark.results import write_records
+from lowshot.errors import InputError
+
+
+def unit(name: str, size: int = 3) -> list[dict]:
+    return [
+        {"unit": name, "unit_size": size, "experiment": e, "all_top5": e / 7, "method": "naïve"}
+        for e in range(1, size + 1)
+    ]
+
+
+def test_what_is_added_is_found_by_this_and_by_later_stores(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / "new" / "r.jsonl")
+    assert store.records == []
+    assert store.add(unit("a")) == unit("a")
+    store.add(unit("b", 1))
+    for reader in (store, ResultStore(tmp_path / "new" / "r.jsonl")):
+        assert reader.records == unit("a") + unit("b", 1)
+        assert reader.find("b") == unit("b", 1)
+        assert reader.find("c") is None
+
+
+def test_a_folder_holds_results_jsonl(tmp_path: Path) -> None:
+    ResultStore(tmp_path / "runs").add(unit("a"))
+    assert ResultStore(tmp_path / "runs" / "results.jsonl").records == unit("a")
+
+
+def test_every_line_is_a_record_by_itself(tmp_path: Path) -> None:
+    ResultStore(tmp_path).add(unit("a"))
+    lines = (tmp_path / "results.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == unit("a")
+
+
+def test_a_unit_cut_off_anywhere_is_ignored_and_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    ResultStore(path).add(unit("a"))
+    whole = path.stat().st_size
+    ResultStore(path).add(unit("b"))
+    written = path.read_bytes()
+    for size in {*range(whole, len(written), 17), whole + 1, len(written) - 1}:
+        path.write_bytes(written[:size])
+        store = ResultStore(path)
+        assert store.records == unit("a")
+        assert store.find("b") is None
+        store.add(unit("b"))
+        assert path.read_bytes() == written
+
+
+def test_only_the_units_that_are_kept_stay(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    for name in "abc":
+        store.add(unit(name))
+    store.keep(["c", "a", "unknown"])
+    assert store.records == ResultStore(tmp_path).records == unit("a") + unit("c")
+
+
+def test_what_json_cannot_hold_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    store = ResultStore(tmp_path)
+    store.add(unit("a"))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        store.add([{**unit("b", 1)[0], "all_top5": float("nan")}])
+    assert ResultStore(tmp_path).records == store.records == unit("a")
+
+
+@pytest.mark.parametrize("line", ["nonsense", "[1]", "1", '{"other": 1}'])
+def test_foreign_lines_are_refused_by_number(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "r.jsonl"
+    write_records(path, unit("a"))
+    path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"r\.jsonl: line 4 is not a record"):
+        ResultStore(path)
