@@ -36,7 +36,7 @@ from lowshot.representation import build_backbone
 from lowshot.representation.launch import resolve_precision
 
 CLASSES, ROUNDS = 100, 3
-MEMORY_IMAGES = 4096
+MEMORY_IMAGES = 8192
 
 
 class Noise(ImageDataset):
@@ -56,8 +56,8 @@ class Noise(ImageDataset):
 def cases(data: Path | None) -> dict[str, tuple[ImageDataset, str, int, dict[str, str], int]]:
     """Data set, preset, side, options of the backbone and batch size, by name."""
     found: dict[str, tuple[ImageDataset, str, int, dict[str, str], int]] = {
-        "32×32 in memory": (Noise(12_288, 32), "small", 32, {"stem": "small"}, 256),
-        "224×224 in memory": (Noise(640, 256), "imagenet", 224, {}, 32),
+        "32×32 in memory": (Noise(8192, 32), "small", 32, {"stem": "small"}, 256),
+        "224×224 in memory": (Noise(512, 256), "imagenet", 224, {}, 32),
     }
     if data is not None:
         images = build_dataset("auto", part="test", root=data)
@@ -109,7 +109,9 @@ def peak_memory(rows: int) -> float:
     backbone = build_backbone("resnet10", CLASSES, stem="small")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "f.h5"
-        extract_features(backbone, Noise(rows, 16), build_transforms("small", image_size=16), path, batch_size=256)
+        extract_features(
+            backbone, Noise(rows, 8), build_transforms("small", image_size=8, padding=2), path, batch_size=256
+        )
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 

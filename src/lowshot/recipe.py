@@ -113,7 +113,9 @@ class EvaluateSection(Section):
         "prior", description="prior: also report all-class accuracy with a bias between base and novel chosen on val"
     )
     prior_target: Literal["all_top5", "all_top1"] = Field("all_top5", description="what the prior maximises on val")
-    methods: dict[str, MethodSection] = Field({"logistic": MethodSection()}, min_length=1)
+    methods: dict[str, MethodSection] = Field(
+        {"logistic": MethodSection()}, min_length=1, description="what is compared on every representation"
+    )
 
     @model_validator(mode="after")
     def _shots_are_sane(self) -> EvaluateSection:
@@ -131,7 +133,7 @@ class Recipe(Section):
     """A whole recipe, checked. ``model_dump(mode="json")`` is its canonical form."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the output folder")
-    description: str = ""
+    description: str = Field("", description="what is compared, for the reader of the report")
     seed: int = Field(0, ge=0, description="the one seed that everything random derives from")
     output: Path | None = Field(None, description="where results go; runs/NAME when none")
     plugins: tuple[Path, ...] = Field((), description="Python files to import first; relative to the recipe")

@@ -12,7 +12,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from lowshot.registry import CLASSIFIERS
 from tests.classifiers.problems import build, problem
-from tests.classifiers.test_persistence import LEARNS_FROM_BASE
 
 NAMES = CLASSIFIERS.names()
 every_classifier = pytest.mark.parametrize("name", NAMES)
@@ -44,7 +43,7 @@ def test_it_recognises_base_and_novel_classes_together(name):
     assert np.mean(run(name, p).predict(queries) == labels) > 0.8
 
 
-@pytest.mark.parametrize("name", LEARNS_FROM_BASE)
+@every_classifier
 def test_base_classes_alone_can_be_scored(name):
     p = problem(dim=20, noise=0.3)
     X, y = p.base
@@ -105,13 +104,12 @@ def test_a_single_class_is_always_predicted(name):
 def test_copies_do_not_disturb_each_other_or_what_they_share(name):
     p, q = problem(), problem(seed=1, n_novel=2)
     known = build(name).fit_base(*p.base)
-    alone = known.scores(p.queries[0]) if name in LEARNS_FROM_BASE else None
+    alone = known.scores(p.queries[0])
     one = copy.copy(known).fit_novel(*p.novel)
     before = one.scores(p.queries[0])
     two = copy.copy(known).fit_novel(*q.novel)
     assert np.array_equal(one.scores(p.queries[0]), before)
-    if name in LEARNS_FROM_BASE:
-        assert np.array_equal(known.scores(p.queries[0]), alone)
+    assert np.array_equal(known.scores(p.queries[0]), alone)
     assert np.array_equal(two.scores(p.queries[0]), run(name, p._replace(novel=q.novel)).scores(p.queries[0]))
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lowshot.classifiers import nearest_mean
 from lowshot.classifiers.nearest_mean import METRICS, NearestMean
 from lowshot.classifiers.transforms import TRANSFORMS, unit_rows
 from lowshot.errors import InputError
@@ -14,6 +17,10 @@ from tests.reference import nearest_mean as reference
 
 def fitted(p, **params):
     return NearestMean(**params).fit_base(*p.base).fit_novel(*p.novel)
+
+
+def test_the_example_in_the_docstring_runs():
+    assert doctest.testmod(nearest_mean) == (0, 3)
 
 
 @pytest.mark.parametrize("metric", METRICS)

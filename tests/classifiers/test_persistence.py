@@ -14,11 +14,8 @@ from lowshot.errors import InputError, LowshotError
 from lowshot.registry import CLASSIFIERS
 from tests.classifiers.problems import build, problem
 
-#: Logistic regression learns nothing from the base classes alone: it keeps the examples for the low-shot phase.
-LEARNS_FROM_BASE = [name for name in CLASSIFIERS.names() if name != "logistic"]
 
-
-@pytest.mark.parametrize("name", LEARNS_FROM_BASE)
+@pytest.mark.parametrize("name", CLASSIFIERS.names())
 def test_what_fit_base_learned_can_be_saved_and_used_for_novel_classes(name, tmp_path):
     p = problem()
     known = build(name).fit_base(*p.base)

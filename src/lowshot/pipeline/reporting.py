@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def write_recipe_report(road: Road) -> None:
     """Write report.html and its companions from what the other stops wrote, and print the tables."""
+    from lowshot.pipeline.generator_views import generator_views
     from lowshot.report import write_report
+    from lowshot.report.generators import generator_section
 
     recipe = road.recipe
     records = labelled_records(road)
@@ -29,6 +31,7 @@ def write_recipe_report(road: Road) -> None:
         recipe_yaml=recipe.to_yaml(),
         provenance=_provenance(road, records),
         notes=_notes(road),
+        sections=[generator_section(view) for view in generator_views(road)],
         setup=recipe.evaluate.setup,
     )
     print_tables(records, recipe.evaluate.setup)

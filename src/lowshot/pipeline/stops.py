@@ -225,14 +225,7 @@ class Road:
 
     def _low_shot_phase(self, name: str, split: Stop, needs: tuple[Stop, ...]) -> Iterator[Stop]:
         """The generators and classifiers that learn from base classes first, then the methods that use them."""
-        phase = LowShotPhase(
-            self.recipe,
-            name,
-            features={part: self._features(name, part) for part in PARTS},
-            checkpoint=None if self.recipe.representations[name].features else self._checkpoint(name),
-            split_file=self._split_file,
-            experiment_pattern=self._experiment_pattern,
-        )
+        phase = self.phase(name)
         base = self.inputs.split.base.tolist()
         fitted = {generator: phase.fit_generator(generator, base, needs) for generator in phase.generators}
         yield from fitted.values()
@@ -246,6 +239,17 @@ class Road:
             yield phase.evaluate(
                 method, tuple(before), self.results, lambda: write_records(self.results, self.records())
             )
+
+    def phase(self, name: str) -> LowShotPhase:
+        """The low-shot phase of one representation."""
+        return LowShotPhase(
+            self.recipe,
+            name,
+            features={part: self._features(name, part) for part in PARTS},
+            checkpoint=None if self.recipe.representations[name].features else self._checkpoint(name),
+            split_file=self._split_file,
+            experiment_pattern=self._experiment_pattern,
+        )
 
     def _merge_results(self) -> None:
         write_records(self.results, self.records())

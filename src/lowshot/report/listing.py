@@ -12,15 +12,16 @@ from rich.table import Table
 from lowshot.errors import InputError, did_you_mean
 from lowshot.recipe import embedded_recipes
 from lowshot.registry import REGISTRIES, Registry
+from lowshot.report.recipe_keys import recipe_keys
 
 
 def print_listing(what: str = "all", pattern: str = "*", parameters: bool = False) -> None:
-    """Print the registries (``what`` = all or one of their names) and the recipes.
+    """Print the registries (``what`` = all or one of their names), the recipes, or the keys that a recipe may have.
 
     Raises:
         InputError: ``what`` is not a registry, or nothing matches ``pattern``.
     """
-    known = ["all", "recipes", *REGISTRIES]
+    known = ["all", "recipes", "keys", *REGISTRIES]
     if what not in known:
         raise InputError(f"there is no list of {what!r}. {did_you_mean(what, known)}")
     console = Console(highlight=False)
@@ -31,6 +32,8 @@ def print_listing(what: str = "all", pattern: str = "*", parameters: bool = Fals
     ]
     if what in ("all", "recipes"):
         tables.append(_recipe_table(pattern))
+    if what == "keys":
+        tables.append(_key_table(pattern))
     tables = [table for table in tables if table.row_count]
     if not tables:
         raise InputError(f"nothing in {what} matches {pattern!r}")
@@ -62,6 +65,15 @@ def _recipe_table(pattern: str) -> Table:
     for path in embedded_recipes():
         if fnmatch(path.stem.lower(), pattern.lower()):
             table.add_row(path.stem, escape(_headline(path.read_text("utf-8"))))
+    return table
+
+
+def _key_table(pattern: str) -> Table:
+    table = _table("keys of a recipe")
+    for key in recipe_keys():
+        if fnmatch(key.name.lower(), pattern.lower()):
+            default = f" [dim](default {escape(key.default)})[/]" if key.default not in ("", "required") else ""
+            table.add_row(key.name, escape(key.description) + default)
     return table
 
 

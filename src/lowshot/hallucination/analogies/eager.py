@@ -39,8 +39,7 @@ class EagerMiner:
             h = (products[i] - products[j]) * scale
             rows, tops = self._better(h, w, scores)
             scores[rows], classes[rows] = tops, b
-            partners[rows, 0] = self._first(h[rows], w, tops) + int(start[b])
-            partners[rows, 1] = self._first(-h[rows], w, tops) + int(start[b])
+            partners[rows] = self._first(h[rows], w, tops) + int(start[b])
         return Best(*(a.cpu().numpy() for a in (scores, classes, partners)))
 
     def _better(self, h: torch.Tensor, w: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -61,13 +60,14 @@ class EagerMiner:
         return torch.cat([c.amax(1) for c in self._cosines(h, w)]) if len(h) else h.new_zeros(0)
 
     def _first(self, h: torch.Tensor, w: torch.Tensor, tops: torch.Tensor) -> torch.Tensor:
-        """(P, 2) the first (k, l), row by row, that reaches ``tops``."""
-        if not len(h):
-            return torch.zeros((0, 2), dtype=torch.int64, device=self.device)
+        """(P, 2, 2) the first (k, l), row by row, that reaches ``tops``, and the first whose opposite does."""
         floors = (tops * (1 - TIE)).split(self._rows(w))
-        reached = [(c >= f[:, None]).to(torch.uint8).argmax(1) for c, f in zip(self._cosines(h, w), floors)]
-        flat = torch.cat(reached)
-        return torch.stack([flat // len(w), flat % len(w)], dim=1)
+        first = [h.new_zeros((0, 2), dtype=torch.int64)]
+        for cosines, floor in zip(self._cosines(h, w), floors):
+            reached = cosines >= floor[:, None], cosines <= -floor[:, None]
+            first.append(torch.stack([mask.to(torch.uint8).argmax(1) for mask in reached], dim=1))
+        flat = torch.cat(first)
+        return torch.stack([flat // len(w), flat % len(w)], dim=2)
 
     def _cosines(self, h: torch.Tensor, w: torch.Tensor) -> Iterator[torch.Tensor]:
         for part in h.split(self._rows(w)):

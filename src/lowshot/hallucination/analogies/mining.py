@@ -111,15 +111,20 @@ def mine_analogies(
 def _best_partners(table: PairTable, rows: list[int], device: str, n_jobs: int | None) -> Iterator[tuple[int, Best]]:
     """(row, its best partners) for each row, in order."""
     kernel = native.load_kernel() if device == "cpu" else None
-    if kernel is None:
+    if kernel is not None:
+        miner: Miner = native.NativeMiner(table, kernel)
+    else:
         from lowshot.hallucination.analogies.eager import EagerMiner  # torch is slow to import, and not needed above
 
-        miner: Miner = EagerMiner(table, device)
-        yield from ((row, miner.best_of(row)) for row in rows)
-        return
-    miner = native.NativeMiner(table, kernel)
-    parallel = Parallel(n_jobs=-1 if n_jobs is None else n_jobs, prefer="threads", return_as="generator")
-    with threadpool_limits(1), contextlib.closing(parallel(delayed(miner.best_of)(row) for row in rows)) as results:
+        miner = EagerMiner(table, device)
+
+    def best_of(row: int) -> Best:
+        with threadpool_limits(1):  # a class a thread; OpenMP's limit is each thread's own, so it is set here
+            return miner.best_of(row)
+
+    wanted = 1 if device != "cpu" else -1 if n_jobs is None else n_jobs
+    parallel = Parallel(n_jobs=wanted, prefer="threads", return_as="generator")
+    with threadpool_limits(1), contextlib.closing(parallel(delayed(best_of)(row) for row in rows)) as results:
         yield from zip(rows, results)
 
 

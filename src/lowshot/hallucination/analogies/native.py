@@ -1,7 +1,7 @@
 """Mining on the CPU by a small C kernel, compiled by the machine's own compiler the first time it is wanted.
 
-Several times faster than the same cascade in eager torch (benchmarks/mining.py) or through ``torch.compile``, built in a
-fraction of a second where that takes half a minute, and no dependency: where there is no compiler,
+Several times faster than the same cascade in eager torch (benchmarks/mining.py) or through ``torch.compile``, built in
+a fraction of a second where that takes half a minute, and no dependency: where there is no compiler,
 :mod:`lowshot.hallucination.analogies.eager` computes the same.
 """
 

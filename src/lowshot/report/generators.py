@@ -1,0 +1,173 @@
+"""A section about one generator: what its features look like, where they lie, how much of a class they cover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL.Image import Image
+
+from lowshot.hallucination.inspection import Projection, Spread
+from lowshot.report.figures.strip import LARGEST, SMALL
+from lowshot.report.figures.style import Plot, Theme, drawable, new_figure
+from lowshot.report.html import Section
+
+PER_CLASS = 8
+"""Generated features shown of each class."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The real image most like a generated feature, and whether it shows the class that the feature is meant for."""
+
+    image: Image
+    name: str
+    is_same: bool
+
+
+@dataclass(frozen=True)
+class GeneratedClass:
+    """One novel class: its shots, the neighbours of its generated features, and all of them in a plane."""
+
+    name: str
+    shots: Sequence[Image]
+    neighbours: Sequence[Neighbour]
+    projection: Projection
+
+
+@dataclass(frozen=True)
+class GeneratorView:
+    """What a section shows.
+
+    Attributes:
+        generator, representation: names for people.
+        key: unique stem of the figures' file names.
+        n_shots: real shots per class; the generator brings each class to ``n_per_class``.
+        classes: a few novel classes.
+        spread: of all novel classes of the setup.
+    """
+
+    generator: str
+    representation: str
+    key: str
+    n_shots: int
+    n_per_class: int
+    classes: Sequence[GeneratedClass]
+    spread: Spread
+
+
+def generator_section(view: GeneratorView) -> Section:
+    """Text, coverage table and two figures."""
+    title = f"Generator {view.generator} on {view.representation}"
+    neighbours = Plot(
+        name=f"generator_{view.key}_neighbours",
+        caption=(
+            f"Left of the line the real shots (n={view.n_shots}), right of it the test image most like each of up to "
+            f"{PER_CLASS} generated features. A solid frame and ✓: an image of the same class."
+        ),
+        alt="; ".join(
+            f"{one.name}: {sum(n.is_same for n in one.neighbours)} of {len(one.neighbours)} neighbours of its class"
+            for one in view.classes
+        ),
+        draw=lambda theme: _draw_neighbours(view.classes, theme),
+    )
+    plane = Plot(
+        name=f"generator_{view.key}_projection",
+        caption="Shots, generated and held-out features of a class, in the plane in which they vary most (PCA).",
+        alt=f"Scatter plots of shots, generated and held-out features of {len(view.classes)} novel classes.",
+        draw=lambda theme: _draw_projections(view.classes, theme),
+    )
+    return Section(title, _text(view), [neighbours, plane])
+
+
+def _text(view: GeneratorView) -> Markup:
+    spread = view.spread
+    rows = (
+        ("covered by the real shots alone", spread.covered_by_shots, 100, "%"),
+        ("covered by shots and generated features", spread.covered, 100, "%"),
+        ("generated features that lie near a held-out one", spread.precision, 100, "%"),
+        ("variance of the generated over that of the held-out", spread.variance_ratio, 1, ""),
+    )
+    body = Markup("").join(
+        Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format(name, _mean(values, scale, unit))
+        for name, values, scale, unit in rows
+    )
+    return Markup(
+        "<p>With n={} the generator brings each of {} novel classes to {} examples. A held-out test feature is covered "
+        "when a shot or a generated feature lies no farther from it than its fifth neighbour of the same class. "
+        'Mean over classes:</p><div class="scroll"><table><tbody>{}</tbody></table></div>'
+    ).format(view.n_shots, len(spread.classes), view.n_per_class, body)
+
+
+def _mean(values: np.ndarray, scale: float, unit: str) -> Markup:
+    known = values[np.isfinite(values)]
+    return escape(f"{scale * known.mean():.{1 if unit else 2}f} {unit}".strip() if len(known) else "–")
+
+
+def _draw_neighbours(classes: Sequence[GeneratedClass], theme: Theme) -> Figure:
+    most_shots = max(len(one.shots) for one in classes)
+    columns = most_shots + max(len(one.neighbours) for one in classes)
+    figure = new_figure(0.82 * columns, 1.2 * len(classes))
+    grid = figure.subplots(len(classes), columns, squeeze=False)
+    for line, one in zip(grid, classes):
+        for axes in line:
+            axes.set_axis_off()
+        line[0].set_title(drawable(one.name, 40), fontsize=8)
+        for axes, image in zip(line, one.shots):
+            _show(axes, image)
+        for axes, neighbour in zip(line[most_shots:], one.neighbours):
+            _show(axes, neighbour.image)
+            colour = theme.right if neighbour.is_same else theme.wrong
+            label = "✓" if neighbour.is_same else f"✗ {neighbour.name}"
+            axes.text(0, -0.06, drawable(label, 13), fontsize=6.5, color=colour, va="top", transform=axes.transAxes)
+            axes.patch.set_visible(True)
+            axes.add_patch(_frame(axes, colour, neighbour.is_same))
+    x = most_shots / columns
+    figure.add_artist(_line(x, theme))
+    return figure
+
+
+def _draw_projections(classes: Sequence[GeneratedClass], theme: Theme) -> Figure:
+    figure = new_figure(2.6 * len(classes), 2.9)
+    for axes, one in zip(figure.subplots(1, len(classes), squeeze=False)[0], classes):
+        points = one.projection
+        axes.scatter(*points.held_out.T, s=9, marker="o", color=theme.muted, alpha=0.6, label="held out")
+        axes.scatter(*points.generated.T, s=22, marker="^", color=theme.lines[1], label="generated")
+        axes.scatter(*points.real.T, s=60, marker="*", color=theme.lines[0], label="shots", zorder=3)
+        axes.set_title(drawable(one.name, 24), fontsize=8)
+        axes.set(xticks=[], yticks=[])
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _show(axes: Axes, image: Image) -> None:
+    thumbnail = image.convert("RGB")
+    thumbnail.thumbnail((LARGEST, LARGEST))
+    axes.imshow(np.asarray(thumbnail), interpolation="nearest" if max(image.size) <= SMALL else "antialiased")
+
+
+def _frame(axes: Axes, colour: str, solid: bool):  # type: ignore[no-untyped-def]
+    from matplotlib.patches import Rectangle
+
+    dashes = "-" if solid else (0, (2, 1))
+    return Rectangle(
+        (0, 0),
+        1,
+        1,
+        transform=axes.transAxes,
+        fill=False,
+        edgecolor=colour,
+        linewidth=2,
+        linestyle=dashes,
+        clip_on=False,
+    )
+
+
+def _line(x: float, theme: Theme):  # type: ignore[no-untyped-def]
+    from matplotlib.lines import Line2D
+
+    return Line2D([x, x], [0.02, 0.98], color=theme.muted, linewidth=1)

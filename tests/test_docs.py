@@ -1,0 +1,91 @@
+"""The documentation is true: its tables are today's, its examples run, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from lowshot.data import build_dataset
+from lowshot.recipe import Recipe
+from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES, import_plugin
+from lowshot.report.recipe_keys import keys_markdown
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_the_table_of_recipe_keys_is_todays() -> None:
+    assert (ROOT / "docs" / "recipe.md").read_text().endswith(keys_markdown())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_recipes_in_the_pages_are_recipes(page: Path) -> None:
+    for block in _blocks(page, "yaml"):
+        Recipe.model_validate(yaml.safe_load(block))
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Every example of CONTRIBUTING.md, imported as the plug-in file it says it is."""
+    folder = tmp_path_factory.mktemp("plugins")
+    for number, block in enumerate(_blocks(ROOT / "CONTRIBUTING.md", "python")):
+        file = folder / f"contributed_{number}.py"
+        file.write_text(textwrap.dedent(block))
+        import_plugin(file)
+
+
+@pytest.mark.usefixtures("parts")
+def test_the_contributed_loss_has_a_gradient() -> None:
+    scores = torch.randn(4, 3, requires_grad=True)
+    LOSSES.build("entropy")(torch.randn(4, 2), scores, torch.tensor([0, 1, 2, 0]), None).backward()
+    assert scores.grad is not None
+    assert scores.grad.abs().sum() > 0
+
+
+@pytest.mark.usefixtures("parts")
+def test_the_contributed_classifier_takes_part_in_the_protocol() -> None:
+    base = np.array([[0.0, 0.0], [0.2, 0.0], [4.0, 4.0], [4.2, 4.0]])
+    known = CLASSIFIERS.build("median").fit_base(base, [0, 0, 1, 1])
+    assert known.predict([[0.1, 0.1]]).tolist() == [0]
+    assert known.fit_novel([[9.0, 0.0]], [7]).predict([[8.0, 0.0], [4.0, 5.0]]).tolist() == [7, 1]
+
+
+@pytest.mark.usefixtures("parts")
+def test_the_contributed_generator_adds_what_is_missing() -> None:
+    rng = np.random.default_rng(0)
+    generator = GENERATORS.build("jitter").fit(rng.random((20, 3), np.float32), np.repeat([0, 1], 10))
+    features, labels = generator.generate(np.ones((2, 3), np.float32), [5, 6], n_per_class=3)
+    assert labels.tolist() == [5, 6, 5, 5, 6, 6]
+    assert (features[:2] == 1).all()
+    assert not (features[2:] == 1).all()
+
+
+@pytest.mark.usefixtures("parts")
+def test_the_contributed_backbone_makes_scores_and_features() -> None:
+    scores, features = BACKBONES.build("tiny", num_classes=5, width=8)(torch.zeros(2, 3, 16, 16))
+    assert scores.shape == (2, 5)
+    assert features.shape == (2, 16)
+
+
+@pytest.mark.usefixtures("parts")
+def test_the_contributed_data_set_gives_images() -> None:
+    assert "shades" in DATASETS
+    images = build_dataset("shades", "train", classes=3)
+    assert images.load(31).getpixel((0, 0)) == (85, 85, 85)
