@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL.Image import Image
 
 from lowshot.hallucination.inspection import Projection, Spread
@@ -66,8 +67,8 @@ def generator_section(view: GeneratorView) -> Section:
     neighbours = Plot(
         name=f"generator_{view.key}_neighbours",
         caption=(
-            f"Left of the line the real shots (n={view.n_shots}), right of it the test image most like each of up to "
-            f"{PER_CLASS} generated features. A solid frame and ✓: an image of the same class."
+            f"On the left the real shots (n={view.n_shots}), on the right, framed, the test image most like each of up "
+            f"to {PER_CLASS} generated features. A solid frame and ✓: an image of the same class."
         ),
         alt="; ".join(
             f"{one.name}: {sum(n.is_same for n in one.neighbours)} of {len(one.neighbours)} neighbours of its class"
@@ -110,24 +111,25 @@ def _mean(values: np.ndarray, scale: float, unit: str) -> Markup:
 
 def _draw_neighbours(classes: Sequence[GeneratedClass], theme: Theme) -> Figure:
     most_shots = max(len(one.shots) for one in classes)
-    columns = most_shots + max(len(one.neighbours) for one in classes)
-    figure = new_figure(0.82 * columns, 1.2 * len(classes))
-    grid = figure.subplots(len(classes), columns, squeeze=False)
+    most_neighbours = max(len(one.neighbours) for one in classes)
+    gap = 0.35  # of a tile, between the shots and the neighbours
+    widths = [1.0] * most_shots + [gap] + [1.0] * most_neighbours
+    figure = new_figure(0.95 * sum(widths), 1.38 * len(classes))
+    grid = figure.subplots(len(classes), len(widths), squeeze=False, width_ratios=widths)
     for line, one in zip(grid, classes):
         for axes in line:
             axes.set_axis_off()
-        line[0].set_title(drawable(one.name, 40), fontsize=8)
+        line[0].set_title(drawable(one.name, 40), fontsize=8).set_in_layout(False)
         for axes, image in zip(line, one.shots):
             _show(axes, image)
-        for axes, neighbour in zip(line[most_shots:], one.neighbours):
+        for axes, neighbour in zip(line[most_shots + 1 :], one.neighbours):
             _show(axes, neighbour.image)
             colour = theme.right if neighbour.is_same else theme.wrong
-            label = "✓" if neighbour.is_same else f"✗ {neighbour.name}"
-            axes.text(0, -0.06, drawable(label, 13), fontsize=6.5, color=colour, va="top", transform=axes.transAxes)
-            axes.patch.set_visible(True)
-            axes.add_patch(_frame(axes, colour, neighbour.is_same))
-    x = most_shots / columns
-    figure.add_artist(_line(x, theme))
+            dashes = "-" if neighbour.is_same else (0, (2, 1))
+            where = {"transform": axes.transAxes, "clip_on": False}
+            axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor=colour, lw=2, linestyle=dashes, **where))
+            label = drawable("✓" if neighbour.is_same else f"✗ {neighbour.name}", 14)
+            axes.text(0, -0.07, label, fontsize=6.5, color=colour, va="top", **where).set_in_layout(False)
     return figure
 
 
@@ -148,26 +150,3 @@ def _show(axes: Axes, image: Image) -> None:
     thumbnail = image.convert("RGB")
     thumbnail.thumbnail((LARGEST, LARGEST))
     axes.imshow(np.asarray(thumbnail), interpolation="nearest" if max(image.size) <= SMALL else "antialiased")
-
-
-def _frame(axes: Axes, colour: str, solid: bool):  # type: ignore[no-untyped-def]
-    from matplotlib.patches import Rectangle
-
-    dashes = "-" if solid else (0, (2, 1))
-    return Rectangle(
-        (0, 0),
-        1,
-        1,
-        transform=axes.transAxes,
-        fill=False,
-        edgecolor=colour,
-        linewidth=2,
-        linestyle=dashes,
-        clip_on=False,
-    )
-
-
-def _line(x: float, theme: Theme):  # type: ignore[no-untyped-def]
-    from matplotlib.lines import Line2D
-
-    return Line2D([x, x], [0.02, 0.98], color=theme.muted, linewidth=1)
