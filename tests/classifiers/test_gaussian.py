@@ -91,3 +91,13 @@ def test_oas_tends_to_full_shrinkage_for_one_sample_and_to_none_for_many():
 def test_a_shrinkage_out_of_range_is_refused(shrinkage):
     with pytest.raises(InputError, match="shrinkage"):
         shrunk_covariance(np.eye(2), 3, shrinkage)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_few_class_means_in_many_dimensions_are_decomposed(seed: int) -> None:
+    # The covariance of 40 means in 512-d, shrunk, has 472 equal eigenvalues, on which LAPACK's default may fail.
+    rng = np.random.default_rng(seed)
+    y = np.repeat(np.arange(40), 10)
+    means = np.abs(rng.normal(size=(40, 512)))
+    known = Gaussian().fit_base(means[y] + 0.5 * rng.random((400, 512)), y)
+    assert (known.predict(means + 0.25) == np.arange(40)).all()

@@ -87,24 +87,21 @@ def balanced_sgd(
     )
     scale = 1 / schedule.batch_size
     # Rows of all runs one after the other: index_select gathers from these twice as fast as indexing does.
-    stacked, offsets = (
-        features.flatten(0, 1),
-        len(columns[0]) * torch.arange(len(shots), device=columns.device)[:, None],
-    )
+    stacked = features.flatten(0, 1)
+    offsets = len(columns[0]) * torch.arange(len(shots), device=columns.device)[:, None]
     with torch.no_grad():
         for rows, drawn in draws.steps(schedule.n_steps):
             for gradient in gradients:
                 gradient.zero_()
             if base is not None:
-                _add_base_gradient(
-                    gradients, weight, bias, base.features.index_select(0, rows), base.columns[rows], scale
-                )
+                X = base.features.index_select(0, rows)
+                _add_base_gradient(gradients, weight, bias, X, base.columns[rows], scale)
             if draws.weighs:
                 _add_shot_gradient(gradients, weight, bias, features, columns, drawn * scale)
             else:
                 times = torch.full(drawn.shape, scale, device=drawn.device)
-                drawn_features = stacked.index_select(0, (drawn + offsets).flatten()).view(*drawn.shape, -1)
-                _add_shot_gradient(gradients, weight, bias, drawn_features, columns.gather(1, drawn), times)
+                X = stacked.index_select(0, (drawn + offsets).flatten()).view(*drawn.shape, features.shape[2])
+                _add_shot_gradient(gradients, weight, bias, X, columns.gather(1, drawn), times)
             optimizer.step()
     return weight, bias
 

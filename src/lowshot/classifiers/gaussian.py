@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import linalg
 
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.classifiers.moments import class_means, class_moments
-from lowshot.classifiers.shrinkage import Shrinkage, shrunk_covariance
+from lowshot.classifiers.shrinkage import Shrinkage, eigh, shrunk_covariance
 from lowshot.classifiers.transforms import fitted_centre, transformed
 from lowshot.registry import CLASSIFIERS
 
@@ -81,13 +80,13 @@ class Gaussian(LowShotClassifier):
         self._centre_ = fitted_centre(X, self.feature_transform)
         counts, means, scatter = class_moments(X, codes, codes.max() + 1, self._transformed)
         self._origin_ = means.mean(axis=0)
-        variances, axes = linalg.eigh(self._within_covariance(scatter, len(X) - len(means), means))
+        variances, axes = eigh(self._within_covariance(scatter, len(X) - len(means), means))
         # Features without any variance have nothing to say: the floor keeps them finite and at zero.
         self._axes_ = axes / np.sqrt(np.maximum(variances, variances.max() * 1e-12 or 1.0))
         self._precision_ = np.zeros(len(scatter))
         if prior and len(means) > 1:
             offsets = (means - self._origin_) @ self._axes_
-            between, rotation = linalg.eigh(shrunk_covariance(offsets.T @ offsets, len(means) - 1))
+            between, rotation = eigh(shrunk_covariance(offsets.T @ offsets, len(means) - 1))
             self._axes_ = self._axes_ @ rotation
             self._precision_ = 1 / np.maximum(between - (1 / counts).mean(), np.finfo(float).tiny)
         return self._posterior((means - self._origin_) @ self._axes_, counts)

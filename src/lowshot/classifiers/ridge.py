@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lowshot.classifiers.linear import LinearLowShotClassifier, linear_scores
 from lowshot.classifiers.moments import class_means, class_moments
+from lowshot.classifiers.shrinkage import eigh
 from lowshot.errors import InputError
 from lowshot.registry import CLASSIFIERS
 
@@ -70,7 +71,7 @@ class Ridge(LinearLowShotClassifier):
         centre = shares @ moments.means
         offsets = moments.means - centre
         covariance = moments.scatter / len(X) + (offsets.T * shares) @ offsets
-        variances, axes = linalg.eigh(covariance)
+        variances, axes = eigh(covariance)
         axes = np.ascontiguousarray(axes)  # as a file brings them back: the same bits from the same products
         self._set_base(centre, axes, variances.clip(0), offsets @ axes, shares)
         self._fit_novel(X[:0], codes[:0])

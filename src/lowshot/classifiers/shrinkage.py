@@ -1,8 +1,9 @@
-"""Covariance estimates from few samples, shrunk towards a multiple of the identity."""
+"""Covariances: shrunk estimates from few samples, and their eigendecomposition."""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy import linalg
 
 from lowshot.errors import InputError
 
@@ -35,3 +36,12 @@ def shrunk_covariance(scatter: np.ndarray, dof: int, shrinkage: Shrinkage = "oas
         raise InputError(f"shrinkage={shrinkage!r} must be 'oas' or a number from 0 to 1")
     isotropic = np.trace(covariance) / len(covariance)
     return (1 - intensity) * covariance + intensity * isotropic * np.eye(len(covariance))
+
+
+def eigh(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues (D,), ascending, and eigenvectors (D, D), in columns, of a symmetric matrix.
+
+    By divide and conquer: LAPACK's default (MRRR) gives up on some matrices with hundreds of equal eigenvalues, which
+    the shrunk covariance of a few class means in many dimensions has.
+    """
+    return linalg.eigh(covariance, driver="evd")
