@@ -23,10 +23,12 @@ def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     return difflib.get_close_matches(name, list(known), n=n, cutoff=0.5)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A closing clause for an error about an unknown name: the nearest names, else all that are known."""
+def did_you_mean(name: str, known: Iterable[str], most: int = 20) -> str:
+    """A closing clause for an error about an unknown name: the nearest names, else all, unless there are many."""
     known = sorted(known)
-    close = nearest(name, known)
-    if close:
+    if close := nearest(name, known):
         return f"Did you mean {' or '.join(repr(c) for c in close)}?"
+    if len(known) > most:
+        few = difflib.get_close_matches(name, known, n=5, cutoff=0.0)
+        return f"The nearest of {len(known)}: {', '.join(few)}."
     return f"Known: {', '.join(known) if known else 'none'}."

@@ -109,11 +109,10 @@ def load_torch(path: Pathlike, what: str = "checkpoint") -> Any:
         raise InputError(f"{what} {path} does not exist")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).split("\n")[0]
+    except pickle.UnpicklingError:
         raise InputError(
             f"{what} {path} was refused: it is damaged or holds more than plain tensors and containers "
-            f"(a pickle can run code when it is opened). {reason}"
+            "(a pickle can run code when it is opened)"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         reason = (str(error) or type(error).__name__).split("\n")[0]

@@ -146,37 +146,6 @@ class Recipe(Section):
     evaluate: EvaluateSection = EvaluateSection()
     report: ReportSection = ReportSection()
 
-    @model_validator(mode="after")
-    def _parts_fit_together(self) -> Recipe:
-        wrong: list[str] = []
-        for name in self.representations:
-            try:
-                self.train_settings(name)
-            except ValidationError as error:
-                wrong += [f"representations.{name}.train.{line}" for line in complaints(error, TrainSettings)]
-        parts: dict[str, PartSection] = {f"generators.{name}": part for name, part in self.generators.items()}
-        for name, method in self.evaluate.methods.items():
-            parts[f"evaluate.methods.{name}"] = method
-            if method.generator is not None and method.generator not in self.generators:
-                wrong.append(
-                    f"evaluate.methods.{name}.generator: {method.generator!r} is not in the generators section. "
-                    f"{did_you_mean(method.generator, self.generators)}"
-                )
-        wrong += [
-            f"{where}.per_representation.{key}: no such representation. {did_you_mean(key, self.representations)}"
-            for where, part in parts.items()
-            for key in part.per_representation
-            if key not in self.representations
-        ]
-        if max(self.evaluate.n_shots) > self.split.max_shots:
-            wrong.append(
-                f"evaluate.n_shots: {max(self.evaluate.n_shots)} shots are asked for but split.max_shots "
-                f"is {self.split.max_shots}"
-            )
-        if wrong:
-            raise ValueError("\n".join(wrong))
-        return self
-
     def train_settings(self, representation: str) -> TrainSettings:
         """The training settings of one representation: the shared section with its own differences."""
         shared = self.train.model_dump(exclude_unset=True)
@@ -217,19 +186,67 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         InputError: with one line for each mistake.
     """
+    recipe, wrong = read_recipe(path, overrides)
+    if wrong or recipe is None:
+        raise InputError("\n".join([f"recipe {find_recipe(path)} has mistakes:", *wrong]))
+    return recipe
+
+
+def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe | None, list[str]]:
+    """The recipe, as far as it can be made out, and every mistake in it that shows without looking at the data.
+
+    Raises:
+        InputError: there is no such file, or it is not YAML.
+    """
     from lowshot.registry import import_plugin
 
     source = find_recipe(path)
-    tree = _tree(source, overrides)
-    try:
-        recipe = Recipe.model_validate(tree)
-    except ValidationError as error:
-        raise InputError("\n".join([f"recipe {source} has mistakes:", *complaints(error, Recipe)])) from None
+    recipe, wrong = _checked(_tree(source, overrides))
+    if recipe is None:
+        return None, wrong
     for plugin in recipe.plugins:
-        import_plugin(plugin if plugin.is_absolute() else source.parent / plugin)
-    if wrong := registry_complaints(recipe):
-        raise InputError("\n".join([f"recipe {source} has mistakes:", *wrong]))
-    return recipe
+        try:
+            import_plugin(plugin if plugin.is_absolute() else source.parent / plugin)
+        except InputError as error:
+            wrong.append(f"plugins: {error}")
+    return recipe, [*wrong, *cross_complaints(recipe), *registry_complaints(recipe)]
+
+
+def _checked(tree: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
+    """Check types and keys; what is wrong is set aside and the rest checked again: no mistake hides another."""
+    wrong: list[str] = []
+    while True:
+        try:
+            return Recipe.model_validate(tree), wrong
+        except ValidationError as error:
+            wrong += [line for line in complaints(error, Recipe) if line not in wrong]
+            set_aside = [_set_aside(tree, mistake["loc"], mistake["type"]) for mistake in error.errors()]
+            if not any(set_aside):
+                return None, wrong
+
+
+def _set_aside(tree: Any, location: Sequence[str | int], kind: str) -> bool:
+    """Remove the value that a mistake is about, or put a stand-in where one is missing; False if neither can be."""
+    if kind == "missing":
+        stand_in: dict[tuple[str | int, ...], Any] = {("name",): "unnamed", ("representations",): {"unnamed": {}}}
+        if tuple(location) in stand_in:
+            tree[location[0]] = stand_in[tuple(location)]
+            return True
+        return False
+    parent, key = None, None
+    for part in location:  # the last parts may name a member of a union, not a key
+        if not isinstance(tree, dict) or part not in tree:
+            break
+        parent, key, tree = tree, part, tree[part]
+    if parent is None:
+        return False
+    if kind == "too_short" and key == "representations":
+        parent[key] = {"unnamed": {}}
+    elif kind == "value_error" and key == "train" and tree.get("loss") is not None:
+        tree["loss_weight"] = 1.0  # so that the name of the loss is checked as well
+    else:
+        del parent[key]
+    return True
 
 
 def find_recipe(path: str | Path) -> Path:
@@ -288,6 +305,36 @@ def complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
     return lines
 
 
+def cross_complaints(recipe: Recipe) -> list[str]:
+    """Parts of a recipe that do not fit together, one line each."""
+    wrong: list[str] = []
+    for name in recipe.representations:
+        try:
+            recipe.train_settings(name)
+        except ValidationError as error:
+            wrong += [f"representations.{name}.train.{line}" for line in complaints(error, TrainSettings)]
+    parts: dict[str, PartSection] = {f"generators.{name}": part for name, part in recipe.generators.items()}
+    for name, method in recipe.evaluate.methods.items():
+        parts[f"evaluate.methods.{name}"] = method
+        if method.generator is not None and method.generator not in recipe.generators:
+            wrong.append(
+                f"evaluate.methods.{name}.generator: {method.generator!r} is not in the generators section. "
+                f"{did_you_mean(method.generator, recipe.generators)}"
+            )
+    wrong += [
+        f"{where}.per_representation.{key}: no such representation. {did_you_mean(key, recipe.representations)}"
+        for where, part in parts.items()
+        for key in part.per_representation
+        if key not in recipe.representations
+    ]
+    if max(recipe.evaluate.n_shots) > recipe.split.max_shots:
+        wrong.append(
+            f"evaluate.n_shots: {max(recipe.evaluate.n_shots)} shots are asked for but split.max_shots "
+            f"is {recipe.split.max_shots}"
+        )
+    return wrong
+
+
 def registry_complaints(recipe: Recipe) -> list[str]:
     """Unknown registry names and parameters of a recipe, one line each."""
     from lowshot.data import PRESETS
@@ -299,11 +346,14 @@ def registry_complaints(recipe: Recipe) -> list[str]:
         lines.extend(f"{key}: {line}" for line in found)
 
     check("data.dataset", DATASETS.complaints(recipe.data.dataset, recipe.data.options))
-    check("data.transform", PRESETS.complaints(recipe.data.preset, recipe.data.transform))
+    check("data.preset and data.transform", PRESETS.complaints(recipe.data.preset, recipe.data.transform))
     for name, section in recipe.representations.items():
         if section.features or section.checkpoint:
             continue
-        settings = recipe.train_settings(name)
+        try:
+            settings = recipe.train_settings(name)
+        except ValidationError:
+            continue  # named by cross_complaints
         where = f"representations.{name}.train" if section.train else "train"
         check(f"{where}.backbone", BACKBONES.complaints(settings.backbone, settings.backbone_options))
         if settings.loss is not None:

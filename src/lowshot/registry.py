@@ -23,6 +23,7 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -116,7 +117,7 @@ class Registry:
         return {key: value for key, value in parameters.items() if value.kind in keyword}
 
     def complaints(self, name: str, params: Mapping[str, Any]) -> list[str]:
-        """What is wrong with building ``name`` from ``params``: an unknown name or unknown parameters."""
+        """What is wrong with building ``name`` from ``params``: an unknown name, unknown parameters, wrong types."""
         try:
             factory = self.get(name)
         except InputError as error:
@@ -124,10 +125,16 @@ class Registry:
         if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(factory).parameters.values()):
             return []
         known = self.parameters(name)
-        return [
+        found = [
             f"{self.kind} {name!r} has no parameter {key!r}. {did_you_mean(key, known)}"
             for key in params
             if key not in known
+        ]
+        types = _types_of(factory)
+        return found + [
+            f"{self.kind} {name!r}, parameter {key!r}: {wrong}, got {value!r}"
+            for key, value in params.items()
+            if key in known and key in types and (wrong := _type_complaint(types[key], value)) is not None
         ]
 
     def build(self, name: str, **params: Any) -> Any:
@@ -180,6 +187,28 @@ class Registry:
             self._add(point.name, part, (inspect.getdoc(part) or "no description").split("\n")[0], _source_of(part))
         except Exception as error:
             self.broken[point.name] = f"entry point {point.value!r}: {type(error).__name__}: {error}"
+
+
+def _types_of(factory: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a factory's parameters; none where they cannot be resolved."""
+    function = getattr(factory, "func", factory)
+    try:
+        return typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    except (NameError, TypeError):
+        return {}
+
+
+def _type_complaint(annotation: Any, value: Any) -> str | None:
+    """What is wrong with a value of a recipe for a parameter of this type, or None."""
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+
+    try:
+        TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
+    except ValidationError as error:
+        return "; ".join(dict.fromkeys(mistake["msg"][0].lower() + mistake["msg"][1:] for mistake in error.errors()))
+    except PydanticUserError:  # a type that pydantic knows nothing about
+        return None
+    return None
 
 
 def _source_of(factory: Callable[..., Any]) -> str:

@@ -12,7 +12,7 @@ from lowshot.cli.app import app
 @app.command("list")
 def list_command(
     what: Annotated[
-        str, typer.Argument(help="all, recipes, keys, losses, generators, classifiers, backbones, datasets.")
+        str, typer.Argument(help="all, recipes, keys, losses, generators, classifiers, backbones, datasets, presets.")
     ] = "all",
     pattern: Annotated[str, typer.Option("--match", "-m", help="Only names that match, e.g. 'resnet*'.")] = "*",
     parameters: Annotated[bool, typer.Option("--parameters", "-p", help="Show parameters and defaults.")] = False,

@@ -160,9 +160,13 @@ class LowShotPhase:
             params["pretrained"] = self.classifier_path(method)
         generator = None if section.generator is None else Generator.load(self.generator_path(section.generator))
         store = ResultStore(path)
+        train, test = (FeatureStore.open(self.features[part]) for part in ("train", "test"))
+        if recipe.representations[self.representation].features is not None:
+            train.check_finite()
+            test.check_finite()
         records = run_benchmark(
-            FeatureStore.open(self.features["train"]),
-            FeatureStore.open(self.features["test"]),
+            train,
+            test,
             ClassSplit.from_json(self.split_file),
             Experiments.from_files(self.experiment_pattern, recipe.split.experiments),
             CLASSIFIERS.build(section.classifier, **params),

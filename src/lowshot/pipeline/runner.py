@@ -11,9 +11,10 @@ from pathlib import Path
 from lowshot.errors import InputError
 from lowshot.io import write_text
 from lowshot.pipeline.plan import KINDS, Stamps, Status, Stop
+from lowshot.pipeline.reporting import labelled_records, print_tables
 from lowshot.pipeline.stops import Road
 from lowshot.progress import say
-from lowshot.recipe import Recipe, load_recipe
+from lowshot.recipe import Recipe, load_recipe, read_recipe
 
 # Each rank of a torchrun or SLURM launch walks the same plan; these stops use all of them, the others one.
 _COLLECTIVE = ("train", "extract")
@@ -65,6 +66,9 @@ def run_recipe(
             if only is not None and stop.kind not in (only, "split"):
                 continue
             _walk(stop, runs, why, stamps, ranks)
+            if stop.kind == "report" and not runs and ranks.first:
+                print_tables(labelled_records(road), recipe.evaluate.setup)
+                say(f"report: {road.report_page}")
     return recipe
 
 
@@ -77,9 +81,10 @@ def validate_recipe(path: str | Path, overrides: Sequence[str] = ()) -> str:
     Raises:
         InputError: one line for each mistake.
     """
-    recipe = load_recipe(path, overrides)
-    wrong = Road(recipe).complaints()
-    if wrong:
+    recipe, wrong = read_recipe(path, overrides)
+    if recipe is not None:
+        wrong += [line for line in Road(recipe).complaints() if line not in wrong]
+    if wrong or recipe is None:
         raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
     methods = len(recipe.evaluate.methods)
     return (

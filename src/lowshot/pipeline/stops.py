@@ -7,23 +7,26 @@ split ─┬→ train:REPRESENTATION → extract:REPRESENTATION → evaluate:REP
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lowshot.benchmark import ResultStore
 from lowshot.benchmark.results import write_records
 from lowshot.data import Experiments
 from lowshot.errors import InputError
-from lowshot.features import extract_features
+from lowshot.features import FeatureStore, extract_features
 from lowshot.io import file_fingerprint
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot_phase import LowShotPhase, result_path
 from lowshot.pipeline.plan import Stop
 from lowshot.progress import say
-from lowshot.recipe import Recipe
+from lowshot.recipe import Recipe, registry_complaints
 from lowshot.representation import checkpoint_path, log_path
+
+if TYPE_CHECKING:
+    from lowshot.representation import Backbone, TrainSettings
 
 Part = Literal["train", "test"]
 PARTS: tuple[Part, ...] = ("train", "test")
@@ -60,22 +63,38 @@ class Road:
         yield self._report(tuple(evaluations))
 
     def complaints(self) -> list[str]:
-        """What would stop this recipe on its way: missing files, images, classes, experiments for other data."""
+        """What would stop this recipe on its way: missing or unfit files, images, classes, experiments, models."""
         wrong: list[str] = []
-        for name, section in self.recipe.representations.items():
-            given = section.features or {}
-            paths = {"checkpoint": section.checkpoint, **{f"features.{part}": path for part, path in given.items()}}
-            wrong += [
-                f"representations.{name}.{key}: {path} does not exist"
-                for key, path in paths.items()
-                if path is not None and not path.is_file()
-            ]
-        for look in (lambda: self.inputs.class_names, lambda: self.inputs.split, lambda: self._experiments()):
+
+        def look(check: Callable[[], object]) -> None:
             try:
-                look()
+                check()
             except InputError as error:
-                wrong += [line for line in str(error).splitlines() if line not in wrong]
+                wrong.extend(line for line in str(error).splitlines() if line not in wrong)
+
+        for name, section in self.recipe.representations.items():
+            if section.features is not None:
+                for path in section.features.values():
+                    look(lambda path=path: self._check_features(path))  # type: ignore[misc]
+            elif section.checkpoint is not None:
+                look(lambda name=name: self._backbone(name))  # type: ignore[misc]
+            elif not registry_complaints(self.recipe):
+                look(lambda name=name: _check_backbone(self.recipe.train_settings(name)))  # type: ignore[misc]
+        look(lambda: self.inputs.transforms)
+        look(lambda: self.inputs.split)
+        look(lambda: self.inputs.test_images if self.inputs.needs_images else None)
+        if not wrong:
+            look(self._experiments)
         return wrong
+
+    def _check_features(self, path: Path) -> None:
+        """Refuse a features file from elsewhere with NaN in it or with labels outside the split."""
+        store = FeatureStore.open(path)
+        store.check_finite()
+        try:
+            self.inputs.split.check_labels(store.labels)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
 
     # ------------------------------------------------------------------ split
 
@@ -94,8 +113,9 @@ class Road:
         return Stop("split", "", inputs, (), outputs, self._make_split)
 
     def _make_split(self) -> None:
+        experiments = self._experiments()  # before anything is written: they may not fit the data
         self.inputs.split.to_json(self._split_file)
-        self._experiments().write(self._experiment_pattern)
+        experiments.write(self._experiment_pattern)
 
     def _experiments(self) -> Experiments:
         """The experiments that the recipe names, checked against the data, or new ones from its seed."""
@@ -195,11 +215,10 @@ class Road:
         return Stop("extract", name, inputs, needs, outputs, lambda: self._make_features(name))
 
     def _make_features(self, name: str) -> None:
-        from lowshot.representation import load_backbone
         from lowshot.representation.launch import resolve_precision
 
         section = self.recipe.extract
-        backbone = load_backbone(self._checkpoint(name))
+        backbone = self._backbone(name)
         for part, images in zip(PARTS, (self.inputs.train_images, self.inputs.test_images)):
             extract_features(
                 backbone,
@@ -213,6 +232,21 @@ class Road:
                 devices=section.devices,
                 attributes={"representation": name, "recipe": self.recipe.name},
             )
+
+    def _backbone(self, name: str) -> Backbone:
+        """The trained network, which must be of the architecture that the recipe names, if it names one."""
+        from lowshot.representation import load_backbone
+
+        backbone = load_backbone(self._checkpoint(name))
+        settings = self.recipe.train_settings(name)
+        named = {"backbone": backbone.config["name"], "backbone_options": backbone.config["kwargs"]}
+        for key in settings.model_fields_set & named.keys():
+            if getattr(settings, key) != named[key]:
+                raise InputError(
+                    f"checkpoint {self._checkpoint(name)} holds another architecture: train.{key} is "
+                    f"{getattr(settings, key)!r} in the recipe, but {named[key]!r} in the checkpoint"
+                )
+        return backbone
 
     def _checkpoint(self, name: str) -> Path:
         return self.recipe.representations[name].checkpoint or self._trained(name)
@@ -236,9 +270,7 @@ class Road:
             if phase.is_pretrained(method):
                 yield (learned := phase.fit_classifier(method, base, needs))
                 before.append(learned)
-            yield phase.evaluate(
-                method, tuple(before), self.results, lambda: write_records(self.results, self.records())
-            )
+            yield phase.evaluate(method, tuple(before), self.results, self._merge_results)
 
     def phase(self, name: str) -> LowShotPhase:
         """The low-shot phase of one representation."""
@@ -289,3 +321,14 @@ class Road:
     @property
     def report_page(self) -> Path:
         return self.folder / "report" / "report.html"
+
+
+def _check_backbone(settings: TrainSettings) -> None:
+    """Build the network without memory for its weights, to see whether its name and options are good."""
+    import torch
+
+    from lowshot.representation import build_backbone
+
+    if not {"pretrained", "weights"} & settings.backbone_options.keys():  # those would be fetched
+        with torch.device("meta"):
+            build_backbone(settings.backbone, 2, **settings.backbone_options)

@@ -21,13 +21,16 @@ def print_listing(what: str = "all", pattern: str = "*", parameters: bool = Fals
     Raises:
         InputError: ``what`` is not a registry, or nothing matches ``pattern``.
     """
-    known = ["all", "recipes", "keys", *REGISTRIES]
+    from lowshot.data import PRESETS
+
+    registries = {**REGISTRIES, "presets": PRESETS}
+    known = ["all", "recipes", "keys", *registries]
     if what not in known:
         raise InputError(f"there is no list of {what!r}. {did_you_mean(what, known)}")
     console = Console(highlight=False)
     tables = [
         _registry_table(name, registry, pattern, parameters)
-        for name, registry in REGISTRIES.items()
+        for name, registry in registries.items()
         if what in ("all", name)
     ]
     if what in ("all", "recipes"):

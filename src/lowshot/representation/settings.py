@@ -17,7 +17,7 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     backbone: str = Field("resnet10", description="registry name: resnet10 … resnet101, timm:NAME, torchvision:NAME")
-    backbone_options: dict[str, Any] = Field({}, description="options of the backbone, such as {stem: small}")
+    backbone_options: dict[str, Any] = Field({}, description="of the backbone, such as {stem: small}; null clears them")
     loss: str | None = Field(None, description="auxiliary loss beside the cross-entropy; none is the baseline")
     loss_weight: float = Field(0.0, ge=0, description="weight of the auxiliary loss")
     loss_options: dict[str, Any] = Field({}, description="options of the auxiliary loss")
@@ -43,6 +43,11 @@ class TrainSettings(BaseModel):
     keep: int | None = Field(2, ge=1, description="how many of the newest checkpoints stay; none keeps all")
     validate_every: int = Field(1, ge=0, description="epochs between validations, and after the last; 0 is never")
     tensorboard: bool = Field(False, description="also write TensorBoard events (needs the extra 'tensorboard')")
+
+    @field_validator("backbone_options", "loss_options", mode="before")
+    @classmethod
+    def _null_clears(cls, options: Any) -> Any:
+        return {} if options is None else options
 
     @field_validator("backbone_options")
     @classmethod
