@@ -177,6 +177,21 @@ def test_the_published_imagenet_recipes_hold_the_published_numbers() -> None:
         assert (recipe.split.base, recipe.split.novel) == ((193, 196), (300, 311))
 
 
+def test_the_published_generation_settings_are_there() -> None:
+    # generator lr; then lr, weight decay and max_per_label of the low-shot phase with generation
+    published = {
+        "imagenet_resnet10": (0.1, 0.1, 0.001, 20),
+        "imagenet_resnet10_sgm": (1, 1, 0.001, 5),
+        "imagenet_resnet50": (0.1, 0.1, 0.01, 20),
+        "imagenet_resnet50_sgm": (1, 0.1, 0.001, 5),
+    }
+    for name, row in published.items():
+        recipe = load_recipe(name)
+        method, generator = recipe.evaluate.methods["generation"], recipe.generators["analogies"]
+        assert row == (generator.params["lr"], method.params["lr"], method.params["weight_decay"], method.n_per_class)
+        assert (generator.params["n_clusters"], generator.params["n_steps"]) == (100, 120_000)
+
+
 def test_the_order_of_keys_does_not_change_the_fingerprint(tmp_path: Path) -> None:
     tree = Recipe.model_validate({**MINIMAL, "train": {"epochs": 2, "lr": 0.5}})
     turned = Recipe.model_validate({"train": {"lr": 0.5, "epochs": 2}, **MINIMAL})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from lowshot.io import read_text
+from lowshot.io import read_text, write_text
 from lowshot.progress import say
 
 if TYPE_CHECKING:
@@ -18,9 +18,11 @@ def write_recipe_report(road: Road) -> None:
     from lowshot.pipeline.generator_views import generator_views
     from lowshot.report import write_report
     from lowshot.report.generators import generator_section
+    from lowshot.report.timing import time_markdown, time_rows, time_section
 
     recipe = road.recipe
     records = labelled_records(road)
+    times = time_rows(records, recipe.evaluate.setup)
     page = write_report(
         road.report_page.parent,
         title=recipe.report.title or recipe.name,
@@ -31,9 +33,11 @@ def write_recipe_report(road: Road) -> None:
         recipe_yaml=recipe.to_yaml(),
         provenance=_provenance(road, records),
         notes=_notes(road),
-        sections=[generator_section(view) for view in generator_views(road)],
+        sections=[*(generator_section(view) for view in generator_views(road)), time_section(times)],
         setup=recipe.evaluate.setup,
     )
+    tables = page.with_name("tables.md")
+    write_text(tables, f"{read_text(tables)}\n{time_markdown(times)}")
     print_tables(records, recipe.evaluate.setup)
     say(f"report: {page}")
 

@@ -1,0 +1,94 @@
+"""What each method costs: seconds to learn from the base classes, once, and seconds per run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from markupsafe import Markup
+
+from lowshot.report.html import Section
+from lowshot.report.table_data import Record
+
+MEANING = (
+    "Wall-clock seconds on the machine named under provenance. Base: learning from the base classes, once for all "
+    "runs. Then one run: learning the novel classes from n shots and scoring every query. What has a stop of its own "
+    "(training, extraction, generators, episodic classifiers) is not in it."
+)
+
+
+@dataclass(frozen=True)
+class TimeRow:
+    """One method on one representation: ``base`` seconds once, ``runs`` {n: mean seconds of a run}."""
+
+    representation: str
+    method: str
+    base: float
+    runs: dict[int, float]
+
+
+def time_rows(records: Sequence[Record], setup: str = "test") -> list[TimeRow]:
+    """The rows in order of first appearance; records without times are left out."""
+    groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        if record["setup"] == setup and "seconds" in record:
+            groups[record["representation"], record["method"]].append(record)
+    rows = []
+    for (representation, method), group in groups.items():
+        seconds: dict[int, list[float]] = defaultdict(list)
+        for record in group:
+            seconds[record["n_shots"]].append(record["seconds"])
+        runs = {n: fmean(found) for n, found in sorted(seconds.items())}
+        rows.append(TimeRow(representation, method, max(r.get("base_seconds", 0.0) for r in group), runs))
+    return rows
+
+
+def time_markdown(rows: Sequence[TimeRow]) -> str:
+    """A Markdown table of the rows."""
+    lines = [_line(cells) for cells in _table(rows)]
+    lines.insert(1, "|---|---|" + "---:|" * (len(_table(rows)[0]) - 2))
+    return "\n".join(["## Seconds", "", *lines, "", MEANING, ""])
+
+
+def time_section(rows: Sequence[TimeRow]) -> Section:
+    """The same table for the page."""
+    head, *body = _table(rows)
+    heads = Markup("").join(Markup('<th scope="col">{}</th>').format(cell) for cell in head)
+    lines = Markup("").join(
+        Markup("<tr>{}</tr>").format(
+            Markup("").join(
+                Markup('<th scope="row">{}</th>' if i < 2 else "<td>{}</td>").format(cell)
+                for i, cell in enumerate(line)
+            )
+        )
+        for line in body
+    )
+    html = Markup('<p>{}</p><div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>')
+    return Section("Time", html.format(MEANING, heads, lines))
+
+
+def _table(rows: Sequence[TimeRow]) -> list[list[str]]:
+    n_shots = sorted({n for row in rows for n in row.runs})
+    head = [
+        "Representation",
+        "Low-shot phase",
+        "base",
+        *(f"n={n}" if i == 0 else str(n) for i, n in enumerate(n_shots)),
+    ]
+    body = [
+        [row.representation, row.method, _seconds(row.base), *(_seconds(row.runs.get(n)) for n in n_shots)]
+        for row in rows
+    ]
+    return [head, *body]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
