@@ -204,9 +204,10 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe
     recipe, wrong = _checked(_tree(source, overrides))
     if recipe is None:
         return None, wrong
+    recipe = recipe.model_copy(update={"plugins": tuple(source.parent / plugin for plugin in recipe.plugins)})
     for plugin in recipe.plugins:
         try:
-            import_plugin(plugin if plugin.is_absolute() else source.parent / plugin)
+            import_plugin(plugin)
         except InputError as error:
             wrong.append(f"plugins: {error}")
     return recipe, [*wrong, *cross_complaints(recipe), *registry_complaints(recipe)]

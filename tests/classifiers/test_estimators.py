@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from lowshot.errors import InputError
 from lowshot.registry import CLASSIFIERS
 from tests.classifiers.problems import build, problem
 
@@ -136,6 +137,18 @@ def test_it_does_not_touch_its_input(name):
 
 
 @every_classifier
+@pytest.mark.parametrize("n_shots", [1, 2])  # numpy calls a single row contiguous whichever way it runs
+def test_features_that_run_backwards_in_memory_are_like_any_others(name, n_shots):
+    p = problem(n_novel=1, n_shots=n_shots, dtype=np.float32)
+    backwards = [(X[::-1].copy()[::-1], y) for X, y in p]
+    expected, scores = run(name, p).scores(p.queries[0]), run(name, type(p)(*backwards)).scores(backwards[2][0])
+    assert all(X.strides[0] < 0 for X, _ in backwards)
+    assert np.allclose(scores, expected, rtol=1e-4, atol=1e-5)
+    one = backwards[2][0][:1]
+    assert np.isfinite(run(name, p).scores(one[::-1])).all()
+
+
+@every_classifier
 def test_the_same_seed_gives_the_same_bits(name):
     p = problem()
     first, second = (run(name, p).scores(p.queries[0]) for _ in range(2))
@@ -204,6 +217,47 @@ class TestBadInput:
         p = problem()
         with pytest.raises(ValueError, match=r"\[4\] are base classes already"):
             build(name).fit_base(*p.base).fit_novel(p.novel[0], np.where(p.novel[1] == 1, 4, p.novel[1]))
+
+    @every_classifier
+    @pytest.mark.parametrize("text", ["base", "novel"])
+    def test_labels_of_two_kinds(self, name, text):
+        p = problem()
+        known = build(name).fit_base(p.base[0], p.base[1].astype(str) if text == "base" else p.base[1])
+        with pytest.raises(InputError, match="give both phases labels of one kind"):
+            known.fit_novel(p.novel[0], p.novel[1].astype(str) if text == "novel" else p.novel[1])
+
+    @pytest.mark.parametrize("fit", ["fit", "fit_base"])
+    @pytest.mark.parametrize(
+        ("name", "parameter", "value"),
+        [
+            *[
+                (name, parameter, value)
+                for name in ("matching_network", "prototypical")
+                for parameter, value in [
+                    ("n_episodes", -1),
+                    ("n_queries", 0),
+                    ("decay_every", 0),
+                    ("checkpoint_every", 0),
+                    ("n_shots", (0, 1)),
+                ]
+            ],
+            ("matching_network", "n_support", 0),
+            ("cosine", "n_steps", -1),
+            ("cosine", "fine_tune_steps", -1),
+            ("cosine", "batch_size", 0),
+            ("ridge", "alpha", np.inf),
+            ("ridge", "alpha", np.nan),
+            ("ridge", "alpha", 0.0),
+            ("logistic", "weight_decay", -1e-3),
+            ("logistic", "n_steps", -1),
+            ("logistic", "batch_size", 0),
+        ],
+    )
+    def test_a_parameter_out_of_range(self, name, parameter, value, fit):
+        classifier = build(name).set_params(**{parameter: value})
+        with pytest.raises(InputError, match=f"^{parameter}="):
+            getattr(classifier, fit)(*problem().base)
+        assert not hasattr(classifier, "classes_")
 
     @every_classifier
     def test_no_examples(self, name):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from lowshot.classifiers import softmax
@@ -70,12 +71,35 @@ def test_float32_features_reach_the_float64_optimum():
     assert np.allclose(exact, single, atol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_features_far_from_zero_and_large_scores_do_not_overflow():
     p = problem()
     X = 1e4 * p.base[0]
     coef, intercept = fit_softmax(class_balanced(None, (X, p.base[1] // 2), 0, 5), 5, 1e-6)
     assert np.isfinite(coef).all()
     assert ((X @ coef.T + intercept).argmax(axis=1) == p.base[1] // 2).mean() > 0.9
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_features_are_learned_to_the_optimum_in_either_precision(dtype):
+    p = problem()
+    scaled = p._replace(base=(100 * p.base[0], p.base[1]), novel=(100 * p.novel[0], p.novel[1]))
+    groups = groups_of(scaled, dtype)
+    coef, intercept = fit_softmax(groups, 8, 0.01)
+    gradient = 0.01 * np.hstack([coef, intercept[:, None]])
+    for X, codes, weight in groups:
+        scores = X @ coef.T + intercept
+        p = np.exp(scores - scores.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        p[np.arange(len(X)), codes] -= 1
+        gradient += weight / len(X) * p.T @ np.hstack([X, np.ones((len(X), 1))])
+    assert np.abs(gradient).max() < 2e-6
+
+
+def test_a_search_that_ends_short_of_the_optimum_says_so():
+    with pytest.warns(ConvergenceWarning, match="after 3 of 3 iterations short of its optimum"):
+        fit_softmax(groups_of(problem()), 8, 0.01, max_iter=3)
 
 
 def test_blocks_do_not_change_the_result(monkeypatch):

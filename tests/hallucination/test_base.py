@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import safetensors
 import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,9 +101,13 @@ class TestEveryGenerator:
         features, labels = base
         broken = features.copy()
         broken[7, 2] = np.nan
+        huge = features.astype(np.float64)
+        huge[9, 1] = 1e60
         generator = clone(unfitted)
         with pytest.raises(InputError, match="row 7 holds NaN"):
             generator.fit(broken, labels)
+        with pytest.raises(InputError, match=r"row 9 holds .* too large for float32"):
+            generator.fit(huge, labels)
         with pytest.raises(InputError, match="60 features but labels of shape"):
             generator.fit(features, labels[1:])
         with pytest.raises(InputError, match="non-empty"):
@@ -111,6 +119,8 @@ class TestEveryGenerator:
             generator.generate(features[:, :4], labels, 5)
         with pytest.raises(InputError, match="row 7 holds NaN"):
             generator.generate(broken, labels, 5)
+        with pytest.raises(InputError, match=r"row 9 holds .* too large for float32"):
+            generator.generate(huge, labels, 5)
         with pytest.raises(InputError, match="non-empty"):
             generator.generate(features[:0], labels[:0], 5)
         with pytest.raises(InputError, match="one label each"):
@@ -140,6 +150,70 @@ class TestEveryGenerator:
         with pytest.raises(InputError, match="format version 2"):
             Generator.load(path)
 
+    def test_a_file_without_all_that_was_learned_is_refused(
+        self, unfitted: Generator, base: tuple[np.ndarray, np.ndarray], tmp_path: Path
+    ) -> None:
+        path = tmp_path / "generator.safetensors"
+        clone(unfitted).fit(*base).save(path)
+        tensors = safetensors.numpy.load_file(path)
+        assert set(tensors) == set(unfitted.fitted_arrays)
+        whole = path.read_bytes()
+        for name in tensors:
+            path.write_bytes(whole)
+            rewrite(path, lambda header, arrays, name=name: arrays.pop(name))
+            with pytest.raises(InputError, match=f"lacks {name}"):
+                Generator.load(path)
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, np.ndarray]], Any]) -> None:
+    """Change the header and the arrays of a generator's file."""
+    with safetensors.safe_open(path, framework="numpy") as file:
+        header = json.loads(file.metadata()["lowshot"])
+    tensors = safetensors.numpy.load_file(path)
+    change(header, tensors)
+    safetensors.numpy.save_file(tensors, path, metadata={"lowshot": json.dumps(header)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda header, arrays: header.pop("generator"), "needs 'generator', of type str"),
+        (lambda header, arrays: header.update(generator=["difference"]), "needs 'generator', of type str"),
+        (lambda header, arrays: header.pop("params"), "needs 'params', of type dict"),
+        (lambda header, arrays: header.update(attributes=[]), "needs 'attributes', of type dict"),
+        (lambda header, arrays: header["params"].update(colour="red"), "parameters that this version"),
+        (lambda header, arrays: header["attributes"].pop("n_features_in_"), "n_features_in_ must be a whole number"),
+        (
+            lambda header, arrays: header["attributes"].update(n_features_in_="5"),
+            "n_features_in_ must be a whole number",
+        ),
+        (lambda header, arrays: header["attributes"].pop("provenance_"), "provenance_, what it was fitted on"),
+        (lambda header, arrays: header["attributes"].update(generate=1), "'generate' is no name of a fitted attribute"),
+        (lambda header, arrays: arrays.update(fit=np.zeros(1)), "'fit' is no name of a fitted attribute"),
+        (lambda header, arrays: header["attributes"].update(counts_=[1]), "holds 'counts_' twice"),
+    ],
+)
+def test_a_header_that_save_never_writes_is_refused(
+    change: Callable[[dict[str, Any], dict[str, np.ndarray]], Any],
+    message: str,
+    base: tuple[np.ndarray, np.ndarray],
+    tmp_path: Path,
+) -> None:
+    DifferenceGenerator().fit(*base).save(tmp_path / "file")
+    rewrite(tmp_path / "file", change)
+    with pytest.raises(InputError, match=message):
+        Generator.load(tmp_path / "file")
+
+
+def test_generated_features_that_are_not_finite_are_refused() -> None:
+    class Overflow(Echo):
+        def _hallucinate(self, seeds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+            return seeds * np.float32(1e30)
+
+    fitted = Overflow().fit(np.eye(2), [0, 1])
+    with pytest.raises(InputError, match="Overflow made NaN or infinity of shot 1"):
+        fitted.generate(np.array([[1, 1], [1, 1e20]], np.float32), [0, 1], 2)
+
 
 def test_a_file_of_another_generator_is_refused(base: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     DifferenceGenerator().fit(*base).save(tmp_path / "file")
@@ -147,7 +221,7 @@ def test_a_file_of_another_generator_is_refused(base: tuple[np.ndarray, np.ndarr
         AnalogyGenerator.load(tmp_path / "file")
 
 
-@pytest.mark.parametrize("unfitted", UNFITTED[:2], ids=lambda g: type(g).__name__)
+@every_generator
 def test_one_base_class_is_not_enough_to_learn_from(unfitted: Generator) -> None:
     with pytest.raises(InputError, match="at least 2 base classes"):
         clone(unfitted).fit(np.ones((3, 2)), [1, 1, 1])

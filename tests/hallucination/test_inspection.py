@@ -63,8 +63,21 @@ def test_without_generated_features_only_the_shots_cover() -> None:
     assert np.isnan([spread.variance_ratio, spread.precision]).all()
 
 
-def test_a_class_without_spread_is_refused() -> None:
-    with pytest.raises(InputError, match="class 1 has 1 held-out"):
-        inspection.held_out_spread(np.eye(2), [0, 1], 2, np.eye(3, 2), [0, 0, 1])
+@pytest.mark.parametrize("n_held_out", [0, 1])
+def test_a_class_without_spread_has_no_numbers_and_leaves_the_others_theirs(n_held_out: int) -> None:
+    held_out = np.arange(6.0)[:, None]
+    features, labels = np.array([[0.0], [0], [1], [1]]), np.array([0, 1, 0, 1])
+    both = inspection.held_out_spread(
+        features, labels, 2, np.concatenate([held_out, held_out[:n_held_out]]), [0] * 6 + [1] * n_held_out
+    )
+    alone = inspection.held_out_spread(features[labels == 0], [0, 0], 1, held_out, [0] * 6)
+    assert both.classes.tolist() == [0, 1]
+    for name in ("covered_by_shots", "covered", "variance_ratio", "precision"):
+        values = getattr(both, name)
+        assert values[0] == getattr(alone, name)[0]
+        assert np.isnan(values[1])
+
+
+def test_no_features_are_refused() -> None:
     with pytest.raises(InputError, match="non-empty"):
         inspection.nearest_real(np.eye(2), np.eye(2)[:0])

@@ -311,3 +311,52 @@ def test_generators_and_learned_classifiers_have_stops_of_their_own(
 def test_a_method_whose_generation_is_not_whole_is_refused(write_recipe: Write, method: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_recipe(write_recipe(evaluate={"n_shots": [1], "methods": {"m": method}}))
+
+
+def test_a_changed_plugin_file_makes_everything_stale_that_it_may_have_touched(finished: Path) -> None:
+    plugin = finished.parent / "tiny_backbone.py"
+    plugin.write_text(plugin.read_text() + "\n# changed\n")
+    assert {"train:baseline", "extract:sgm", "evaluate:sgm/linear", "report"} <= set(_running(finished))
+
+
+@pytest.mark.parametrize("case", ["nothing to generate", "one held-out image", "features from elsewhere"])
+def test_the_report_copes_with_little_to_show_of_a_generator(
+    walked: Path, write_recipe: Write, tmp_path: Path, case: str
+) -> None:
+    features = {part: str(walked / "out" / "features" / "baseline" / f"{part}.hdf5") for part in ("train", "test")}
+    method = {"params": {"n_steps": 5}, "generator": "difference", "n_per_class": 4}
+    sections: dict = {
+        "generators": {"difference": {"generator": "difference"}},
+        "evaluate": {"n_shots": [1, 2], "calibrate": "none", "methods": {"m": method}},
+        "representations": {"given": {"features": features}},
+    }
+    if case != "features from elsewhere":
+        sections["representations"] = {"baseline": {}}
+        sections["train"] = {"backbone": "pipeline_tiny", "epochs": 1, "batch_size": 16, "lr": 0.05}
+    if case == "nothing to generate":
+        method["n_per_class"] = 1
+    if case == "one held-out image":
+        options = {"classes": 16, "train_per_class": 8, "test_per_class": 1, "image_size": 16}
+        transform = {"image_size": 16, "flip": False}
+        sections["data"] = {"dataset": "glyphs", "options": options, "preset": "small", "transform": transform}
+    run_recipe(write_recipe(**sections))
+    assert "Generator difference on" in (tmp_path / "out" / "report" / "report.html").read_text()
+    figures = {f.name for f in (tmp_path / "out" / "report" / "figures").glob("generator_*.png")}
+    assert any("projection" in name for name in figures)
+    assert any("neighbours" in name for name in figures) == (case == "one held-out image")
+
+
+def test_a_finished_training_leaves_the_checkpoints_of_other_methods(
+    walked: Path, write_recipe: Write, tmp_path: Path
+) -> None:
+    features = {part: str(walked / "out" / "features" / "baseline" / f"{part}.hdf5") for part in ("train", "test")}
+    other = tmp_path / "out" / "classifiers" / "given" / "mn-plain-0123456789abcdef.ckpt"
+    other.parent.mkdir(parents=True)
+    other.write_text("unfinished")
+    method = {"classifier": "matching_network", "params": {"n_episodes": 1, "n_way": 3}}
+    path = write_recipe(
+        representations={"given": {"features": features}}, evaluate={"n_shots": [1], "methods": {"mn": method}}
+    )
+    run_recipe(path, only="fit-classifier")
+    assert other.read_text() == "unfinished"
+    assert [f.name for f in other.parent.iterdir() if f.name.startswith("mn.")] == ["mn.safetensors"]

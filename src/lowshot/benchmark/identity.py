@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,15 @@ def _digest(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _digest(item) for key, item in value.items()}
     return fingerprint(value) if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else repr(value)
+
+
+def code_of(part: Any) -> str | None:
+    """A digest of the file that a plug-in's class is written in; None for lowshot's own parts, which have a version."""
+    module = sys.modules.get(type(part).__module__)
+    file = getattr(module, "__file__", None)
+    if part is None or file is None or type(part).__module__.partition(".")[0] == "lowshot":
+        return None
+    return file_fingerprint(file)
 
 
 def plain(params: Mapping[str, Any]) -> dict[str, Any]:

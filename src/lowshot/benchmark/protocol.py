@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 from lowshot import __version__
 from lowshot.benchmark.arena import Arena, check_inputs
-from lowshot.benchmark.identity import identity, plain, registered_name
+from lowshot.benchmark.identity import code_of, identity, plain, registered_name
 from lowshot.benchmark.prior import Validation, choose_prior, prior_metrics
 from lowshot.benchmark.results import Record, ResultStore
 from lowshot.classifiers.base import LowShotClassifier
@@ -140,6 +140,7 @@ class _Method:
             [arena.train.fingerprint, arena.test.fingerprint, arena.split.fingerprint, arena.setup, n],
             [self.classifier_name, plain(self.classifier.get_params()), self.seed, prior_target],
             [identity(self.generator), self.n_per_class, self.examples],
+            [code_of(self.classifier), code_of(self.generator)],
             np.stack(draws),
         )
 

@@ -71,7 +71,8 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
             y: (M,) their labels, none of them a base class.
 
         Raises:
-            ValueError: :meth:`fit_base` was not called, ``y`` is empty, or names a base class.
+            ValueError: :meth:`fit_base` was not called, ``y`` is empty, names a base class, or is text
+                where the base labels are numbers (or the other way round).
         """
         X, codes = self._checked_shots(X, y)
         self._fit_novel(X, codes)
@@ -108,6 +109,9 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         scores = self.scores(X)
         return self.classes_[scores.argmax(axis=1)]
 
+    def _check_parameters(self) -> None:
+        """Raise :class:`InputError` for a parameter that no fit can use; called before each of them."""
+
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         """Learn from base examples; ``codes`` (N,) index ``classes_``. Methods without a base phase inherit this."""
 
@@ -135,6 +139,13 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         if not hasattr(self, "_base_classes_"):
             raise InputError(f"{type(self).__name__}: call fit_base before fit_novel, or fit for classes alone")
         X, y = self._validated(X, y, reset=False)
+        if _is_text(y) != _is_text(self._base_classes_):
+            # Joined in one array, numbers would turn into text, and no caller's label would be found again.
+            kinds = ["text" if _is_text(labels) else "numbers" for labels in (self._base_classes_, y)]
+            raise InputError(
+                f"{type(self).__name__}: base labels are {kinds[0]} and novel labels are {kinds[1]}; "
+                "give both phases labels of one kind"
+            )
         if len(known := np.intersect1d(y, self._base_classes_)):
             raise InputError(f"novel labels {known[:5].tolist()} are base classes already: a label has one role")
         return X, self._add_novel(y)
@@ -148,7 +159,13 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         return codes
 
     def _validated(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
+        self._check_parameters()
         X, y = validate_data(self, X, y, reset=reset, dtype=[np.float32, np.float64])
         if y.dtype.kind not in "iuU":  # with few shots scikit-learn would warn that integers look like a regression
             check_classification_targets(y)
         return X, y
+
+
+def _is_text(labels: np.ndarray) -> bool:
+    """Whether labels are strings; scikit-learn lets no other objects through."""
+    return labels.dtype.kind not in "biuf"

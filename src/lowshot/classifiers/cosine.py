@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.classifiers.moments import class_means
-from lowshot.classifiers.transforms import check_choice, fitted_centre, transformed, unit_rows
+from lowshot.classifiers.transforms import check_at_least, check_choice, fitted_centre, transformed, unit_rows
 from lowshot.registry import CLASSIFIERS
 
 TRANSFORMS = ("l2", "centred_l2")
@@ -62,6 +62,10 @@ class Cosine(LowShotClassifier):
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.random_state = random_state
+
+    def _check_parameters(self) -> None:
+        check_at_least(0, n_steps=self.n_steps, fine_tune_steps=self.fine_tune_steps)
+        check_at_least(1, batch_size=self.batch_size)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._take_centre(X)

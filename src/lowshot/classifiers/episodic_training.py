@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lowshot.classifiers.episodes import EpisodeSampler
+from lowshot.classifiers.transforms import forward_rows
 from lowshot.errors import InputError
 from lowshot.io import load_torch, save_torch
 from lowshot.progress import progress
@@ -104,7 +105,7 @@ def autocast(device: str, precision: str) -> AbstractContextManager:
 
 def to_device(X: np.ndarray, device: str) -> torch.Tensor:
     """Rows of features as a float32 tensor."""
-    return torch.from_numpy(X.astype(np.float32, copy=not X.flags.writeable)).to(device)
+    return torch.from_numpy(forward_rows(X, copy=not X.flags.writeable)).to(device)
 
 
 def _resumed(

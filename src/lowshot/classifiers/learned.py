@@ -15,7 +15,7 @@ from lowshot.classifiers.base import LowShotClassifier
 from lowshot.classifiers.episodes import EpisodeSampler
 from lowshot.classifiers.episodic_training import PRECISIONS, EpisodicTraining, train_on_episodes
 from lowshot.classifiers.persistence import read_state
-from lowshot.classifiers.transforms import check_choice
+from lowshot.classifiers.transforms import check_at_least, check_choice
 from lowshot.errors import InputError
 from lowshot.io import fingerprint
 
@@ -54,12 +54,18 @@ class EpisodicClassifier(LowShotClassifier):
         """The network for (N, ``dim``) features: to be trained, or the identity where nothing can be learned."""
         raise NotImplementedError
 
-    def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
-        """Train on episodes of labelled features, or take the weights from the file ``pretrained``."""
+    def _check_parameters(self) -> None:
         check_choice("precision", self.precision, PRECISIONS)
         least, most = self.n_shots
         if not 1 <= least <= most:
             raise InputError(f"n_shots={self.n_shots!r} must be the least and the most shots of a class, from 1 up")
+        check_at_least(0, n_episodes=self.n_episodes)  # none leave the network as it starts
+        check_at_least(
+            1, n_queries=self.n_queries, decay_every=self.decay_every, checkpoint_every=self.checkpoint_every
+        )
+
+    def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:
+        """Train on episodes of labelled features, or take the weights from the file ``pretrained``."""
         if self.pretrained is not None:
             self._weights_ = self._pretrained_weights(X.shape[1])
             return

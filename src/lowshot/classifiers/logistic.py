@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from lowshot.classifiers.balanced_sgd import Pool, Schedule, balanced_sgd, products_in
 from lowshot.classifiers.linear import LinearLowShotClassifier
 from lowshot.classifiers.softmax import class_balanced, fit_softmax
+from lowshot.classifiers.transforms import check_at_least, forward_rows
 from lowshot.errors import InputError
 from lowshot.registry import CLASSIFIERS
 
@@ -73,6 +74,10 @@ class Logistic(LinearLowShotClassifier):
         self.precision = precision
         self.random_state = random_state
         self.device = device
+
+    def _check_parameters(self) -> None:
+        check_at_least(0, weight_decay=self.weight_decay, n_steps=self.n_steps)
+        check_at_least(1, batch_size=self.batch_size)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._base_examples_ = np.asarray(X, np.float32), codes
@@ -141,7 +146,7 @@ class Logistic(LinearLowShotClassifier):
         # torch warns of arrays that it must not write to; nothing writes to these.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*not writable")
-            features = torch.from_numpy(np.ascontiguousarray(X, np.float32))
+            features = torch.from_numpy(forward_rows(X))
         return Pool(features.to(device), torch.from_numpy(columns).to(device))
 
     def _seed(self) -> int:

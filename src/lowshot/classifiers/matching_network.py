@@ -11,6 +11,7 @@ from lowshot.classifiers.episodes import distinct
 from lowshot.classifiers.episodic_training import autocast, to_device
 from lowshot.classifiers.learned import EpisodicClassifier, Path
 from lowshot.classifiers.moments import blocks
+from lowshot.classifiers.transforms import check_at_least
 from lowshot.registry import CLASSIFIERS
 
 # Queries of a batch times support examples: one such float32 matrix takes 64 MiB, and a few exist at a time.
@@ -159,6 +160,10 @@ class MatchingNetwork(EpisodicClassifier):
 
     def _build(self, dim: int, trained: bool) -> nn.Module:
         return MatchingModule(dim, self.contextual and trained, self.query_steps)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_at_least(1, n_support=self.n_support)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._learn(X, codes)

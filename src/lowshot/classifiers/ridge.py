@@ -65,6 +65,9 @@ class Ridge(LinearLowShotClassifier):
         for alpha in alphas:
             yield linear_scores(X, *self._solve(alpha))
 
+    def _check_parameters(self) -> None:
+        _check_alpha(self.alpha)
+
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         moments = class_moments(X, codes, self.n_base_classes_)
         shares = moments.counts / len(X)
@@ -111,8 +114,7 @@ class Ridge(LinearLowShotClassifier):
 
     def _solve(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
         """(C, D) weights and (C,) intercepts for one strength of the penalty."""
-        if not alpha > 0:
-            raise InputError(f"alpha={alpha!r} must be a positive number: it is what makes the solution unique")
+        _check_alpha(alpha)
         unit = (self._weighted_variances_.sum() + (self._update_**2).sum()) / len(self._mean_)
         diagonal = self._weighted_variances_ + alpha * (unit or 1.0)  # features without variance have no unit
         right = self._class_weights_[:, None] * self._offsets_ / diagonal
@@ -121,3 +123,8 @@ class Ridge(LinearLowShotClassifier):
         weights = right - linalg.solve(core, self._update_ @ right.T, assume_a="pos").T @ scaled
         coef = weights @ self._axes_.T
         return coef, self._class_weights_ - coef @ (self._centre_ + self._axes_ @ self._mean_)
+
+
+def _check_alpha(alpha: float) -> None:
+    if not 0 < alpha < np.inf:
+        raise InputError(f"alpha={alpha!r} must be a positive, finite number: it is what makes the solution unique")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize
+from sklearn.exceptions import ConvergenceWarning
 
 from lowshot.classifiers.moments import blocks
 
@@ -54,22 +56,26 @@ def fit_softmax(
         weight_decay: as SGD's.
         start: (C, D) weights and (C,) intercepts to begin from, such as the optimum of a neighbouring problem.
         max_iter: iterations at most.
-        tol: stop when no partial derivative exceeds it. Sums over float32 features carry errors near 1e-7.
+        tol: stop when no partial derivative exceeds it. Where float32 features are too coarse for
+            that, the search goes on in float64.
 
     Returns:
         (C, D) weights and (C,) intercepts, float64.
+
+    Warns:
+        ConvergenceWarning: ``tol`` was not reached, in ``max_iter`` iterations or at all.
     """
     dim = groups[0].features.shape[1]
     initial = np.zeros((n_classes, dim + 1))
     if start is not None:
         initial[:, :dim], initial[:, dim] = start
 
-    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+    def objective(flat: np.ndarray, dtype: np.dtype | type) -> tuple[float, np.ndarray]:
         weights = flat.reshape(n_classes, dim + 1)
         loss, gradient = weight_decay / 2 * flat @ flat, weight_decay * weights
         for group in groups:
             for rows in blocks(len(group.codes), BLOCK_ROWS):
-                X, codes = group.features[rows], group.codes[rows]
+                X, codes = group.features[rows].astype(dtype, copy=False), group.codes[rows]
                 scale = group.weight / len(group.codes)
                 scores = X @ weights[:, :dim].T.astype(X.dtype) + weights[:, dim].astype(X.dtype)
                 scores -= scores.max(axis=1, keepdims=True)
@@ -84,12 +90,29 @@ def fit_softmax(
                 gradient[:, dim] += scale * p.sum(axis=0, dtype=np.float64)
         return float(loss), gradient.ravel()
 
-    found = optimize.minimize(
-        objective,
-        initial.ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": max_iter, "maxfun": 2 * max_iter, "gtol": tol, "ftol": 0.0, "maxcor": 20},
-    )
-    weights = found.x.reshape(n_classes, dim + 1)
+    flat, left, dtype = initial.ravel(), max_iter, groups[0].features.dtype
+    while True:
+        found = optimize.minimize(
+            objective,
+            flat,
+            args=(dtype,),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": left, "maxfun": 2 * left, "gtol": tol, "ftol": 0.0, "maxcor": 20},
+        )
+        flat, left = found.x, left - max(found.nit, 1)
+        steepest = np.abs(found.jac).max()
+        # A search that ends early has met rounding errors: float64 has smaller ones, a fresh start other directions.
+        stuck = dtype == np.float64 and not found.nit
+        if steepest <= tol or left <= 0 or stuck:
+            break
+        dtype = np.dtype(np.float64)
+    if steepest > tol:
+        warnings.warn(
+            f"softmax regression stopped after {max_iter - left} of {max_iter} iterations short of its optimum: a "
+            f"partial derivative is still {steepest:.1e}, not {tol:.1e}. Scale the features, or raise weight_decay.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    weights = flat.reshape(n_classes, dim + 1)
     return weights[:, :dim].copy(), weights[:, dim].copy()

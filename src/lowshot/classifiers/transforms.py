@@ -40,3 +40,15 @@ def unit_rows(X: np.ndarray) -> np.ndarray:
     # The squares are summed in float64, where those of float32 can neither overflow nor vanish.
     lengths = np.sqrt(np.einsum("nd,nd->n", X, X, dtype=np.float64))[:, None]
     return (X / np.where(lengths > 0, lengths, 1)).astype(X.dtype, copy=False)
+
+
+def check_at_least(least: float, **parameters: float) -> None:
+    """Refuse the first of the named parameters that is below ``least`` (or no number)."""
+    for name, value in parameters.items():
+        if not value >= least:
+            raise InputError(f"{name}={value!r} must be {least} or more")
+
+
+def forward_rows(X: np.ndarray, copy: bool = False) -> np.ndarray:
+    """Features as float32 without negative strides, which torch refuses; copied only where that takes a copy."""
+    return X.astype(np.float32, order="C", copy=copy or min(X.strides) < 0)

@@ -39,10 +39,13 @@ class Generator(BaseEstimator):
 
     A subclass may set ``min_base_classes``, the fewest it can learn from, and ``local_params``, the names of parameters
     that say where and how to compute rather than what: these stay out of files, whose bytes then tell results apart.
+    ``fitted_arrays`` names the arrays without which it cannot generate, one of a dictionary as ``attribute_/key``: a
+    file that lacks any is refused.
     """
 
     min_base_classes: ClassVar[int] = 1
     local_params: ClassVar[tuple[str, ...]] = ()
+    fitted_arrays: ClassVar[tuple[str, ...]] = ()
     n_features_in_: int
     provenance_: dict[str, Any]
 
@@ -56,7 +59,8 @@ class Generator(BaseEstimator):
                 generators that need none ignore it.
 
         Raises:
-            InputError: NaN or infinity, shapes that do not fit, or too few base classes.
+            InputError: NaN, infinity or numbers beyond float32, shapes that do not fit, too few base classes, or a
+                parameter without meaning.
         """
         X = as_features(features, "base features").astype(np.float32, copy=False)
         y = as_labels(labels, X, "base features")
@@ -93,7 +97,8 @@ class Generator(BaseEstimator):
             class by class in sorted order. Each is grown from a shot of its class drawn uniformly.
 
         Raises:
-            InputError: not fitted, another feature width, NaN or infinity, no shots, or ``n_per_class`` below 1.
+            InputError: not fitted, another feature width, NaN, infinity or numbers beyond float32, no shots,
+                ``n_per_class`` below 1, or what was generated is not finite.
         """
         if not hasattr(self, "n_features_in_"):
             raise InputError(f"{type(self).__name__} is not fitted: call fit, or load a fitted one from a file")
@@ -103,11 +108,20 @@ class Generator(BaseEstimator):
         seeds = seed_rows(y, as_count(n_per_class, "n_per_class"), rng)
         if not len(seeds):
             return X.copy(), y.copy()
-        with threadpool_limits(1, user_api="blas"):  # products of this size gain little from more, and round alike
+        # One thread: products of this size gain little from more, and round alike. Overflow is reported below.
+        with threadpool_limits(1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
             made = np.asarray(self._hallucinate(X[seeds].astype(np.float32, copy=False), rng))
         if made.shape != (len(seeds), X.shape[1]):
             raise TypeError(f"{type(self).__name__}._hallucinate returned {made.shape} for {len(seeds)} seeds")
-        return np.concatenate([X, made.astype(X.dtype, copy=False)]), np.concatenate([y, y[seeds]])
+        with np.errstate(over="ignore"):
+            made = made.astype(X.dtype, copy=False)
+        finite = np.isfinite(made).all(axis=1)
+        if not finite.all():
+            raise InputError(
+                f"{type(self).__name__} made NaN or infinity of shot {seeds[finite.argmin()]}: the shot is too large "
+                "for it, or what it learned is not finite; scale the features, or fit it with other parameters"
+            )
+        return np.concatenate([X, made]), np.concatenate([y, y[seeds]])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one safetensors file, whole or not at all: the arrays, and as JSON all else that was learned.
@@ -143,8 +157,8 @@ class Generator(BaseEstimator):
         """The fitted generator in a file that :meth:`save` wrote; ``Generator.load`` takes a file of any generator.
 
         Raises:
-            InputError: missing, truncated or foreign file; one of an unknown generator; or, called on a subclass, one
-                of another generator.
+            InputError: missing, truncated or foreign file; one that lacks some of what was learned; one of an unknown
+                generator; or, called on a subclass, one of another generator.
         """
         header, tensors = _read(path)
         factory = GENERATORS.get(header["generator"])
@@ -159,6 +173,10 @@ class Generator(BaseEstimator):
             raise InputError(
                 f"{path} has parameters that this version's {header['generator']!r} does not take: {error}"
             ) from None
+        if lacking := [name for name in factory.fitted_arrays if name not in tensors]:
+            raise InputError(
+                f"{path} lacks {', '.join(lacking)}, so it cannot generate: fit and save the generator again"
+            )
         for name, value in header["attributes"].items():
             setattr(generator, name, value)
         for name, value in tensors.items():
@@ -202,7 +220,28 @@ def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nd
             f"{path} has generator format version {header.get('version')}; this lowshot reads {FORMAT_VERSION}. "
             "Fit and save the generator again"
         )
+    _check_contents(path, header, tensors)
     return header, tensors
+
+
+def _check_contents(path: str | os.PathLike[str], header: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
+    """Refuse what :meth:`Generator.save` never writes, before any of it becomes an attribute."""
+    for key, expected in (("generator", str), ("params", dict), ("attributes", dict)):
+        if not isinstance(header.get(key), expected):
+            raise InputError(f"the header of generator file {path} needs {key!r}, of type {expected.__name__}")
+    plain = header["attributes"]
+    width = plain.get("n_features_in_")
+    if not isinstance(width, int) or isinstance(width, bool) or width < 1:
+        raise InputError(f"generator file {path}: n_features_in_ must be a whole number of at least 1, got {width!r}")
+    if not isinstance(plain.get("provenance_"), dict):
+        raise InputError(f"generator file {path}: provenance_, what it was fitted on, is missing or no mapping")
+    whole = {name for name in tensors if "/" not in name}
+    parts = {name.partition("/")[0] for name in tensors if "/" in name}
+    for name in sorted(whole | parts | plain.keys()):
+        if name.startswith("_") or not name.endswith("_"):
+            raise InputError(f"generator file {path}: {name!r} is no name of a fitted attribute, which end in one '_'")
+        if (name in whole) + (name in parts) + (name in plain) > 1:
+            raise InputError(f"generator file {path} holds {name!r} twice")
 
 
 def _plain(value: Any) -> Any:

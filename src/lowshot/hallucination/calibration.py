@@ -6,7 +6,7 @@ import numpy as np
 
 from lowshot.errors import InputError
 from lowshot.hallucination.base import Generator
-from lowshot.hallucination.checks import as_count
+from lowshot.hallucination.checks import as_count, as_number
 from lowshot.registry import GENERATORS
 
 
@@ -31,9 +31,9 @@ class CalibrationGenerator(Generator):
     independent such terms has the sum of them.
 
     Args:
-        power: Tukey's exponent, above 0; 1 leaves features as they are.
+        power: Tukey's exponent, finite and above 0; 1 leaves features as they are.
         n_nearest: k.
-        alpha: spread added to the covariance.
+        alpha: spread added to the covariance, finite and not below 0.
         random_state: seed of :meth:`generate` when it is given none.
 
     Attributes:
@@ -43,6 +43,7 @@ class CalibrationGenerator(Generator):
     """
 
     min_base_classes = 2
+    fitted_arrays = ("means_", "roots_", "root_counts_")
 
     def __init__(self, power: float = 0.5, n_nearest: int = 2, alpha: float = 0.21, random_state: int = 0) -> None:
         self.power = power
@@ -51,8 +52,8 @@ class CalibrationGenerator(Generator):
         self.random_state = random_state
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, classifier_weight: np.ndarray | None) -> None:
-        if not self.power > 0 or self.alpha < 0:
-            raise InputError(f"power must be above 0 and alpha not below; got power={self.power}, alpha={self.alpha}")
+        as_number(self.power, "power", zero=False)
+        as_number(self.alpha, "alpha", zero=True)
         classes = np.unique(labels)
         if as_count(self.n_nearest, "n_nearest") > len(classes):
             raise InputError(f"n_nearest={self.n_nearest}, but there are only {len(classes)} base classes")

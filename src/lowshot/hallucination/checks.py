@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import Any
 
@@ -13,16 +14,17 @@ CHUNK_ROWS = 65536
 
 
 def as_features(features: Any, what: str, width: int | None = None) -> np.ndarray:
-    """``features`` as an (N, D) float32 or float64 array with N, D > 0, finite, of the given width.
+    """``features`` as an (N, D) float32 or float64 array with N, D > 0, of the given width, finite as float32 too.
 
     Raises:
-        InputError: anything else; a row with NaN or infinity is named.
+        InputError: anything else; a row with NaN, infinity or a number that float32 cannot hold is named.
     """
     X = np.asarray(features)
     if X.dtype.kind not in "fiub":
         raise InputError(f"{what}: expected numbers, got dtype {X.dtype}")
     if X.dtype not in (np.float32, np.float64):
-        X = X.astype(np.float32)
+        with np.errstate(over="ignore"):
+            X = X.astype(np.float32)
     if X.ndim != 2 or not X.size:
         raise InputError(f"{what}: expected a non-empty (N, D) array, got shape {X.shape}")
     if width is not None and X.shape[1] != width:
@@ -30,9 +32,11 @@ def as_features(features: Any, what: str, width: int | None = None) -> np.ndarra
             f"{what} have {X.shape[1]} dimensions where {width} are expected: use features of one representation"
         )
     for first in range(0, len(X), CHUNK_ROWS):  # in chunks: a mask over all of ImageNet's features is itself large
-        finite = np.isfinite(X[first : first + CHUNK_ROWS]).all(axis=1)
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(X[first : first + CHUNK_ROWS].astype(np.float32, copy=False)).all(axis=1)
         if not finite.all():
-            raise InputError(f"{what}: row {first + int(finite.argmin())} holds NaN or infinity")
+            row = first + int(finite.argmin())
+            raise InputError(f"{what}: row {row} holds NaN, infinity or a number too large for float32")
     return X
 
 
@@ -62,3 +66,12 @@ def as_count(value: Any, name: str) -> int:
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
         raise InputError(f"{name} must be a whole number of at least 1, got {value!r}")
     return int(value)
+
+
+def as_number(value: Any, name: str, *, zero: bool) -> float:
+    """A finite number above 0, or, if ``zero`` may be taken too, not below it."""
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        number = float(value)
+        if math.isfinite(number) and (number > 0 or (zero and number == 0)):
+            return number
+    raise InputError(f"{name} must be a finite number {'of at least' if zero else 'above'} 0, got {value!r}")

@@ -28,6 +28,9 @@ class DifferenceGenerator(Generator):
         counts_: (C,) int64 how many of them each class has, two at least.
     """
 
+    min_base_classes = 2
+    fitted_arrays = ("examples_", "counts_")
+
     def __init__(self, max_per_class: int | None = 100, random_state: int = 0) -> None:
         self.max_per_class = max_per_class
         self.random_state = random_state

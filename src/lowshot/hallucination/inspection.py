@@ -34,7 +34,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class Spread:
-    """How much of the spread of held-out examples is covered, class by class.
+    """How much of the spread of held-out examples is covered, class by class; NaN where fewer than two are held out.
 
     Attributes:
         classes: (C,) the labels, sorted.
@@ -105,8 +105,12 @@ def held_out_spread(
         held_out_labels: (H,) their classes.
         n_neighbours: size of the neighbourhoods; a class with fewer other held-out examples takes those it has.
 
+    Returns:
+        One entry for each class of ``labels``. A class with fewer than two held-out examples has no spread to cover:
+        its entries are NaN, so that one small class does not hide the others.
+
     Raises:
-        InputError: a class of ``labels`` has fewer than two held-out examples, so it has no spread to cover.
+        InputError: nothing is held out at all, NaN or infinity, or shapes that do not fit.
     """
     X = as_features(features, "features")
     y = as_labels(labels, X, "features")
@@ -114,12 +118,13 @@ def held_out_spread(
     held_y = as_labels(held_out_labels, H, "held-out features")
     classes = np.unique(y)
     real = np.arange(len(X)) < n_real
-    rows = []
+    rows: list[tuple[float, float, float, float]] = []
     for label in classes:
         mine, others = y == label, H[held_y == label].astype(np.float64)
         if len(others) < 2:
-            raise InputError(f"class {label} has {len(others)} held-out examples; its spread needs at least two")
-        rows.append(_spread_of(X[mine & real], X[mine & ~real], others, n_neighbours))
+            rows.append((np.nan,) * 4)
+        else:
+            rows.append(_spread_of(X[mine & real], X[mine & ~real], others, n_neighbours))
     return Spread(classes, *np.array(rows).T)
 
 

@@ -21,14 +21,11 @@ SHOWN_CLASSES = 4
 
 
 def generator_views(road: Road) -> Iterator[GeneratorView]:
-    """One view per representation and generator that a method of the recipe uses; none where images are not at hand."""
-    if not road.inputs.needs_images:
-        return
-    for name, section in road.recipe.representations.items():
-        if section.features is None:
-            phase = road.phase(name)
-            for generator in phase.generators:
-                yield _view(road, phase, generator)
+    """One view per representation and generator that a method of the recipe uses."""
+    for name in road.recipe.representations:
+        phase = road.phase(name)
+        for generator in phase.generators:
+            yield _view(road, phase, generator)
 
 
 def _view(road: Road, phase: LowShotPhase, name: str) -> GeneratorView:
@@ -45,9 +42,13 @@ def _view(road: Road, phase: LowShotPhase, name: str) -> GeneratorView:
     real_rows = test.rows_of(np.concatenate([setup.base, setup.novel]))
     real, real_labels = test.rows(real_rows), test.labels[real_rows]
     is_generated = np.arange(len(labels)) >= len(shots)
+    has_images = recipe.representations[phase.representation].features is None
 
     def look_at(label: int) -> GeneratedClass:
         made = features[is_generated & (labels == label)]
+        plane = project(shots[shot_labels == label], made, real[real_labels == label])
+        if not has_images or not len(made):
+            return GeneratedClass(names[label], [], [], plane)
         nearest, _ = nearest_real(made[:PER_CLASS], real)
         neighbours = [
             Neighbour(
@@ -58,7 +59,6 @@ def _view(road: Road, phase: LowShotPhase, name: str) -> GeneratorView:
             for row in nearest
         ]
         images = [road.inputs.image_of("train", int(row)) for row in shot_rows[shot_labels == label][:PER_CLASS]]
-        plane = project(shots[shot_labels == label], made, real[real_labels == label])
         return GeneratedClass(names[label], images, neighbours, plane)
 
     rng = np.random.default_rng(recipe.seed)

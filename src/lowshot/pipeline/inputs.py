@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lowshot.data import ClassSplit, ImageDataset, build_dataset, drop_bad_images
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
-from lowshot.io import fingerprint
+from lowshot.io import file_fingerprint, fingerprint
 from lowshot.progress import say
 from lowshot.recipe import Recipe
 
@@ -31,6 +31,11 @@ class Inputs:
     @property
     def needs_images(self) -> bool:
         return any(section.features is None for section in self.recipe.representations.values())
+
+    @cached_property
+    def plugins(self) -> tuple[str, ...]:
+        """Digests of the recipe's plug-in files."""
+        return tuple(file_fingerprint(path) for path in self.recipe.plugins)
 
     @cached_property
     def train_images(self) -> ImageDataset:

@@ -43,6 +43,7 @@ class LowShotPhase:
         checkpoint: the network that made them, whose classifier a generator may use; None for features made elsewhere.
         split_file: the class split.
         experiment_pattern: the experiments.
+        plugins: digests of the plug-in files; whoever edits one wants new results.
     """
 
     recipe: Recipe
@@ -51,6 +52,7 @@ class LowShotPhase:
     checkpoint: Path | None
     split_file: Path
     experiment_pattern: str
+    plugins: tuple[str, ...] = ()
 
     @property
     def generators(self) -> list[str]:
@@ -66,6 +68,7 @@ class LowShotPhase:
             "generator": section.generator,
             "params": section.params_for(self.representation),
             **self._base_inputs(base),
+            **_file_inputs(section.params_for(self.representation)),
         }
         path = self.generator_path(name)
         return Stop(
@@ -126,7 +129,7 @@ class LowShotPhase:
         params = {"random_state": self.recipe.seed, "checkpoint": checkpoint}
         classifier = CLASSIFIERS.build(section.classifier, **{**params, **section.params_for(self.representation)})
         save_classifier(classifier.fit_base(*self._base_examples(base)), path)
-        for finished in path.parent.glob(f"{method}-*.ckpt"):
+        for finished in path.parent.glob(f"{method}-{'[0-9a-f]' * 16}.ckpt"):
             finished.unlink()
 
     def classifier_path(self, method: str) -> Path:
@@ -144,6 +147,7 @@ class LowShotPhase:
             "evaluate": self.recipe.evaluate.model_dump(mode="json", exclude={"methods"}),
             "features": self._given_features(),
             "seed": self.recipe.seed,
+            **self._plugin_inputs,
         }
         path = result_path(self.recipe.folder, self.representation, method)
 
@@ -186,7 +190,16 @@ class LowShotPhase:
     # ------------------------------------------------------------------ shared
 
     def _base_inputs(self, base: list[int]) -> dict[str, Any]:
-        return {"base": base, "features": self._given_features(), "seed": self.recipe.seed}
+        return {
+            "base": base,
+            "features": self._given_features(),
+            "seed": self.recipe.seed,
+            **self._plugin_inputs,
+        }
+
+    @property
+    def _plugin_inputs(self) -> dict[str, Any]:
+        return {"plugins": self.plugins} if self.plugins else {}
 
     def _given_features(self) -> dict[str, str]:
         """Digests of feature files that no stop of the recipe makes."""
@@ -197,3 +210,9 @@ class LowShotPhase:
         store = FeatureStore.open(self.features["train"])
         rows = store.rows_of(base)
         return store.rows(rows), store.labels[rows]
+
+
+def _file_inputs(params: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the files that parameters name, such as that of a wrapped pair of functions."""
+    named = {key: value for key, value in params.items() if isinstance(value, str) and Path(value).is_file()}
+    return {f"file {key}": file_fingerprint(value) for key, value in named.items()}

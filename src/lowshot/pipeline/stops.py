@@ -159,6 +159,7 @@ class Road:
             "base": self.inputs.split.base.tolist(),
             "data": self.inputs.train_images.fingerprint,
             "seed": self.recipe.seed,
+            **({"plugins": self.inputs.plugins} if self.inputs.plugins else {}),
         }
         outputs = (self._trained(name),)
         return Stop("train", name, inputs, (), outputs, lambda: self._make_representation(name))
@@ -281,6 +282,7 @@ class Road:
             checkpoint=None if self.recipe.representations[name].features else self._checkpoint(name),
             split_file=self._split_file,
             experiment_pattern=self._experiment_pattern,
+            plugins=self.inputs.plugins,
         )
 
     def _merge_results(self) -> None:

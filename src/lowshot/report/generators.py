@@ -32,7 +32,10 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class GeneratedClass:
-    """One novel class: its shots, the neighbours of its generated features, and all of them in a plane."""
+    """One novel class: its shots, the neighbours of its generated features, and all of them in a plane.
+
+    Without images at hand, or where nothing is generated, there are no ``shots`` and ``neighbours``.
+    """
 
     name: str
     shots: Sequence[Image]
@@ -82,7 +85,8 @@ def generator_section(view: GeneratorView) -> Section:
         alt=f"Scatter plots of shots, generated and held-out features of {len(view.classes)} novel classes.",
         draw=lambda theme: _draw_projections(view.classes, theme),
     )
-    return Section(title, _text(view), [neighbours, plane])
+    has_images = any(one.neighbours for one in view.classes)
+    return Section(title, _text(view), [neighbours, plane] if has_images else [plane])
 
 
 def _text(view: GeneratorView) -> Markup:

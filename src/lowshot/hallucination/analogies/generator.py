@@ -10,12 +10,13 @@ from lowshot.hallucination.analogies.classifier import fit_classifier
 from lowshot.hallucination.analogies.clusters import fit_centroids
 from lowshot.hallucination.analogies.mining import mine_analogies
 from lowshot.hallucination.base import Generator
-from lowshot.hallucination.checks import as_count
+from lowshot.hallucination.checks import as_count, as_number
 from lowshot.hallucination.sampling import draw_pairs
 from lowshot.io import fingerprint
 from lowshot.registry import GENERATORS
 
 CHUNK_ROWS = 8192
+LAYERS = ("fc1", "fc2", "fc3")
 
 
 @GENERATORS.register("analogies", "a network completes analogies mined among base classes (Hariharan & Girshick 2017)")
@@ -53,6 +54,11 @@ class AnalogyGenerator(Generator):
     """
 
     min_base_classes = 2
+    fitted_arrays = (
+        "concatenated_centroids_",
+        "counts_",
+        *(f"weights_/{layer}.{part}" for layer in LAYERS for part in ("weight", "bias")),
+    )
     local_params = ("cache", "device", "n_jobs")
 
     def __init__(
@@ -90,10 +96,10 @@ class AnalogyGenerator(Generator):
 
         settings = TrainingSettings(
             hidden=as_count(self.hidden, "hidden"),
-            lr=self.lr,
+            lr=as_number(self.lr, "lr", zero=False),
             n_steps=as_count(self.n_steps, "n_steps"),
             batch_size=as_count(self.batch_size, "batch_size"),
-            mse_weight=self.mse_weight,
+            mse_weight=as_number(self.mse_weight, "mse_weight", zero=True),
             precision=self.precision,
         )
         n_clusters, n_rounds = as_count(self.n_clusters, "n_clusters"), as_count(self.n_rounds, "n_rounds")
@@ -149,7 +155,7 @@ class AnalogyGenerator(Generator):
 
     def _complete(self, x: np.ndarray) -> np.ndarray:
         """(N, D) what G makes of (N, 3 D) seeds, c and d."""
-        for layer in ("fc1", "fc2", "fc3"):
+        for layer in LAYERS:
             x = np.maximum(x @ self.weights_[f"{layer}.weight"].T + self.weights_[f"{layer}.bias"], 0)
         return x
 
