@@ -37,7 +37,7 @@ def test_the_groups_weigh_as_the_batches_of_the_low_shot_phase_do():
 def test_it_is_scikit_learns_optimum_of_the_same_weighted_objective(seed, weight_decay, n_shots):
     p = problem(seed=seed, n_shots=n_shots)
     groups = groups_of(p)
-    coef, intercept = fit_softmax(groups, 8, weight_decay, tol=1e-9)
+    coef, intercept = fit_softmax(groups, 8, weight_decay, tol=1e-8)
     # A column of ones makes scikit-learn penalise the intercept too; its C multiplies the losses, not the penalty.
     X = np.vstack([np.hstack([group.features, np.ones((len(group.codes), 1))]) for group in groups])
     y = np.concatenate([group.codes for group in groups])
