@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lowshot.cli.app import DevicesOption, ForceOption, OutputOption, OverridesArgument, RecipeArgument, app
 
 
@@ -64,7 +66,9 @@ def report(
     _only("report", recipe, overrides, force, None, output)
 
 
-def _only(kind: str, recipe: str, overrides, force: bool, devices: int | None, output) -> None:  # type: ignore[no-untyped-def]
+def _only(
+    kind: str, recipe: str, overrides: list[str] | None, force: bool, devices: int | None, output: Path | None
+) -> None:
     from lowshot.pipeline import run_recipe
 
     run_recipe(recipe, overrides or (), only=kind, force=force, devices=devices, output=output)
