@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from lowshot.errors import InputError
 
@@ -63,8 +63,10 @@ def summarise(records: Iterable[Mapping[str, Any]], metric: str, *, over_shots: 
 
 def mean_and_half_width(values: Iterable[float]) -> tuple[float, float | None]:
     """The mean, and half the width of its 95 % interval by Student's t; None from a single value."""
-    numbers = np.array(list(values), np.float64)
-    if len(numbers) < 2:
-        return float(numbers.mean()), None
-    error = numbers.std(ddof=1) / math.sqrt(len(numbers))
-    return float(numbers.mean()), float(stats.t.ppf(0.975, len(numbers) - 1) * error)
+    numbers = list(values)
+    count = len(numbers)
+    mean = math.fsum(numbers) / count  # exact sums: the order of the records changes no digit
+    if count < 2:
+        return mean, None
+    variance = math.fsum((number - mean) ** 2 for number in numbers) / (count - 1)
+    return mean, float(stdtrit(count - 1, 0.975)) * math.sqrt(variance / count)

@@ -58,7 +58,7 @@ def run_recipe(
     with _ranks() as ranks:
         statuses = ranks.share(_statuses(road, stamps, only, force) if ranks.first else None)
         if dry_run:
-            _print_plan(recipe, statuses, ranks.first)
+            _print_plan(recipe, road.stops, statuses, ranks.first)
             return recipe
         if ranks.first:
             write_text(recipe.folder / "recipe.yaml", recipe.to_yaml())
@@ -133,7 +133,7 @@ def _walk(stop: Stop, runs: bool, why: str, stamps: Stamps, ranks: _Ranks) -> No
     ranks.wait()
 
 
-def _print_plan(recipe: Recipe, statuses: Sequence[tuple[bool, str]], first: bool) -> None:
+def _print_plan(recipe: Recipe, stops: Sequence[Stop], statuses: Sequence[tuple[bool, str]], first: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -142,7 +142,7 @@ def _print_plan(recipe: Recipe, statuses: Sequence[tuple[bool, str]], first: boo
     table = Table(box=None, title=f"{recipe.name} → {recipe.folder}", title_justify="left", title_style="bold")
     for column in ("stop", "", "why"):
         table.add_column(column)
-    for stop, (runs, why) in zip(Road(recipe).stops, statuses, strict=True):
+    for stop, (runs, why) in zip(stops, statuses, strict=True):
         table.add_row(stop.key, "[bold]would run[/]" if runs else "[dim]skipped[/]", why)
     Console(highlight=False).print(table)
 

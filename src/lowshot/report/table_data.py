@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from scipy.special import stdtrit
-
+from lowshot.benchmark.summary import mean_and_half_width
 from lowshot.errors import InputError, did_you_mean
 
 Record = Mapping[str, Any]
@@ -63,17 +62,17 @@ class Cell:
     accuracies: Mapping[int, float]
 
     @cached_property
-    def mean(self) -> float:
-        return math.fsum(self.accuracies.values()) / len(self.accuracies)
+    def _summary(self) -> tuple[float, float | None]:
+        return mean_and_half_width(self.accuracies.values())
 
-    @cached_property
+    @property
+    def mean(self) -> float:
+        return self._summary[0]
+
+    @property
     def half_width(self) -> float | None:
         """t(0.975, k−1)·s/√k, half the 95 % Student t interval of the mean; None for a single experiment."""
-        k = len(self.accuracies)
-        if k == 1:
-            return None
-        variance = math.fsum((accuracy - self.mean) ** 2 for accuracy in self.accuracies.values()) / (k - 1)
-        return float(stdtrit(k - 1, 0.975)) * math.sqrt(variance / k)
+        return self._summary[1]
 
     @property
     def mean_text(self) -> str:
