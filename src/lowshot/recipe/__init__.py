@@ -1,0 +1,11 @@
+"""The recipe: one YAML file that says what is trained on what, how it is evaluated, and nothing else.
+
+YAML → OmegaConf (dotted overrides such as ``train.epochs=5``, interpolation) → pydantic (types, unknown keys,
+defaults). Every mistake is collected before anything is reported. Importing this package does not import torch.
+"""
+
+from lowshot.recipe.complaints import registry_complaints
+from lowshot.recipe.reading import embedded_recipes, find_recipe, load_recipe, read_recipe
+from lowshot.recipe.schema import Recipe
+
+__all__ = ["Recipe", "embedded_recipes", "find_recipe", "load_recipe", "read_recipe", "registry_complaints"]

@@ -1,0 +1,110 @@
+"""What is wrong with a recipe, in words: one line per mistake, all of them."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from lowshot.errors import did_you_mean
+from lowshot.recipe.schema import PartSection, Recipe
+from lowshot.representation.settings import TrainSettings
+
+
+def complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """One line for each mistake that pydantic found: the dotted key, what is wrong, what was meant."""
+    lines = []
+    for mistake in error.errors(include_url=False):
+        location = [str(part) for part in mistake["loc"]]
+        key = ".".join(location)
+        if mistake["type"] == "extra_forbidden":
+            lines.append(f"{key}: unknown key. {did_you_mean(location[-1], _keys_beside(model, location))}")
+        elif mistake["type"] == "missing":
+            lines.append(f"{key}: is missing and has no default")
+        elif mistake["type"] == "value_error":
+            lines += [f"{key}: {line}" if key else line for line in str(mistake["ctx"]["error"]).splitlines()]
+        else:
+            message = mistake["msg"][0].lower() + mistake["msg"][1:]
+            lines.append(f"{key}: {message}, got {mistake['input']!r}")
+    return lines
+
+
+def cross_complaints(recipe: Recipe) -> list[str]:
+    """Parts of a recipe that do not fit together, one line each."""
+    wrong: list[str] = []
+    for name in recipe.representations:
+        try:
+            recipe.train_settings(name)
+        except ValidationError as error:
+            wrong += [f"representations.{name}.train.{line}" for line in complaints(error, TrainSettings)]
+    parts: dict[str, PartSection] = {f"generators.{name}": part for name, part in recipe.generators.items()}
+    for name, method in recipe.evaluate.methods.items():
+        parts[f"evaluate.methods.{name}"] = method
+        if method.generator is not None and method.generator not in recipe.generators:
+            wrong.append(
+                f"evaluate.methods.{name}.generator: {method.generator!r} is not in the generators section. "
+                f"{did_you_mean(method.generator, recipe.generators)}"
+            )
+    wrong += [
+        f"{where}.per_representation.{key}: no such representation. {did_you_mean(key, recipe.representations)}"
+        for where, part in parts.items()
+        for key in part.per_representation
+        if key not in recipe.representations
+    ]
+    if max(recipe.evaluate.n_shots) > recipe.split.max_shots:
+        wrong.append(
+            f"evaluate.n_shots: {max(recipe.evaluate.n_shots)} shots are asked for but split.max_shots "
+            f"is {recipe.split.max_shots}"
+        )
+    return wrong
+
+
+def registry_complaints(recipe: Recipe) -> list[str]:
+    """Unknown registry names and parameters of a recipe, one line each."""
+    from lowshot.data import PRESETS
+    from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES, Registry
+
+    lines: list[str] = []
+
+    def check(key: str, found: Iterable[str]) -> None:
+        lines.extend(f"{key}: {line}" for line in found)
+
+    check("data.dataset", DATASETS.complaints(recipe.data.dataset, recipe.data.options))
+    check("data.preset and data.transform", PRESETS.complaints(recipe.data.preset, recipe.data.transform))
+    for name, section in recipe.representations.items():
+        if section.features or section.checkpoint:
+            continue
+        try:
+            settings = recipe.train_settings(name)
+        except ValidationError:
+            continue  # named by cross_complaints
+        where = f"representations.{name}.train" if section.train else "train"
+        check(f"{where}.backbone", BACKBONES.complaints(settings.backbone, settings.backbone_options))
+        if settings.loss is not None:
+            check(f"{where}.loss", LOSSES.complaints(settings.loss, settings.loss_options))
+
+    def check_part(where: str, registry: Registry, name: str, part: PartSection) -> None:
+        check(f"{where}.{registry.kind}", registry.complaints(name, part.params))
+        if name in registry:
+            for key, params in part.per_representation.items():
+                check(f"{where}.per_representation.{key}", registry.complaints(name, params))
+
+    for name, generator in recipe.generators.items():
+        check_part(f"generators.{name}", GENERATORS, generator.generator, generator)
+    for name, method in recipe.evaluate.methods.items():
+        check_part(f"evaluate.methods.{name}", CLASSIFIERS, method.classifier, method)
+    return list(dict.fromkeys(lines))
+
+
+def _keys_beside(model: type[BaseModel], location: Sequence[str]) -> list[str]:
+    """The keys that were possible where the last part of ``location`` stands."""
+    current: Any = model
+    for part in location[:-1]:
+        if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
+            current = current.model_fields[part].annotation
+        else:
+            values = [a for a in typing.get_args(current) if isinstance(a, type) and issubclass(a, BaseModel)]
+            current = values[0] if values else current
+    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []

@@ -1,0 +1,126 @@
+"""From a YAML file and overrides to a checked recipe, or to every mistake in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lowshot.errors import InputError, did_you_mean
+from lowshot.io import read_text
+from lowshot.recipe.complaints import complaints, cross_complaints, registry_complaints
+from lowshot.recipe.schema import Recipe
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read, override and check a recipe, and import the plugins it names.
+
+    Args:
+        path: a YAML file, or the name of a recipe that comes with lowshot (``glyphs``).
+        overrides: ``key.subkey=value`` as on the command line; values are YAML.
+
+    Raises:
+        InputError: with one line for each mistake.
+    """
+    recipe, wrong = read_recipe(path, overrides)
+    if wrong or recipe is None:
+        raise InputError("\n".join([f"recipe {find_recipe(path)} has mistakes:", *wrong]))
+    return recipe
+
+
+def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe | None, list[str]]:
+    """The recipe, as far as it can be made out, and every mistake in it that shows without looking at the data.
+
+    Raises:
+        InputError: there is no such file, or it is not YAML.
+    """
+    from lowshot.registry import import_plugin
+
+    source = find_recipe(path)
+    recipe, wrong = _checked(_tree(source, overrides))
+    if recipe is None:
+        return None, wrong
+    recipe = recipe.model_copy(update={"plugins": tuple(source.parent / plugin for plugin in recipe.plugins)})
+    for plugin in recipe.plugins:
+        try:
+            import_plugin(plugin)
+        except InputError as error:
+            wrong.append(f"plugins: {error}")
+    return recipe, [*wrong, *cross_complaints(recipe), *registry_complaints(recipe)]
+
+
+def _checked(tree: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
+    """Check types and keys; what is wrong is set aside and the rest checked again: no mistake hides another."""
+    wrong: list[str] = []
+    while True:
+        try:
+            return Recipe.model_validate(tree), wrong
+        except ValidationError as error:
+            wrong += [line for line in complaints(error, Recipe) if line not in wrong]
+            set_aside = [_set_aside(tree, mistake["loc"], mistake["type"]) for mistake in error.errors()]
+            if not any(set_aside):
+                return None, wrong
+
+
+def _set_aside(tree: Any, location: Sequence[str | int], kind: str) -> bool:
+    """Remove the value that a mistake is about, or put a stand-in where one is missing; False if neither can be."""
+    if kind == "missing":
+        stand_in: dict[tuple[str | int, ...], Any] = {("name",): "unnamed", ("representations",): {"unnamed": {}}}
+        if tuple(location) in stand_in:
+            tree[location[0]] = stand_in[tuple(location)]
+            return True
+        return False
+    parent, key = None, None
+    for part in location:  # the last parts may name a member of a union, not a key
+        if not isinstance(tree, dict) or part not in tree:
+            break
+        parent, key, tree = tree, part, tree[part]
+    if parent is None:
+        return False
+    if kind == "too_short" and key == "representations":
+        parent[key] = {"unnamed": {}}
+    elif kind == "value_error" and key == "train" and tree.get("loss") is not None:
+        tree["loss_weight"] = 1.0  # so that the name of the loss is checked as well
+    else:
+        del parent[key]
+    return True
+
+
+def find_recipe(path: str | Path) -> Path:
+    """The file behind a recipe's path or, when there is no such file, behind the name of an embedded recipe."""
+    path = Path(path)
+    if path.is_file():
+        return path
+    embedded = {file.stem: file for file in embedded_recipes()}
+    if str(path) in embedded:
+        return embedded[str(path)]
+    raise InputError(f"recipe {path} does not exist. {did_you_mean(path.stem, embedded)}")
+
+
+def embedded_recipes() -> list[Path]:
+    """The recipes that come with lowshot."""
+    return sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
+
+
+def _tree(source: Path, overrides: Sequence[str]) -> Any:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    text = read_text(source, "recipe")
+    try:
+        tree: Any = OmegaConf.create(text) if text.strip() else OmegaConf.create({})
+        if not OmegaConf.is_dict(tree):
+            raise InputError(f"recipe {source} must be a mapping of sections such as data: and train:")
+        for override in overrides:
+            key, equals, _ = override.partition("=")
+            if not equals or not key:
+                raise InputError(f"override {override!r} must have the form key.subkey=value")
+            tree = OmegaConf.merge(tree, OmegaConf.from_dotlist([override]))
+        return OmegaConf.to_container(tree, resolve=True)
+    except YAMLError as error:
+        raise InputError(f"recipe {source} is not valid YAML: {' '.join(str(error).split())}") from None
+    except OmegaConfBaseException as error:
+        raise InputError(f"recipe {source} with {list(overrides)}: {str(error).splitlines()[0]}") from None

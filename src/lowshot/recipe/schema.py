@@ -1,0 +1,169 @@
+"""What a recipe may say: sections, keys, types and defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lowshot.io import fingerprint
+from lowshot.representation.settings import TrainSettings
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are errors, values are not changed after they were checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class DataSection(Section):
+    dataset: str = Field("auto", description="registry name; auto picks folder, zip or JSON list by what root is")
+    root: Path | None = Field(None, description="folder, zip file or JSON file; none for embedded data sets")
+    options: dict[str, Any] = Field({}, description="parameters of the data set, such as class_depth or test_per_class")
+    preset: str = Field("imagenet", description="image transforms: imagenet, small or a plug-in's")
+    transform: dict[str, Any] = Field({}, description="parameters of the preset, such as image_size, flip, mean, std")
+    on_bad_image: Literal["error", "skip"] = Field("error", description="skip leaves unreadable images out everywhere")
+    workers: int | Literal["auto"] = Field("auto", description="loader processes per training or extraction process")
+
+
+class SplitSection(Section):
+    file: Path | None = Field(None, description="label_idx.json to use; none makes a random split from seed")
+    base: tuple[int, int] | None = Field(None, description="base classes of the validation and of the test half")
+    novel: tuple[int, int] | None = Field(None, description="novel classes of the validation and of the test half")
+    experiments: int = Field(5, ge=1, description="how many draws of shots")
+    experiment_files: str | None = Field(None, description="pattern such as splitfile_{:d}.json; none draws from seed")
+    max_shots: int = Field(20, ge=1, description="shots drawn per class and experiment; the first n are the n shots")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SplitSection:
+        if self.file is not None and (self.base is not None or self.novel is not None):
+            raise ValueError("give either file or base and novel sizes, not both")
+        return self
+
+
+class RepresentationSection(Section):
+    label: str | None = Field(None, description="name in tables and figures; the key when none")
+    train: dict[str, Any] = Field({}, description="what differs from the recipe's train section")
+    checkpoint: Path | None = Field(None, description="use this checkpoint instead of training one")
+    features: dict[Literal["train", "test"], Path] | None = Field(
+        None, description="use these feature files instead of training and extracting"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> RepresentationSection:
+        given = [key for key in ("train", "checkpoint", "features") if getattr(self, key)]
+        if len(given) > 1:
+            raise ValueError(f"give one of train, checkpoint and features, not {' and '.join(given)}")
+        if self.features is not None and set(self.features) != {"train", "test"}:
+            raise ValueError("features needs both train and test")
+        return self
+
+
+class ExtractSection(Section):
+    precision: Literal["auto", "bf16-mixed", "16-mixed", "32-true"] = Field(
+        "auto", description="of the forward pass; auto: bf16-mixed where the processor computes with bfloat16"
+    )
+    batch_size: int = Field(256, ge=1, description="images per forward pass and process")
+    dtype: Literal["float32", "float16"] = Field("float32", description="on disk; float16 halves the file")
+    devices: int = Field(1, ge=1, description="processes that share the images")
+
+
+class PartSection(Section):
+    """A registered part with its parameters, which may differ from representation to representation."""
+
+    params: dict[str, Any] = Field({}, description="parameters of the part")
+    per_representation: dict[str, dict[str, Any]] = Field(
+        {}, description="parameters that differ for a representation, by its key"
+    )
+
+    def params_for(self, representation: str) -> dict[str, Any]:
+        """The part's parameters on one representation."""
+        return {**self.params, **self.per_representation.get(representation, {})}
+
+
+class GeneratorSection(PartSection):
+    generator: str = Field("analogies", description="registry name")
+
+
+class MethodSection(PartSection):
+    label: str | None = Field(None, description="name in tables and figures; the key when none")
+    classifier: str = Field("logistic", description="registry name")
+    generator: str | None = Field(None, description="key of the generators section whose features join the shots")
+    n_per_class: int = Field(0, ge=0, description="shots and generated features together per novel class, at least")
+
+    @model_validator(mode="after")
+    def _generation_is_whole(self) -> MethodSection:
+        if (self.generator is None) != (self.n_per_class == 0):
+            raise ValueError("generator and n_per_class go together: give both or neither")
+        return self
+
+
+class EvaluateSection(Section):
+    setup: Literal["val", "test"] = Field("test", description="the half of the classes that is reported")
+    n_shots: tuple[int, ...] = Field((1, 2, 5, 10, 20), min_length=1, description="numbers of shots")
+    calibrate: Literal["prior", "none"] = Field(
+        "prior", description="prior: also report all-class accuracy with a bias between base and novel chosen on val"
+    )
+    prior_target: Literal["all_top5", "all_top1"] = Field("all_top5", description="what the prior maximises on val")
+    methods: dict[str, MethodSection] = Field(
+        {"logistic": MethodSection()}, min_length=1, description="what is compared on every representation"
+    )
+
+    @model_validator(mode="after")
+    def _shots_are_sane(self) -> EvaluateSection:
+        if min(self.n_shots) < 1 or len(set(self.n_shots)) != len(self.n_shots):
+            raise ValueError(f"n_shots must be different positive numbers, got {list(self.n_shots)}")
+        return self
+
+
+class ReportSection(Section):
+    title: str | None = Field(None, description="heading of the report; the recipe's name when none")
+    examples_at: int | None = Field(None, description="number of shots of the example strip; the largest when none")
+
+
+class Recipe(Section):
+    """A whole recipe, checked. ``model_dump(mode="json")`` is its canonical form."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the output folder")
+    description: str = Field("", description="what is compared, for the reader of the report")
+    seed: int = Field(0, ge=0, description="the one seed that everything random derives from")
+    output: Path | None = Field(None, description="where results go; runs/NAME when none")
+    plugins: tuple[Path, ...] = Field((), description="Python files to import first; relative to the recipe")
+    data: DataSection = DataSection()
+    split: SplitSection = SplitSection()
+    train: TrainSettings = TrainSettings()
+    representations: dict[str, RepresentationSection] = Field(min_length=1)
+    extract: ExtractSection = ExtractSection()
+    generators: dict[str, GeneratorSection] = {}
+    evaluate: EvaluateSection = EvaluateSection()
+    report: ReportSection = ReportSection()
+
+    def train_settings(self, representation: str) -> TrainSettings:
+        """The training settings of one representation: the shared section with its own differences."""
+        shared = self.train.model_dump(exclude_unset=True)
+        return TrainSettings.model_validate({**shared, **self.representations[representation].train})
+
+    def label(self, representation: str) -> str:
+        """The name of a representation in tables and figures."""
+        return self.representations[representation].label or representation
+
+    def method_label(self, method: str) -> str:
+        """The name of a method in tables and figures."""
+        return self.evaluate.methods[method].label or method
+
+    @property
+    def folder(self) -> Path:
+        """Where the results of this recipe live."""
+        return self.output or Path("runs") / self.name
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of everything in the recipe but where it writes and how it is described."""
+        return fingerprint(self.model_dump(mode="json", exclude={"output", "description", "name", "report"}))
+
+    def to_yaml(self) -> str:
+        """The resolved recipe, every default filled in."""
+        from omegaconf import OmegaConf
+
+        return OmegaConf.to_yaml(OmegaConf.create(self.model_dump(mode="json")))
