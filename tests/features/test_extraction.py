@@ -189,8 +189,14 @@ def sleep_or_die(what: str, number: int) -> None:
     time.sleep(120)
 
 
+@pytest.mark.parametrize("names", [("WORLD_SIZE", "RANK"), ("SLURM_NTASKS", "SLURM_PROCID")], ids=["torchrun", "slurm"])
 def test_ranks_of_a_launcher_share_the_images(
-    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+    names: tuple[str, str],
+    tmp_path: Path,
+    whole: bytes,
+    backbone: TinyBackbone,
+    pictures: Pictures,
+    transforms: Transforms,
 ) -> None:
     script = """
         import sys, torch
@@ -202,12 +208,13 @@ def test_ranks_of_a_launcher_share_the_images(
         path = extract_features(TinyBackbone(), *args, batch_size=4)
         assert len(FeatureStore.open(path)) == 37
     """
-    with_port = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    size, number = names
+    with_port = {**os.environ, size: "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     ranks = [
         subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "f.h5")],
             cwd=ROOT,
-            env={**with_port, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            env={**with_port, number: str(rank), "SLURM_LOCALID": str(rank), "OMP_NUM_THREADS": "1"},
         )
         for rank in range(2)
     ]

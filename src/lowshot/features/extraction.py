@@ -17,11 +17,12 @@ from lowshot.data.loading import make_loader
 from lowshot.data.transforms import Transforms
 from lowshot.errors import InputError, did_you_mean
 from lowshot.features.forward import AUTOCAST, Forward, ahead
-from lowshot.features.launch import device_of, end_with_parent, launched_ranks, run_in_processes
+from lowshot.features.launch import device_of, end_with_parent, run_in_processes
 from lowshot.features.shard import Shard, cut
 from lowshot.features.store import FeatureStore
 from lowshot.io import Pathlike, fingerprint
 from lowshot.progress import Tick, progress, say
+from lowshot.ranks import launched_ranks
 
 
 def extract_features(
@@ -43,7 +44,7 @@ def extract_features(
     Memory follows the batch, not the data set. Finished rows are kept in hidden files beside ``out``; after a kill
     the same call goes on from there and ends in the same bytes as an uninterrupted one. ``out`` appears at the end.
 
-    Under torchrun or SLURM (``RANK`` and ``WORLD_SIZE`` set) every rank makes the same call and does its share;
+    Under torchrun or SLURM every rank makes the same call and does its share;
     ``out`` exists when it returns.
 
     Args:

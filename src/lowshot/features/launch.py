@@ -1,54 +1,18 @@
-"""Several processes on one extraction: those that a launcher started, or our own."""
+"""Several processes of our own on one extraction."""
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from lowshot.errors import LowshotError
 
-# How long the first rank waits for the slowest: a rank may have to start over while the others go on from a kill.
-PATIENCE = timedelta(days=7)
 POLL_SECONDS = 0.3
-
-
-class Ranks:
-    """This process among those of torchrun or SLURM; rank 0 of 1 without a launcher."""
-
-    def __init__(self, rank: int, size: int, group: Any) -> None:
-        self.rank = rank
-        self.size = size
-        self._group = group
-
-    def wait(self) -> None:
-        """Until every rank is here."""
-        if self._group is not None:
-            torch.distributed.barrier(self._group)
-
-
-@contextlib.contextmanager
-def launched_ranks() -> Iterator[Ranks]:
-    """The ranks of the launcher, joined to a process group of their own, or one that is already there."""
-    dist = torch.distributed
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
-        yield Ranks(0, 1, None)
-        return
-    ours = not dist.is_initialized()
-    if ours:
-        dist.init_process_group("gloo", timeout=PATIENCE)
-    group = dist.new_group(backend="gloo", timeout=PATIENCE)
-    try:
-        yield Ranks(dist.get_rank(), dist.get_world_size(), group)
-    finally:
-        if ours:
-            dist.destroy_process_group()
 
 
 def device_of(number: int | None = None) -> torch.device:
