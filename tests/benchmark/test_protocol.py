@@ -260,3 +260,16 @@ class TestBadInput:
         world.test = type(world.test).open(world.test.path)
         with pytest.raises(InputError, match=r"test\.h5: row 4 holds NaN"):
             run_benchmark(*world.parts, NearestMean(), n_shots=(1,), prior=False)
+
+
+def test_a_record_names_its_data_and_its_draw_of_shots(world: World) -> None:
+    first = run_benchmark(*world.parts, NearestMean(), n_shots=(1, 5), prior=False)
+    second = run_benchmark(*world.parts, NearestMean("euclidean"), n_shots=(1, 5), prior=False)
+    assert [r["shots"] for r in first] == [r["shots"] for r in second]
+    assert len({r["shots"] for r in first}) == len(first)
+    assert {json.dumps(r["data"]) for r in first + second} == {json.dumps(first[0]["data"])}
+    assert {key: first[0]["data"][key] for key in ("base", "novel", "classes")} == {"base": 2, "novel": 2, "classes": 8}
+    fewer = write_features(world.test.path.with_name("fewer.h5"), world.test.labels[:64], seed=3)
+    [other, *_] = run_benchmark(world.train, fewer, *world.parts[2:], NearestMean(), n_shots=(1,), prior=False)
+    assert other["data"]["train"] == first[0]["data"]["train"]
+    assert other["data"]["test"] != first[0]["data"]["test"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from lowshot.classifiers.base import LowShotClassifier
 from lowshot.data import ClassSplit, Experiments
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
+from lowshot.io import fingerprint
 
 _QUERY_BLOCK = 8192
 
@@ -38,6 +40,16 @@ class Arena:
                     f"which setup {self.setup!r} needs there"
                 )
 
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """Which images and classes a number is about, so that results of other data are not taken for comparable."""
+        listings = {
+            part: fingerprint(store.labels.astype(np.int64), store.paths)
+            for part, store in (("train", self.train), ("test", self.test))
+        }
+        sizes = {"base": len(self.classes.base), "novel": len(self.classes.novel), "classes": self.split.num_classes}
+        return {**listings, "split": self.split.fingerprint, **sizes}
+
     def read_base(self) -> tuple[np.ndarray, np.ndarray]:
         """Features (M, D) and labels (M,) of the base classes; not kept here, for there may be gigabytes."""
         rows = self.train.rows_of(self.classes.base)
@@ -51,6 +63,10 @@ class Arena:
         """Features and labels of the shots of one run."""
         rows = self.experiments.shots(experiment, n, self.classes.novel)
         return self.train.rows(rows), self.train.labels[rows]
+
+    def draw(self, experiment: int, n: int) -> str:
+        """A digest of which rows are the shots of one run; methods with the same draw can be compared run by run."""
+        return fingerprint(self.experiments.shots(experiment, n, self.classes.novel))
 
     def score(self, classifier: LowShotClassifier) -> Standing:
         """The queries' standing under a classifier of exactly the setup's classes."""

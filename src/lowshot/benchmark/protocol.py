@@ -172,6 +172,7 @@ class _Method:
             "n_per_class": self.n_per_class,
             "setup": arena.setup,
             "n_shots": n,
+            "data": arena.data,
             "seed": self.seed,
             "prior": bias,
             "unit": unit,
@@ -181,7 +182,8 @@ class _Method:
             **_provenance(),
         }
         records = [
-            {**shared, "task": f"{unit}-{e}", "experiment": e, **s.metrics()} for e, s in zip(numbers, standings)
+            {**shared, "task": f"{unit}-{e}", "experiment": e, "shots": arena.draw(e, n), **s.metrics()}
+            for e, s in zip(numbers, standings)
         ]
         if arena.setup == "test" and bias is not None:
             records = [{**record, **prior_metrics(s, bias)} for record, s in zip(records, standings)]
