@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lowshot.errors import InputError
+from lowshot.numpy_in_torch import restored, stand_ins
 
 Pathlike = str | os.PathLike[str]
 
@@ -100,6 +101,8 @@ def read_json(path: Pathlike, what: str = "file") -> Any:
 def load_torch(path: Pathlike, what: str = "checkpoint") -> Any:
     """Load a torch file onto the CPU with ``weights_only``: tensors and plain containers, never code.
 
+    Numpy arrays and numbers, which old files hold beside tensors, are read as data too.
+
     Raises:
         InputError: the file is missing, truncated, not a torch file, or holds anything but data.
     """
@@ -108,13 +111,16 @@ def load_torch(path: Pathlike, what: str = "checkpoint") -> Any:
     if not Path(path).is_file():
         raise InputError(f"{what} {path} does not exist")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+        with torch.serialization.safe_globals(stand_ins()):
+            return restored(torch.load(path, map_location="cpu", weights_only=True))
+    except pickle.UnpicklingError as error:
+        called = re.search(r"GLOBAL (\S+)", str(error))
+        found = f"it calls for {called[1]!r}" if called else "it is damaged or holds more than plain tensors"
         raise InputError(
-            f"{what} {path} was refused: it is damaged or holds more than plain tensors and containers "
-            "(a pickle can run code when it is opened)"
+            f"{what} {path} was refused: {found}. Only numbers, text and plain containers of them are read, "
+            "because anything else in a pickle can run code when it is opened"
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever a reader trips over in damaged bytes
         reason = (str(error) or type(error).__name__).split("\n")[0]
         raise InputError(f"{what} {path} is truncated or not a file that torch wrote: {reason}") from None
 
