@@ -9,14 +9,15 @@ have a handful and change from run to run. So fitting has two phases::
     run.scores(queries)                                                       # over base and novel classes together
 
 ``fit`` alone is ``fit_novel`` with no base classes behind it. A subclass writes three short methods:
-``_fit_base`` (optional), ``_fit_novel`` and ``_scores``.
+``_fit_base`` (optional), ``_fit_novel`` and ``_scores``, and may declare two things for those who tune it:
+``novel_parameters`` and ``tuning_grid``.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -35,7 +36,13 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         classes_: (C,) labels, the columns of :meth:`scores`: base classes first, each group sorted.
         n_base_classes_: how many of ``classes_`` are base classes.
         n_features_in_: D.
+        novel_parameters: the parameters that :meth:`fit_base` does not read, so that one fit of the base classes serves
+            all their values. One that is left out costs time; one that is wrongly in it gives wrong results.
+        tuning_grid: parameter → values worth trying: what ``grid: default`` in a recipe stands for.
     """
+
+    novel_parameters: ClassVar[frozenset[str]] = frozenset()
+    tuning_grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
 
     classes_: np.ndarray
     n_base_classes_: int
@@ -92,6 +99,16 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         shots = [run._checked_shots(X, y) for run, (X, y) in zip(fitted, runs, strict=True)]
         self._fit_together(fitted, shots)
         return fitted
+
+    def with_novel_parameters(self, **params: Any) -> Self:
+        """A copy for :meth:`fit_novel` with other values of ``novel_parameters``; it shares what was learned so far.
+
+        Raises:
+            InputError: :meth:`fit_base` reads one of the parameters: it must run again.
+        """
+        if read := sorted(params.keys() - self.novel_parameters):
+            raise InputError(f"{type(self).__name__}: fit_base reads {read[0]!r} and must run again for another value")
+        return copy.copy(self).set_params(**params)
 
     def scores(self, X: Any) -> np.ndarray:
         """(N, C) float scores over ``classes_``; higher is likelier. Two classes give two columns as well."""

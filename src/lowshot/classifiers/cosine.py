@@ -41,6 +41,8 @@ class Cosine(LowShotClassifier):
         scale_: the learned scale.
     """
 
+    tuning_grid = {"scale": (5.0, 10.0, 20.0), "fine_tune_steps": (0, 100)}
+
     def __init__(
         self,
         feature_transform: str = "centred_l2",

@@ -44,6 +44,9 @@ class Gaussian(LowShotClassifier):
         variances_: (C, D) their posterior variances there; the variance within a class is one.
     """
 
+    novel_parameters = frozenset({"predictive"})
+    tuning_grid = {"shrinkage": (0.03, 0.1, 0.3, 0.6), "predictive": (False, True)}
+
     def __init__(
         self, feature_transform: str = "centred_l2", shrinkage: Shrinkage = 0.1, predictive: bool = False
     ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,7 +30,13 @@ class EpisodicClassifier(LowShotClassifier):
 
     Without base classes, or with a single one, there are no episodes: the network is then the untrained one, which
     subclasses build as the identity.
+
+    Attributes:
+        use_parameters: the parameters that say how the learned network is used, not what it learns: with a network from
+            ``pretrained`` no others have a say.
     """
+
+    use_parameters: ClassVar[frozenset[str]] = frozenset()
 
     n_way: int | None
     n_shots: tuple[int, int]

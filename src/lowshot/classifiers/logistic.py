@@ -49,6 +49,11 @@ class Logistic(LinearLowShotClassifier):
         intercept_: (C,).
     """
 
+    novel_parameters = frozenset(
+        ("solver", "lr", "weight_decay", "momentum", "dampening", "n_steps", "batch_size", "n_outputs", "precision")
+    )
+    tuning_grid = {"lr": (0.01, 0.1, 1.0), "weight_decay": (1e-4, 1e-3, 1e-2)}
+
     def __init__(
         self,
         solver: str = "sgd",

@@ -6,7 +6,7 @@ import numpy as np
 
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.classifiers.moments import class_means
-from lowshot.classifiers.transforms import check_choice, fitted_centre, transformed, unit_rows
+from lowshot.classifiers.transforms import TRANSFORMS, check_choice, fitted_centre, transformed, unit_rows
 from lowshot.registry import CLASSIFIERS
 
 METRICS = ("cosine", "euclidean")
@@ -35,9 +35,15 @@ class NearestMean(LowShotClassifier):
         ['dog']
     """
 
+    novel_parameters = frozenset({"metric"})
+    tuning_grid = {"metric": METRICS, "feature_transform": TRANSFORMS}
+
     def __init__(self, metric: str = "cosine", feature_transform: str = "centred_l2") -> None:
         self.metric = metric
         self.feature_transform = feature_transform
+
+    def _check_parameters(self) -> None:
+        check_choice("metric", self.metric, METRICS)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._take_centre(X)
@@ -60,7 +66,6 @@ class NearestMean(LowShotClassifier):
         return 2 * X @ means.T - (means**2).sum(axis=1) - (X**2).sum(axis=1, keepdims=True)
 
     def _take_centre(self, X: np.ndarray) -> None:
-        check_choice("metric", self.metric, METRICS)
         self._centre_ = fitted_centre(X, self.feature_transform)
 
     def _class_means(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -55,6 +55,9 @@ class Ridge(LinearLowShotClassifier):
         intercept_: (C,) intercepts.
     """
 
+    novel_parameters = frozenset({"alpha"})
+    tuning_grid = {"alpha": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)}
+
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
