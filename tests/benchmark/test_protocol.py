@@ -275,3 +275,4 @@ def test_a_record_names_its_data_and_its_draw_of_shots(world: World) -> None:
     [other, *_] = run_benchmark(world.train, fewer, *world.parts[2:], NearestMean(), n_shots=(1,), prior=False)
     assert other["data"]["train"] == first[0]["data"]["train"]
     assert other["data"]["test"] != first[0]["data"]["test"]
+    assert other["features"] != first[0]["features"] == second[0]["features"]

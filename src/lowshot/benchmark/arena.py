@@ -50,6 +50,11 @@ class Arena:
         sizes = {"base": len(self.classes.base), "novel": len(self.classes.novel), "classes": self.split.num_classes}
         return {**listings, "split": self.split.fingerprint, **sizes}
 
+    @property
+    def features(self) -> str:
+        """A digest of both features files: what tells representations apart whatever they are called."""
+        return fingerprint(self.train.fingerprint, self.test.fingerprint)
+
     def read_base(self) -> tuple[np.ndarray, np.ndarray]:
         """Features (M, D) and labels (M,) of the base classes; not kept here, for there may be gigabytes."""
         rows = self.train.rows_of(self.classes.base)

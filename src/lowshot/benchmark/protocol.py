@@ -173,6 +173,7 @@ class _Method:
             "setup": arena.setup,
             "n_shots": n,
             "data": arena.data,
+            "features": arena.features,
             "seed": self.seed,
             "prior": bias,
             "unit": unit,
