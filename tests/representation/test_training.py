@@ -254,3 +254,44 @@ def test_only_base_classes_need_images(tmp_path):
     path = training.train_representation(settings(epochs=1), base, None, tmp_path, transforms())
     model = load_backbone(path)
     assert model.classifier.weight.shape == (CLASSES, 512)
+
+
+def test_weights_and_an_epoch_to_start_at_continue_a_run_that_has_no_momentum(tmp_path):
+    """Without momentum the weights are all there is to a run, so starting from them goes on as if nothing happened."""
+    whole = train(tmp_path / "whole", momentum=0.0, keep=None)
+    first = torch.load(whole.with_name("epoch_001.ckpt"), weights_only=True)["state"]
+    images = TinyImages()
+
+    def start(out, **how):
+        return training.train_representation(
+            settings(momentum=0.0), images, images, out, transforms(), CLASSES, 3, 0, **how
+        )
+
+    original_names = {f"module.{name}": value for name, value in first.items()}
+    continued = start(tmp_path / "continued", initial_state=original_names, first_epoch=1)
+    assert continued.name == whole.name
+    assert same(continued, whole)
+    assert not same(start(tmp_path / "fresh", first_epoch=1), whole)
+    with pytest.raises(InputError, match="first epoch was 1, is now None; initial weights was"):
+        start(tmp_path / "continued")
+    with pytest.raises(InputError, match="first_epoch is 2, but a run of 2 epochs"):
+        start(tmp_path / "late", first_epoch=2)
+    assert not (tmp_path / "late").exists()
+
+
+def test_each_checkpoint_is_announced_once_it_is_there(tmp_path):
+    seen = []
+
+    def look(path):
+        seen.append((path.name, load_backbone(path).num_classes))
+
+    def run(epochs):
+        changes = settings(epochs=epochs, validate_every=0)
+        training.train_representation(changes, TinyImages(), None, tmp_path, transforms(), CLASSES, 3, 0, on_save=look)
+
+    run(2)
+    assert seen == [("epoch_001.ckpt", CLASSES), ("epoch_002.ckpt", CLASSES)]
+    run(2)
+    assert [name for name, _ in seen[2:]] == ["epoch_002.ckpt"]
+    run(3)
+    assert [name for name, _ in seen[3:]] == ["epoch_002.ckpt", "epoch_003.ckpt"]

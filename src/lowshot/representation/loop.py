@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from lowshot.data import ImageDataset, Transforms, make_loader
 from lowshot.io import fingerprint, load_torch
@@ -17,6 +19,7 @@ from lowshot.progress import Tick, progress, say
 from lowshot.representation.backbones import build_backbone
 from lowshot.representation.batches import training_batches
 from lowshot.representation.checkpoints import (
+    load_state,
     rebuild_backbone,
     remove_checkpoints,
     remove_unfinished,
@@ -48,6 +51,9 @@ class Job:
     workers: int | Literal["auto"]
     folder: Path
     resume_from: Path | None
+    initial_state: Mapping[str, Tensor] | None = None
+    first_epoch: int = 0
+    on_save: Callable[[Path], None] | None = None
 
 
 def run(fabric: Fabric, job: Job) -> str:
@@ -73,8 +79,10 @@ class _Run:
         torch.manual_seed(job.seed)
         if job.resume_from is None:
             backbone = build_backbone(settings.backbone, job.num_classes, **settings.backbone_options)
+            if job.initial_state is not None:
+                load_state(backbone, job.initial_state, "the initial state")
             self.trainer = Trainer(fabric, backbone, job.transforms.normalize, settings)
-            self.epoch = 0
+            self.epoch = job.first_epoch
         else:
             start = load_torch(job.resume_from)
             backbone = rebuild_backbone(start, f"checkpoint {job.resume_from}")
@@ -93,6 +101,7 @@ class _Run:
                 remove_checkpoints(self.job.folder)
             else:
                 say(f"going on from {path}")
+                self._tell(path)
         title = f"train {self.trainer.backbone.config['name']}"
         total, done = settings.epochs * self.steps, self.epoch * self.steps
         with progress(title, total, done, enabled=rank0) as tick:
@@ -166,9 +175,13 @@ class _Run:
                 "fingerprint": fingerprint(self.job.identity),
                 "class_names": self.job.train.class_names,
             }
-            save_checkpoint(self.job.folder, checkpoint, self.settings.keep)
+            self._tell(save_checkpoint(self.job.folder, checkpoint, self.settings.keep))
         self.fabric.barrier()
         return checkpoint_path(self.job.folder, self.epoch)
+
+    def _tell(self, path: Path) -> None:
+        if self.job.on_save is not None:
+            self.job.on_save(path)
 
 
 def _epoch_seed(seed: int, epoch: int, rank: int) -> int:

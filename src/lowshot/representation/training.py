@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import Tensor
+
 from lowshot.data import ImageDataset, Transforms
 from lowshot.errors import InputError
-from lowshot.io import Pathlike
+from lowshot.io import Pathlike, fingerprint
 from lowshot.representation import loop
 from lowshot.representation.checkpoints import latest_checkpoint
 from lowshot.representation.launch import ProcessDied, launch, resolve_precision
@@ -29,6 +32,10 @@ def train_representation(
     seed: int = 0,
     workers: int | Literal["auto"] = "auto",
     resume: bool = True,
+    *,
+    initial_state: Mapping[str, Tensor] | None = None,
+    first_epoch: int = 0,
+    on_save: Callable[[Path], None] | None = None,
 ) -> Path:
     """Train a backbone on labelled images, or go on where an earlier call was cut off.
 
@@ -49,6 +56,10 @@ def train_representation(
         seed: everything random derives from it.
         workers: loader processes of each training process.
         resume: False removes the checkpoints of an earlier run in ``out_dir`` and starts anew.
+        initial_state: weights to start from, such as those of another run; random ones when None.
+        first_epoch: how many epochs the schedule takes as done when a run starts. The optimiser starts fresh.
+        on_save: called by rank 0 with the path of each checkpoint once it is there, and with that of the checkpoint
+            that a resumed or finished run comes back to. Must pickle when processes are started.
 
     Returns:
         The checkpoint of the last epoch, under torchrun and SLURM in every process. A finished run returns at once.
@@ -70,12 +81,16 @@ def train_representation(
     _check_data(train, num_classes)
     if val is not None:
         _check_data(val, num_classes)
-    identity = _identity(settings, train, transforms, num_classes, seed)
+    if not 0 <= first_epoch < settings.epochs:
+        raise InputError(f"first_epoch is {first_epoch}, but a run of {settings.epochs} epochs starts before that")
+    identity = _identity(settings, train, transforms, num_classes, seed) | _start(initial_state, first_epoch)
     found = latest_checkpoint(folder) if resume else None
     if found is not None:
         path, checkpoint = found
         _check_same_run(path, checkpoint["identity"], identity)
         if checkpoint["epoch"] == settings.epochs:
+            if on_save is not None:
+                on_save(path)
             return path
         if checkpoint["epoch"] > settings.epochs:
             raise OtherRunError(
@@ -93,6 +108,9 @@ def train_representation(
         workers=workers,
         folder=folder,
         resume_from=found[0] if found else None,
+        initial_state=initial_state,
+        first_epoch=first_epoch,
+        on_save=on_save,
     )
     try:
         return Path(launch(loop.run, job, settings.devices, settings.precision))
@@ -116,6 +134,15 @@ def _identity(
         "transforms": transforms.description,
     }
     return json.loads(json.dumps(identity))
+
+
+def _start(initial_state: Mapping[str, Tensor] | None, first_epoch: int) -> dict[str, Any]:
+    """What of a run's start decides its weights, where it is not the usual one."""
+    start: dict[str, Any] = {"first epoch": first_epoch} if first_epoch else {}
+    if initial_state is not None:
+        parts = (part for name, value in initial_state.items() for part in (name, value.detach().cpu().numpy()))
+        start["initial weights"] = fingerprint(*parts)
+    return start
 
 
 def _check_data(images: ImageDataset, num_classes: int) -> None:
