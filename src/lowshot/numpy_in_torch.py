@@ -8,6 +8,7 @@ makes arrays of numbers from them and nothing else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -25,20 +26,22 @@ class _Type:
 
     def numbers(self) -> np.dtype:
         code = self.code if isinstance(self.code, str) else ""
-        if code[:1] not in "biuf" or not code[1:].isdigit() or self.order not in "<>=|":
+        if not re.fullmatch(r"[biuf]\d+", code) or self.order not in ("<", ">", "=", "|"):
             raise ValueError(f"an array of {self.code!r} holds more than numbers")
-        return np.dtype(code).newbyteorder(self.order)
+        return np.dtype(self.order + code)
 
 
 class _Array:
     """What a pickle says of an array."""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.shape: tuple[int, ...]
+        self.type: _Type
         _, self.shape, self.type, self.by_columns, self.content = state
 
     def array(self) -> np.ndarray:
-        order = "F" if self.by_columns else "C"
-        return np.frombuffer(_bytes(self.content), self.type.numbers()).reshape(self.shape, order=order).copy()
+        flat = np.frombuffer(_bytes(self.content), self.type.numbers())
+        return flat.reshape(self.shape, order="F" if self.by_columns else "C").copy()
 
 
 class _Number:
@@ -65,9 +68,9 @@ def _bytes(content: Any) -> bytes:
     return content.encode("latin-1") if isinstance(content, str) else bytes(content)
 
 
-def stand_ins() -> list[tuple[Callable[..., Any], str]]:
+def stand_ins() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
     """What ``torch.serialization.safe_globals`` takes: the stand-ins under every name numpy has had for them."""
-    found: list[tuple[Callable[..., Any], str]] = [
+    found: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
         (_Type, "numpy.dtype"),
         (_Array, "numpy.ndarray"),
         (_no_bytes, "builtins.bytes"),

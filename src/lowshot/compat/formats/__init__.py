@@ -1,0 +1,1 @@
+"""The original program's files, a module each: read into the objects of this library, and written from them."""

@@ -1,0 +1,145 @@
+"""``{epoch}.tar``: a network of the original program, as a :class:`~lowshot.representation.Backbone` and back.
+
+The file is a torch-saved dictionary of ``epoch``, the number of the epoch that ended, from 0, and ``state``, the
+parameters, each with ``module.`` before its name because they were saved from ``DataParallel``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lowshot.compat.formats.container import save_legacy
+from lowshot.errors import InputError, did_you_mean
+from lowshot.io import Pathlike, load_torch
+from lowshot.representation import Backbone, build_backbone, load_state
+
+MODELS = ("ResNet10", "ResNet18", "ResNet34", "ResNet50", "ResNet101")
+
+# (has bottleneck blocks, number of blocks)
+_BY_BLOCKS = {
+    (False, 4): "ResNet10",
+    (False, 8): "ResNet18",
+    (False, 16): "ResNet34",
+    (True, 16): "ResNet50",
+    (True, 33): "ResNet101",
+}
+_PREFIX = "module."
+# torch got these counters after the original was written; a network of batch norms without momentum alone needs them.
+_COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What an original checkpoint holds.
+
+    Attributes:
+        backbone: with the weights, on the CPU and in evaluation mode.
+        epoch: the number of the epoch it was saved after, from 0: ``89.tar`` has seen 90 epochs.
+        model: which of :data:`MODELS` it is.
+        notes: what was left out, a sentence each.
+    """
+
+    backbone: Backbone
+    epoch: int
+    model: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Name (without ``module.``) → tensor."""
+        return self.backbone.state_dict()
+
+
+def read_checkpoint(path: Pathlike, model: str | None = None, num_classes: int | None = None) -> Checkpoint:
+    """Read an original checkpoint, whichever torch wrote it and on whichever device.
+
+    Args:
+        path: the ``.tar``.
+        model: one of :data:`MODELS`, which it must then be; None recognises it by its parameters.
+        num_classes: rows of the classifier, which it must then have; None takes what is there.
+
+    Raises:
+        InputError: the file is missing, truncated, holds code or no checkpoint, or other weights than asked for.
+    """
+    return parse_checkpoint(load_torch(path), f"checkpoint {path}", model, num_classes)
+
+
+def parse_checkpoint(content: Any, source: str, model: str | None = None, num_classes: int | None = None) -> Checkpoint:
+    """The loaded content of a ``.tar``; ``source`` is what messages call it. See :func:`read_checkpoint`."""
+    if not is_checkpoint(content):
+        found = f"holds {', '.join(map(str, content))}" if isinstance(content, Mapping) else "is not a dictionary"
+        raise InputError(f"{source} {found}; a checkpoint of the original program has 'epoch' and 'state'")
+    epoch, state = content["epoch"], content["state"]
+    if type(epoch) is not int or epoch < 0:
+        raise InputError(f"{source}: 'epoch' must be the number of an epoch, from 0, not {epoch!r}")
+    if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
+        raise InputError(f"{source}: 'state' must map names to tensors")
+    shapes = {key.removeprefix(_PREFIX): tuple(getattr(value, "shape", ())) for key, value in state.items()}
+    model = _checked_model(source, model, recognised(shapes))
+    rows = (shapes.get("classifier.weight") or (num_classes or 1,))[0]
+    if num_classes is not None and rows != num_classes:
+        raise InputError(
+            f"{source} has a classifier of {rows} classes, but {num_classes} were asked for: give it as many classes "
+            f"as it was trained with (--num_classes {rows}), or another checkpoint"
+        )
+    backbone = build_backbone(model, rows)
+    load_state(backbone, state, source)
+    dropped = ["classifier.bias was left out: the network's classifier has none"] * ("classifier.bias" in shapes)
+    return Checkpoint(backbone.eval(), epoch, model, tuple(dropped))
+
+
+def is_checkpoint(content: Any) -> bool:
+    """Whether the loaded content of a torch file is an original checkpoint: lowshot's say what to build as well."""
+    return isinstance(content, Mapping) and {"epoch", "state"} <= content.keys() and "backbone" not in content
+
+
+def recognised(names: Mapping[str, Any]) -> str | None:
+    """Which of :data:`MODELS` has blocks like these parameter names; None for no other number or kind of them."""
+    blocks = [match[1] for name in names if (match := re.fullmatch(r"trunk\.(\d+)\.C1\.weight", name))]
+    return _BY_BLOCKS.get((any(name.endswith(".C3.weight") for name in names), len(blocks)))
+
+
+def write_checkpoint(path: Pathlike, backbone: Backbone, epoch: int) -> None:
+    """Write a checkpoint that the original program reads, under any torch.
+
+    Args:
+        path: the ``.tar``; it appears whole.
+        backbone: one of :data:`MODELS`, with the stem for ImageNet.
+        epoch: the number of the epoch that ended, from 0.
+
+    Raises:
+        InputError: another network, which the original has no name for.
+    """
+    name, options = str(backbone.config.get("name")), backbone.config.get("kwargs", {})
+    if name not in [model.lower() for model in MODELS] or options.get("stem", "imagenet") != "imagenet":
+        described = "".join(f", {key}={value}" for key, value in options.items())
+        raise InputError(
+            f"{path} cannot be written: the original program has no network {name!r}{described}; "
+            f"it knows {', '.join(MODELS)}, with the stem for ImageNet"
+        )
+    if epoch < 0:
+        raise InputError(f"{path} cannot be written: the original counts epochs from 0, and no epoch has ended yet")
+    state = OrderedDict(
+        (_PREFIX + name, value) for name, value in backbone.state_dict().items() if not name.endswith(_COUNTER)
+    )
+    save_legacy(path, {"epoch": epoch, "state": state})
+
+
+def _checked_model(source: str, asked: str | None, found: str | None) -> str:
+    if asked is None:
+        if found is None:
+            raise InputError(
+                f"{source} holds none of the original's networks ({', '.join(MODELS)}): its parameters have other "
+                "names, or another number of blocks"
+            )
+        return found
+    name = {model.lower(): model for model in MODELS}.get(asked.lower())
+    if name is None:
+        raise InputError(f"unknown model {asked!r}. {did_you_mean(asked, MODELS)}")
+    if found is not None and found != name:
+        raise InputError(f"{source} holds a {found}, but {name} was asked for: give --model {found}")
+    return name

@@ -1,0 +1,71 @@
+"""Features files: one layout serves both programs; what lowshot adds to it, the original does not look at.
+
+:class:`~lowshot.features.FeatureStore` opens the original's files, padding and all. Here they are written anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from lowshot.errors import InputError
+from lowshot.features import FeatureStore
+from lowshot.io import Pathlike
+
+Format = Literal["original", "lowshot"]
+
+# Attributes that every file of lowshot has.
+_OF_THE_WRITER = frozenset({"lowshot_version", "dtype"})
+
+
+def open_features(path: Pathlike, num_classes: int | None = None) -> FeatureStore:
+    """Open a features file of either program.
+
+    Args:
+        path: the HDF5 file.
+        num_classes: labels must be below it; None takes any.
+
+    Raises:
+        InputError: the file is missing, truncated, no features file, or has a label out of range.
+    """
+    store = FeatureStore.open(path)
+    if num_classes is not None and store.labels.max() >= num_classes:
+        row = int(store.labels.argmax())
+        raise InputError(
+            f"features file {path}: row {row} has label {store.labels[row]}, but there are {num_classes} classes: "
+            f"labels run from 0 to {num_classes - 1}"
+        )
+    return store
+
+
+def additions(store: FeatureStore) -> list[str]:
+    """What a features file holds that the original has no place for."""
+    named = [("image paths", store.paths), ("class names", store.class_names)]
+    return [*(name for name, value in named if value), *sorted(store.attributes.keys() - _OF_THE_WRITER)]
+
+
+def rewrite_features(source: FeatureStore, target: Pathlike, to: Format) -> list[str]:
+    """Write features as float32 rows one after the other, without padding, in memory that does not grow with them.
+
+    Args:
+        source: what to write.
+        target: the file; it appears whole.
+        to: "lowshot" keeps image paths, class names and attributes; "original" writes its three data sets, of its
+            types.
+
+    Returns:
+        What the target does not hold, a sentence each.
+
+    Raises:
+        InputError: a feature is NaN or infinite.
+    """
+    kept: dict[str, Any] = {}
+    paths = None
+    if to == "lowshot":
+        paths = source.paths
+        described = {key: value for key, value in source.attributes.items() if key not in _OF_THE_WRITER}
+        kept = {"class_names": source.class_names, **described}
+    with FeatureStore.create(target, source.dim, len(source), **kept) as out:
+        for first, features, labels in source.iter_blocks():
+            out.append(features, labels, paths[first : first + len(features)] if paths else None)
+    lost = additions(source) if to == "original" else []
+    return [f"left out, for the original has no place for it: {', '.join(lost)}"] if lost else []

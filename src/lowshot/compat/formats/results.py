@@ -1,0 +1,224 @@
+"""The original's result files, one a run, as records of lowshot and back.
+
+``{repr}_lr_{lr:.3f}_wd_{wd:.3f}_expid_{id}_lowshotn_{n}_maxgen_{m}.json`` holds ``lr``, ``wd``, ``expid``, ``lowshotn``
+and ``accs``; ``MN_{repr}_expid_{id}_lowshotn_{n}.json`` holds ``expid``, ``lowshotn`` and ``accs``. ``accs`` are top-1
+and top-5 of novel, base and all classes, as fractions. ``maxgen`` and the name of the representation stand in the name
+alone, and whether the run was of the validation or the test setup stands nowhere.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lowshot.benchmark.results import Record
+from lowshot.errors import InputError
+from lowshot.io import Pathlike, fingerprint, read_json, write_json
+
+METRICS = ("novel_top1", "novel_top5", "base_top1", "base_top5", "all_top1", "all_top5")
+_LINEAR = re.compile(
+    r"(?P<repr>.+)_lr_(?P<lr>[^_]+)_wd_(?P<wd>[^_]+)_expid_(?P<expid>\d+)_lowshotn_(?P<n>\d+)_maxgen_(?P<maxgen>\d+)\.json"
+)
+_MATCHING = re.compile(r"MN_(?P<repr>.+)_expid_(?P<expid>\d+)_lowshotn_(?P<n>\d+)\.json")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the original: a file's name and content.
+
+    Attributes:
+        representation: name of the folder that held the train features.
+        experiment, n_shots: which draw of the shots, from 1, and how many.
+        accuracies: the six of :data:`METRICS`, fractions.
+        lr, weight_decay: of the linear classifier; None for a matching network.
+        max_per_label: shots and generated features of a class; 0 without a generator.
+    """
+
+    representation: str
+    experiment: int
+    n_shots: int
+    accuracies: tuple[float, ...]
+    lr: float | None = None
+    weight_decay: float | None = None
+    max_per_label: int = 0
+
+    @property
+    def file_name(self) -> str:
+        """As the original calls it."""
+        where = f"expid_{self.experiment}_lowshotn_{self.n_shots}"
+        if self.lr is None:
+            return f"MN_{self.representation}_{where}.json"
+        rates = f"lr_{self.lr:.3f}_wd_{self.weight_decay:.3f}"
+        return f"{self.representation}_{rates}_{where}_maxgen_{self.max_per_label}.json"
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the file holds."""
+        rates = {} if self.lr is None else {"lr": self.lr, "wd": self.weight_decay}
+        return {**rates, "expid": self.experiment, "lowshotn": self.n_shots, "accs": list(self.accuracies)}
+
+
+def write_run(folder: Pathlike, run: Run) -> Path:
+    """Write one result file under the original's name; it appears whole."""
+    path = Path(folder) / run.file_name
+    write_json(path, run.content, indent=None)
+    return path
+
+
+def read_run(path: Pathlike) -> Run:
+    """Read one result file.
+
+    Raises:
+        InputError: missing, not JSON, another name, other content, or content that contradicts the name.
+    """
+    path = Path(path)
+    named = _MATCHING.fullmatch(path.name) or _LINEAR.fullmatch(path.name)
+    if named is None:
+        raise InputError(
+            f"{path} is not named as a result of the original program, which are called "
+            "REPR_lr_LR_wd_WD_expid_E_lowshotn_N_maxgen_M.json or MN_REPR_expid_E_lowshotn_N.json"
+        )
+    value = read_json(path, "result")
+    linear = named.re is _LINEAR
+    keys = ("lr", "wd", "expid", "lowshotn", "accs") if linear else ("expid", "lowshotn", "accs")
+    if not isinstance(value, dict) or (lacking := [key for key in keys if key not in value]):
+        raise InputError(f"result {path} lacks {', '.join(lacking) if isinstance(value, dict) else ', '.join(keys)}")
+    accuracies = value["accs"]
+    if not isinstance(accuracies, list) or len(accuracies) != len(METRICS) or not all(map(_fraction, accuracies)):
+        raise InputError(f"result {path}: accs must be six fractions ({', '.join(METRICS)}), not {accuracies!r}")
+    for key in ("lr", "wd") if linear else ():
+        if isinstance(value[key], bool) or not isinstance(value[key], int | float):
+            raise InputError(f"result {path}: {key} must be a number, not {value[key]!r}")
+    run = Run(
+        representation=named["repr"],
+        experiment=int(named["expid"]),
+        n_shots=int(named["n"]),
+        accuracies=tuple(map(float, accuracies)),
+        lr=float(value["lr"]) if linear else None,
+        weight_decay=float(value["wd"]) if linear else None,
+        max_per_label=int(named["maxgen"]) if linear else 0,
+    )
+    if run.file_name != path.name or (value["expid"], value["lowshotn"]) != (run.experiment, run.n_shots):
+        said = ", ".join(f"{key} {value[key]!r}" for key in keys[:-1])
+        raise InputError(f"result {path} holds {said}, which is not what its name says: it was renamed or mixed up")
+    return run
+
+
+def result_files(folder: Pathlike) -> list[Path]:
+    """The files of a folder that are named as the original's results, sorted."""
+    names = (_MATCHING, _LINEAR)
+    return sorted(path for path in Path(folder).iterdir() if any(name.fullmatch(path.name) for name in names))
+
+
+def read_runs(folder: Pathlike) -> list[Run]:
+    """Read all result files of a folder, in the order of representation, method, shots and experiment.
+
+    Raises:
+        InputError: no such folder, no result in it, or one of them is damaged.
+    """
+    if not Path(folder).is_dir():
+        raise InputError(f"results folder {folder} does not exist")
+    if not (files := result_files(folder)):
+        raise InputError(f"results folder {folder} has no result of the original program")
+    runs = [read_run(path) for path in files]
+    return sorted(runs, key=lambda r: (r.representation, r.lr or 0, r.weight_decay or 0, r.max_per_label, r.n_shots))
+
+
+def to_records(runs: Iterable[Run], setup: str = "test") -> list[Record]:
+    """Records that ``lowshot report`` takes, a unit of experiments for each method and number of shots.
+
+    Args:
+        runs: of any representations and methods.
+        setup: "val" or "test", which the files do not say.
+    """
+    units: dict[str, list[Record]] = {}
+    for run in runs:
+        record = _record(run, setup)
+        units.setdefault(record["unit"], []).append(record)
+    return [{**record, "unit_size": len(unit)} for unit in units.values() for record in unit]
+
+
+def from_records(records: Iterable[Mapping[str, Any]], setup: str = "test") -> tuple[list[Run], list[str]]:
+    """The runs among records that the original could have made, and what was left out, a sentence each.
+
+    Raises:
+        InputError: two methods would have the same file.
+    """
+    runs: dict[str, tuple[Run, Any]] = {}
+    left_out: dict[str, int] = {}
+    for record in records:
+        if record.get("setup") != setup:
+            continue
+        run = _run(record)
+        if run is None:
+            left_out[str(record.get("classifier"))] = left_out.get(str(record.get("classifier")), 0) + 1
+            continue
+        method = record.get("method")
+        if run.file_name in runs and runs[run.file_name][1] != (method, record.get("unit")):
+            raise InputError(
+                f"methods {runs[run.file_name][1][0]!r} and {method!r} would both be {run.file_name}: the original "
+                "tells methods apart by representation, rates and maxgen alone; convert them into folders of their own"
+            )
+        runs[run.file_name] = run, (method, record.get("unit"))
+    notes = [
+        f"left out: {count} results of {classifier!r}, which the original does not have in this form"
+        for classifier, count in left_out.items()
+    ]
+    return [run for run, _ in runs.values()], notes
+
+
+def _record(run: Run, setup: str) -> Record:
+    if run.lr is None:
+        classifier, params, method = "matching_network", {}, "matching_network"
+    else:
+        params = {"lr": run.lr, "weight_decay": run.weight_decay}
+        classifier, method = "logistic", f"logistic lr={run.lr:g} wd={run.weight_decay:g}"
+    if run.max_per_label:
+        method = f"generated to {run.max_per_label} + {method}"
+    unit = fingerprint("original", run.representation, method, params, setup, run.n_shots)
+    return {
+        "representation": run.representation,
+        "method": method,
+        "classifier": classifier,
+        "params": params,
+        "generator": "analogies" if run.max_per_label else None,
+        "n_per_class": run.max_per_label,
+        "setup": setup,
+        "n_shots": run.n_shots,
+        "unit": unit,
+        "unit_size": 1,
+        "task": f"{unit}-{run.experiment}",
+        "experiment": run.experiment,
+        **dict(zip(METRICS, run.accuracies)),
+        "source": run.file_name,
+    }
+
+
+def _run(record: Mapping[str, Any]) -> Run | None:
+    """The run of a record, or None where the original has no such method."""
+    classifier, params = record.get("classifier"), record.get("params", {})
+    linear = classifier == "logistic" and params.get("solver", "sgd") == "sgd"
+    matching = classifier == "matching_network" and not record.get("n_per_class")
+    if not linear and not matching:
+        return None
+    try:
+        return Run(
+            representation=str(record["representation"]),
+            experiment=record["experiment"],
+            n_shots=record["n_shots"],
+            accuracies=tuple(float(record[metric]) for metric in METRICS),
+            lr=float(params["lr"]) if linear else None,
+            weight_decay=float(params["weight_decay"]) if linear else None,
+            max_per_label=record.get("n_per_class", 0) if linear else 0,
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(f"a result of {classifier!r} lacks {error}, which the original's file needs") from None
+
+
+def _fraction(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and 0 <= value <= 1

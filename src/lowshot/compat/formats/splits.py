@@ -1,0 +1,71 @@
+"""``label_idx.json`` and ``splitfile_N.json``: the original's split and experiments, read, checked, and written back.
+
+A class split is the same file in both programs. An experiment of the original is a bare list of lists of row numbers,
+right only for images in one order; lowshot's says which images those rows are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lowshot.data import ClassSplit, Experiments, experiment_files
+from lowshot.errors import InputError
+from lowshot.features import FeatureStore
+from lowshot.io import Pathlike
+
+
+def read_split(path: Pathlike) -> ClassSplit:
+    """Read ``label_idx.json``; errors as :meth:`ClassSplit.from_json`."""
+    return ClassSplit.from_json(Path(path))
+
+
+def read_experiments(path: Pathlike, features: FeatureStore | None = None) -> Experiments:
+    """Read experiments of either format.
+
+    Args:
+        path: a pattern such as ``splitfile_{:d}.json``, for all that there are, or a single file.
+        features: the train features that the rows are of. Labels, and paths where both have them, must agree; paths
+            and class names that the file does not hold are taken from here.
+
+    Raises:
+        InputError: a file is missing or no experiment, or its rows have other labels or images than it says.
+    """
+    if "{" in str(path):
+        found = Experiments.from_files(str(path))
+    else:
+        draw = experiment_files.read(Path(path))
+        try:
+            found = Experiments([draw.rows], None if draw.paths is None else [draw.paths], draw.class_names)
+        except InputError as error:
+            raise InputError(f"experiment {path}: {error}") from None
+    if features is None:
+        return found
+    try:
+        found.check(features.labels, features.paths)
+        paths, names = found.paths, found.class_names
+        if paths is None and (known := features.paths) is not None:
+            paths = [[[known[row] for row in rows] for rows in draw] for draw in found.rows]
+        if names is None and len(features.class_names or []) == found.num_classes:
+            names = features.class_names
+        return Experiments(found.rows, paths, names)
+    except InputError as error:
+        raise InputError(f"experiments {path} do not fit {features.path}: {error}") from None
+
+
+def write_experiments(path: Pathlike, experiments: Experiments, bare: bool) -> list[Path]:
+    """Write experiments to a pattern, or a single one to a file; ``bare`` is the original's format.
+
+    Raises:
+        InputError: several experiments and no place for their number, or files with higher numbers are there.
+    """
+    if "{" in str(path):
+        return experiments.write(str(path), bare=bare)
+    if len(experiments) != 1:
+        raise InputError(
+            f"{len(experiments)} experiments need a pattern with a place for their number, such as "
+            f"splitfile_{{:d}}.json, not {path}"
+        )
+    paths = None if experiments.paths is None else experiments.paths[0]
+    rows = [shots.tolist() for shots in experiments.rows[0]]
+    experiment_files.write(Path(path), experiment_files.Draw(rows, paths, experiments.class_names), bare)
+    return [Path(path)]
