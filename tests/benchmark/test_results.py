@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lowshot.benchmark import ResultStore
-from lowshot.benchmark.results import write_records
+from lowshot.benchmark.results import read_records, write_records
 from lowshot.errors import InputError
 
 
@@ -77,3 +77,21 @@ def test_foreign_lines_are_refused_by_number(tmp_path: Path, line: str) -> None:
     path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"r\.jsonl: line 4 is not a record"):
         ResultStore(path)
+
+
+def test_a_file_of_several_methods_keeps_a_unit_that_two_of_them_share(tmp_path: Path) -> None:
+    other = [{**record, "method": "the same under another name"} for record in unit("a")]
+    write_records(tmp_path / "r.jsonl", unit("a") + other + unit("b", 1))
+    assert read_records(tmp_path / "r.jsonl") == unit("a") + other + unit("b", 1)
+
+
+def test_records_of_a_torn_file_are_those_of_whole_units(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    write_records(path, unit("a") + unit("b"))
+    path.write_bytes(path.read_bytes()[:-5])
+    assert read_records(path) == unit("a")
+    with pytest.raises(InputError, match="line 1 is not a record"):
+        (tmp_path / "log.jsonl").write_text('{"epoch": 1}\n')
+        read_records(tmp_path / "log.jsonl")
+    with pytest.raises(InputError, match="does not exist"):
+        read_records(tmp_path / "none.jsonl")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +66,8 @@ class ResultStore:
         whole, _, tail = read_bytes(self.path, "results file").rpartition(b"\n")
         self._torn = bool(tail)
         found: dict[str, list[Record]] = {}
-        for number, line in enumerate(whole.splitlines(), start=1):
-            try:
-                record = json.loads(line)
-                found.setdefault(record["unit"], []).append(record)
-            except (ValueError, KeyError, TypeError):
-                raise InputError(f"results file {self.path}: line {number} is not a record of lowshot") from None
+        for record in _parsed(whole, self.path):
+            found.setdefault(record["unit"], []).append(record)
         for unit, records in found.items():
             if len(records) >= records[0]["unit_size"]:
                 self._units[unit] = records[-records[0]["unit_size"] :]
@@ -81,6 +77,33 @@ class ResultStore:
     def _rewrite(self) -> None:
         write_records(self.path, self.records)
         self._torn = False
+
+
+def read_records(path: Pathlike) -> list[Record]:
+    """The records of a results file, whoever put it together; of a unit that a kill cut off there are none.
+
+    Unlike :class:`ResultStore`, which holds the work of one method, it takes a file in which the same unit stands under
+    several names: two representations of the same features, two names of one method.
+
+    Raises:
+        InputError: there is no such file, or a line is not a record.
+    """
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    for record in _parsed(read_bytes(path, "results file").rpartition(b"\n")[0], path):
+        key = (record["unit"], record.get("representation"), record.get("method"))
+        groups.setdefault(key, []).append(record)
+    whole = (group[-group[0]["unit_size"] :] for group in groups.values() if len(group) >= group[0]["unit_size"])
+    return [record for group in whole for record in group]
+
+
+def _parsed(text: bytes, path: Pathlike) -> Iterator[Record]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            record = json.loads(line)
+            _ = record["unit"], record["unit_size"]
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"results file {path}: line {number} is not a record of lowshot") from None
+        yield record
 
 
 def write_records(path: Pathlike, records: Iterable[Mapping[str, Any]]) -> None:
