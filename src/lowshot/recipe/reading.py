@@ -99,6 +99,16 @@ def find_recipe(path: str | Path) -> Path:
     raise InputError(f"recipe {path} does not exist. {did_you_mean(path.stem, embedded)}")
 
 
+def recipe_tree(path: str | Path) -> dict[str, Any]:
+    """The plain content of a recipe file, unchecked, such as the one that lies beside results.
+
+    Raises:
+        InputError: there is no such file, or it is not a YAML mapping.
+    """
+    tree: dict[str, Any] = _tree(Path(path), ())
+    return tree
+
+
 def embedded_recipes() -> list[Path]:
     """The recipes that come with lowshot."""
     return sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))

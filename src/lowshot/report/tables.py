@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from lowshot.report.grid import escaped, markdown_line
 from lowshot.report.table_data import Cell, Record, TableData, build_tables, primary
 
 MISSING = "–"
@@ -99,10 +100,10 @@ def _rich_cell(cell: Cell | None, best: float, between: str) -> Text:
 def _markdown(table: TableData) -> str:
     head = ["Representation", "Low-shot phase", *table.columns]
     rule = [":---", ":---", *["---:"] * len(table.columns)]
-    lines = [f"**{table.title}**", "", _line(head), _line(rule)]
+    lines = [f"**{table.title}**", "", markdown_line(head), markdown_line(rule)]
     for row in table.rows:
         cells = [_markdown_cell(cell, best) for cell, best in zip(row.cells, table.best, strict=True)]
-        lines.append(_line([_escaped(row.representation), _escaped(row.method), *cells]))
+        lines.append(markdown_line([escaped(row.representation), escaped(row.method), *cells]))
     return "\n".join([*lines, "", table.caption, ""])
 
 
@@ -110,12 +111,3 @@ def _markdown_cell(cell: Cell | None, best: float) -> str:
     if cell is None:
         return MISSING
     return f"**{cell}**" if cell.mean == best else str(cell)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _escaped(name: str) -> str:
-    """A name that neither ends its table cell nor starts a tag or emphasis."""
-    return "".join(f"\\{letter}" if letter in r"\|*_`<>[]" else letter for letter in " ".join(name.split()))

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from markupsafe import Markup
 
+from lowshot.report.grid import Grid
 from lowshot.report.html import Section
 from lowshot.report.table_data import Record
 
@@ -47,29 +48,15 @@ def time_rows(records: Sequence[Record], setup: str = "test") -> list[TimeRow]:
 
 def time_markdown(rows: Sequence[TimeRow]) -> str:
     """A Markdown table of the rows."""
-    lines = [_line(cells) for cells in _table(rows)]
-    lines.insert(1, "|---|---|" + "---:|" * (len(_table(rows)[0]) - 2))
-    return "\n".join(["## Seconds", "", *lines, "", MEANING, ""])
+    return _grid(rows).markdown()
 
 
 def time_section(rows: Sequence[TimeRow]) -> Section:
     """The same table for the page."""
-    head, *body = _table(rows)
-    heads = Markup("").join(Markup('<th scope="col">{}</th>').format(cell) for cell in head)
-    lines = Markup("").join(
-        Markup("<tr>{}</tr>").format(
-            Markup("").join(
-                Markup('<th scope="row">{}</th>' if i < 2 else "<td>{}</td>").format(cell)
-                for i, cell in enumerate(line)
-            )
-        )
-        for line in body
-    )
-    html = Markup('<p>{}</p><div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>')
-    return Section("Time", html.format(MEANING, heads, lines))
+    return Section("Time", Markup("<p>{}</p>{}").format(MEANING, _grid(rows, caption="").html()))
 
 
-def _table(rows: Sequence[TimeRow]) -> list[list[str]]:
+def _grid(rows: Sequence[TimeRow], caption: str = MEANING) -> Grid:
     n_shots = sorted({n for row in rows for n in row.runs})
     head = [
         "Representation",
@@ -81,11 +68,7 @@ def _table(rows: Sequence[TimeRow]) -> list[list[str]]:
         [row.representation, row.method, _seconds(row.base), *(_seconds(row.runs.get(n)) for n in n_shots)]
         for row in rows
     ]
-    return [head, *body]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    return Grid("Seconds", head, body, caption)
 
 
 def _seconds(value: float | None) -> str:
