@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from lowshot.errors import InputError, LowshotError, did_you_mean
@@ -237,6 +238,28 @@ def import_plugin(path: str | Path) -> None:
     except Exception as error:
         del sys.modules[name]
         raise InputError(f"plugin {path} failed while it was imported: {type(error).__name__}: {error}") from error
+
+
+def plugin_functions(path: str | Path, *names: str) -> list[Callable[..., Any]]:
+    """The functions of those names in a Python file. This runs the file's code.
+
+    Raises:
+        InputError: as :func:`import_plugin`, or the file defines no function of such a name.
+    """
+    import_plugin(path)
+    return functions_of(sys.modules[f"lowshot_plugin_{Path(path).stem}"], *names)
+
+
+def functions_of(module: ModuleType, *names: str) -> list[Callable[..., Any]]:
+    """The functions of those names in a module; one that is missing is an :class:`InputError`."""
+    if lacking := [name for name in names if not callable(getattr(module, name, None))]:
+        raise InputError(f"{module.__file__} defines no function {lacking[0]!r}: it needs {' and '.join(names)}")
+    return [getattr(module, name) for name in names]
+
+
+def plugin_files() -> list[str]:
+    """The plug-in files that this process imported: a process that it starts has to import them again."""
+    return [str(m.__file__) for name, m in sys.modules.items() if name.startswith("lowshot_plugin_")]
 
 
 DATASETS = Registry("data set", "lowshot.datasets", "lowshot.data.sets")

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import pickle
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +16,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnv
 from torch import multiprocessing
 
 from lowshot.errors import InputError, LowshotError
-from lowshot.registry import import_plugin
+from lowshot.registry import import_plugin, plugin_files
 
 Work = Callable[[Fabric, Any], str]
 
@@ -74,7 +73,7 @@ def launch(work: Work, job: Any, devices: int, precision: str) -> str:
     with _environment_kept("MASTER_ADDR", "MASTER_PORT"):
         fabric = Fabric(strategy="ddp_spawn", devices=devices, **where)
         try:
-            return _launched(fabric, _in_own_process, work, pickle.dumps(job), devices, _plugin_files(), errors)
+            return _launched(fabric, _in_own_process, work, pickle.dumps(job), devices, plugin_files(), errors)
         except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as error:
             if not errors.empty():
                 raise errors.get() from None
@@ -137,8 +136,3 @@ def _environment_kept(*names: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _plugin_files() -> list[str]:
-    """The plugin files of this process: a started one has to import them again."""
-    return [str(m.__file__) for name, m in sys.modules.items() if name.startswith("lowshot_plugin_")]
