@@ -23,6 +23,7 @@ COMMANDS = [
     "split",
     "list",
     "validate",
+    "convert",
 ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from lowshot.errors import InputError
-from lowshot.features import FeatureStore
+from lowshot.features import FeatureStore, layout
 from lowshot.io import Pathlike
 
 Format = Literal["original", "lowshot"]
@@ -41,6 +41,12 @@ def additions(store: FeatureStore) -> list[str]:
     """What a features file holds that the original has no place for."""
     named = [("image paths", store.paths), ("class names", store.class_names)]
     return [*(name for name, value in named if value), *sorted(store.attributes.keys() - _OF_THE_WRITER)]
+
+
+def padding_rows(store: FeatureStore) -> int:
+    """How many rows of a features file are beyond its count."""
+    with layout.opened(store.path) as file:
+        return len(file[layout.FEATURES]) - len(store)
 
 
 def rewrite_features(source: FeatureStore, target: Pathlike, to: Format) -> list[str]:

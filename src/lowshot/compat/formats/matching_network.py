@@ -75,7 +75,7 @@ def classifier_of(weights: Weights, query_steps: int = 5, **params: Any) -> Matc
     network = MatchingNetwork(query_steps=query_steps, **params)
     network._weights_ = weights.state
     network.n_features_in_ = weights.dim
-    vars(network).update(_original_names_=tuple(weights.names))
+    network.__dict__["_original_names_"] = tuple(weights.names)
     return network
 
 

@@ -1,0 +1,67 @@
+"""``lowshot convert``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lowshot.cli.app import app
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A file, a folder of results, or a pattern: splitfile_{:d}.json.")
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="TARGET", help="The file to write; a folder for results, a pattern for experiments."),
+    ],
+    to: Annotated[
+        Literal["original", "lowshot"] | None,
+        typer.Option("--to", help="Whose format to write (default: the one that SOURCE is not of)."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="The network a checkpoint must hold, such as ResNet10.")
+    ] = None,
+    features: Annotated[
+        Path | None, typer.Option("--features", help="Train features that experiments are checked against.")
+    ] = None,
+    setup: Annotated[
+        Literal["val", "test"], typer.Option("--setup", help="The setup of results, which the original does not say.")
+    ] = "test",
+    query_steps: Annotated[int, typer.Option("--query-steps", min=1, help="K of a matching network.")] = 5,
+    names: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--names", help="What the original's module calls its LSTM and its LSTM cell."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+) -> None:
+    """Turn files of the original program into lowshot's, and back. What SOURCE is, it says itself.
+
+    It may be a checkpoint, a generator, a matching network, features, a class split, experiments or results. Nothing
+    in a file is ever run; a target appears whole or not at all; what it cannot hold is listed. Examples:
+
+      lowshot convert checkpoints/ResNet10_sgm/89.tar sgm.ckpt --model ResNet10
+
+      lowshot convert sgm.ckpt 89.tar
+
+      lowshot convert generation/ResNet10_sgm/generator.tar analogies.safetensors
+
+      lowshot convert old/train.hdf5 features/train.hdf5
+
+      lowshot convert 'old/split_{:d}.json' 'new/split_{:d}.json' --features train.hdf5
+
+      lowshot convert results/ results.jsonl --setup test
+    """
+    from lowshot.compat import convert as conversion
+    from lowshot.compat.formats.matching_network import Names
+
+    options = conversion.Options(model, features, setup, query_steps, Names(*names) if names else None)
+    done = conversion.convert(source, target, to, options, force)
+    whose = "the original program" if done.to == "original" else "lowshot"
+    typer.echo(f"{source}: {done.what}\n{target}: the same for {whose}")
+    for note in done.notes:
+        typer.echo(f"  note: {note}")

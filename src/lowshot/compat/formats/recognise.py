@@ -1,0 +1,124 @@
+"""What a file is, by its content: names and suffixes are the user's affair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from lowshot.compat.formats import checkpoint, features, generator, matching_network, results
+from lowshot.compat.formats.features import Format
+from lowshot.data import experiment_files
+from lowshot.errors import InputError
+from lowshot.io import Pathlike, load_torch, read_json
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_READABLE = (
+    "checkpoints, generators, matching networks, features (HDF5), class splits, experiments, and results (a folder of "
+    "the original's files, or a .jsonl)"
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a source is.
+
+    Attributes:
+        path: as it was given.
+        kind: "checkpoint", "generator", "matching network", "features", "class split", "experiments" or "results".
+        format: whose file it is.
+        content: what was loaded to find out, where that is worth keeping.
+    """
+
+    path: str
+    kind: str
+    format: Format
+    content: Any = None
+
+
+def recognise(source: Pathlike) -> Found:
+    """Tell what a source is.
+
+    Args:
+        source: a file, a folder of results, or a pattern of experiments such as ``splitfile_{:d}.json``.
+
+    Raises:
+        InputError: it does not exist, is damaged, or is nothing that lowshot converts.
+    """
+    text, path = str(source), Path(source)
+    if "{" in text:
+        return Found(text, "experiments", _experiment_format(experiment_files.present(text, None)[0]))
+    if path.is_dir():
+        return Found(text, "results", _results_format(path))
+    if not path.is_file():
+        raise InputError(f"{path} does not exist")
+    with open(path, "rb") as file:
+        head = file.read(9)
+    if head.startswith(_HDF5):
+        added = features.additions(features.open_features(path))
+        return Found(text, "features", "lowshot" if added else "original")
+    if path.suffix == ".jsonl":
+        return Found(text, "results", "lowshot")
+    if head[8:] == b"{":
+        return _safetensors(path)
+    if head.lstrip()[:1] in (b"{", b"["):
+        return _json(path)
+    return _torch(path)
+
+
+def _torch(path: Path) -> Found:
+    content = load_torch(path, "file")
+    if isinstance(content, Mapping) and {"state", "backbone"} <= content.keys():
+        return Found(str(path), "checkpoint", "lowshot", content)
+    if checkpoint.is_checkpoint(content):
+        return Found(str(path), "checkpoint", "original", content)
+    if generator.is_generator(content):
+        return Found(str(path), "generator", "original", content)
+    if matching_network.is_matching_network(content):
+        return Found(str(path), "matching network", "original", content)
+    holds = f"holds {', '.join(map(str, list(content)[:5]))}" if isinstance(content, Mapping) else "is no dictionary"
+    raise _unknown(path, f"torch wrote it, but it {holds}")
+
+
+def _safetensors(path: Path) -> Found:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise InputError(f"{path} is truncated or not a safetensors file: {error}") from None
+    if "lowshot" in metadata:
+        return Found(str(path), "generator", "lowshot")
+    if "classifier" in metadata:
+        return Found(str(path), "matching network", "lowshot")
+    raise _unknown(path, "it is a safetensors file that lowshot did not write")
+
+
+def _json(path: Path) -> Found:
+    value = read_json(path)
+    if isinstance(value, dict) and "base_classes_1" in value:
+        return Found(str(path), "class split", "original")
+    if isinstance(value, list) or (isinstance(value, dict) and "shots" in value):
+        return Found(str(path), "experiments", _experiment_format(path))
+    if isinstance(value, dict) and "accs" in value:
+        raise InputError(f"{path} is one result of the original: give the folder that holds all of them")
+    raise _unknown(path, "it is JSON of another kind")
+
+
+def _experiment_format(path: Path) -> Format:
+    draw = experiment_files.read(path)
+    return "lowshot" if draw.paths is not None or draw.class_names is not None else "original"
+
+
+def _results_format(folder: Path) -> Format:
+    if results.result_files(folder):
+        return "original"
+    if (folder / "results.jsonl").is_file():
+        return "lowshot"
+    raise InputError(f"folder {folder} holds no results: neither files of the original's names nor results.jsonl")
+
+
+def _unknown(path: Path, why: str) -> InputError:
+    return InputError(f"{path} is nothing that lowshot converts: {why}. It converts {_READABLE}")
