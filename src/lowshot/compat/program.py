@@ -1,0 +1,47 @@
+"""What the six programs share: flags as the original has them, and how a program ends."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from lowshot.errors import LowshotError
+from lowshot.progress import say
+
+Flags = argparse.Namespace
+
+
+def parser(program: str, purpose: str) -> argparse.ArgumentParser:
+    """A parser that prints every default; flags are the original's, so they have underscores and no short forms."""
+    return argparse.ArgumentParser(
+        prog=f"python -m lowshot.compat.{program}",
+        description=purpose,
+        epilog="A flag has the name and the default that it has in the original program; see docs/original.md.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+
+
+def run(flags: argparse.ArgumentParser, work: Callable[[Flags], None], arguments: Sequence[str] | None) -> int:
+    """Parse, work, and turn what went wrong into an exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    try:
+        work(flags.parse_args(arguments))
+    except LowshotError as error:
+        say(f"error: {error}", style="red")
+        return error.exit_code
+    except SystemExit as leave:  # argparse has said what it has to say
+        return leave.code if isinstance(leave.code, int) else 1
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+    except OSError as error:
+        say(f"error: {error}", style="red")
+        return 1
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        say(
+            f"error: {type(error).__name__}: {error}. This is a fault in lowshot: please report the lines above.", "red"
+        )
+        return 1
+    return 0

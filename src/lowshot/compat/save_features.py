@@ -1,0 +1,48 @@
+"""``save_features.py`` of the original: the features of a list of images, in its order."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from lowshot.compat.data_config import read_source, transforms_of
+from lowshot.compat.formats.checkpoint import MODELS, read_checkpoint
+from lowshot.compat.program import Flags, parser, run
+from lowshot.features import extract_features
+from lowshot.representation.launch import resolve_precision
+
+
+def flags() -> argparse.ArgumentParser:
+    """The original's flags and defaults."""
+    found = parser("save_features", "Save the features of all images of a data configuration, in its order, as HDF5.")
+    add = found.add_argument
+    add("--cfg", required=True, help="YAML data configuration of the images")
+    add("--outfile", required=True, help="features file to write")
+    add("--modelfile", required=True, help="checkpoint of the network")
+    add("--model", default="ResNet10", help=", ".join(MODELS))
+    add("--num_classes", default=1000, type=int, help="outputs of the network")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit code."""
+    return run(flags(), _save, arguments)
+
+
+def _save(given: Flags) -> None:
+    backbone = read_checkpoint(given.modelfile, given.model, given.num_classes).backbone
+    source = read_source(given.cfg, given.num_classes)
+    extract_features(
+        backbone,
+        source.images,
+        transforms_of(source, source),
+        given.outfile,
+        batch_size=source.batch_size,
+        precision=resolve_precision("auto"),
+        workers=source.workers,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

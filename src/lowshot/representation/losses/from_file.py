@@ -1,0 +1,32 @@
+"""A loss as a plain function in a Python file, for an idea that needs no class yet."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from lowshot.errors import InputError
+from lowshot.registry import LOSSES, plugin_functions
+from lowshot.representation.losses.base import AuxiliaryLoss
+
+
+@LOSSES.register(
+    "file", "the function loss(features, scores, labels, classifier_weight) of FILE.py", takes_argument=True
+)
+class FileLoss(AuxiliaryLoss):
+    """Calls a function ``loss`` with what :class:`AuxiliaryLoss` gives every formula.
+
+    Args:
+        path: the Python file; importing it runs its code.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+        (self._function,) = plugin_functions(path, "loss")
+
+    def formula(self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None) -> Tensor:
+        """Whatever the function returns, which must be a scalar."""
+        value = self._function(features, scores, labels, classifier_weight)
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            raise InputError(f"the function loss in {self.path} must return one number as a tensor, not {value!r}")
+        return value.reshape(())
