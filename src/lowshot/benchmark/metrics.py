@@ -17,6 +17,10 @@ _BLOCK_ELEMENTS = 1 << 22
 METRICS = tuple(f"{scope}_top{k}" for scope in ("novel", "base", "all", "novel_only") for k in TOP)
 
 
+class NotANumberError(InputError):
+    """A score is NaN, as after a training that diverged."""
+
+
 def low_shot_metrics(scores: Any, labels: Any, base: Any, novel: Any) -> dict[str, float]:
     """The accuracies of one run, as fractions.
 
@@ -35,7 +39,8 @@ def low_shot_metrics(scores: Any, labels: Any, base: Any, novel: Any) -> dict[st
         has no entry.
 
     Raises:
-        InputError: shapes do not fit, a score is NaN, or a label is in neither group or in both.
+        InputError: shapes do not fit, or a label is in neither group or in both.
+        NotANumberError: an InputError as well; a score is NaN.
     """
     return standing(scores, labels, base, novel).metrics()
 
@@ -110,7 +115,7 @@ def join(standings: Sequence[Standing]) -> Standing:
 def _block(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray, first: int) -> Standing:
     if np.isnan(scores).any():
         row, column = np.argwhere(np.isnan(scores))[0]
-        raise InputError(f"the score of query {first + row} for class {column} is NaN")
+        raise NotANumberError(f"the score of query {first + row} for class {column} is NaN")
     columns = np.arange(scores.shape[1])
     # Columns that are neither base nor novel compete as well, on the side of the base: no bias is added to them.
     rest = ~groups[1]

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from lowshot.errors import did_you_mean
-from lowshot.recipe.schema import PartSection, Recipe
+from lowshot.errors import InputError, did_you_mean
+from lowshot.recipe.schema import MethodSection, PartSection, Recipe
 from lowshot.representation.settings import TrainSettings
 
 
@@ -58,6 +58,16 @@ def cross_complaints(recipe: Recipe) -> list[str]:
             f"evaluate.n_shots: {max(recipe.evaluate.n_shots)} shots are asked for but split.max_shots "
             f"is {recipe.split.max_shots}"
         )
+    if max(recipe.tune_n_shots) > recipe.split.max_shots and recipe.tune.n_shots is not None:
+        wrong.append(
+            f"tune.n_shots: {max(recipe.tune_n_shots)} shots are asked for but split.max_shots "
+            f"is {recipe.split.max_shots}"
+        )
+    if (recipe.tune.experiments or 0) > recipe.split.experiments:
+        wrong.append(
+            f"tune.experiments: {recipe.tune.experiments} draws are asked for but split.experiments "
+            f"is {recipe.split.experiments}"
+        )
     return wrong
 
 
@@ -95,7 +105,32 @@ def registry_complaints(recipe: Recipe) -> list[str]:
         check_part(f"generators.{name}", GENERATORS, generator.generator, generator)
     for name, method in recipe.evaluate.methods.items():
         check_part(f"evaluate.methods.{name}", CLASSIFIERS, method.classifier, method)
+        check(f"evaluate.methods.{name}.grid", _grid_complaints(method))
+    check("tune.target", _target_complaints(recipe))
     return list(dict.fromkeys(lines))
+
+
+def _grid_complaints(method: MethodSection) -> list[str]:
+    from lowshot.benchmark.grid import declared_grid, grid_complaints
+    from lowshot.registry import CLASSIFIERS
+
+    if method.grid is None or method.classifier not in CLASSIFIERS:
+        return []
+    if method.grid == "default":
+        if declared_grid(method.classifier):
+            return []
+        return [f"classifier {method.classifier!r} declares no grid of its own: write out the values to try"]
+    return grid_complaints(method.classifier, method.grid, has_generator=method.generator is not None)
+
+
+def _target_complaints(recipe: Recipe) -> list[str]:
+    from lowshot.benchmark.grid import Target
+
+    try:
+        Target.parse(recipe.tune.target, recipe.tune_n_shots)
+    except InputError as error:
+        return [str(error)]
+    return []
 
 
 def _keys_beside(model: type[BaseModel], location: Sequence[str]) -> list[str]:

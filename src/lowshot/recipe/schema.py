@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lowshot.io import fingerprint
 from lowshot.representation.settings import TrainSettings
+
+Accuracy = Literal[
+    "novel_top5",
+    "all_top5",
+    "all_prior_top5",
+    "novel_only_top5",
+    "base_top5",
+    "novel_top1",
+    "all_top1",
+    "all_prior_top1",
+    "novel_only_top1",
+    "base_top1",
+]
 
 
 class Section(BaseModel):
@@ -91,6 +105,22 @@ class MethodSection(PartSection):
     classifier: str = Field("logistic", description="registry name")
     generator: str | None = Field(None, description="key of the generators section whose features join the shots")
     n_per_class: int = Field(0, ge=0, description="shots and generated features together per novel class, at least")
+    grid: Literal["default"] | dict[str, list[Any]] | None = Field(
+        None,
+        description="parameter → list of values, of which tune chooses on val; default is the classifier's own grid",
+    )
+
+    @field_validator("grid", mode="before")
+    @classmethod
+    def _grid_has_values(cls, value: Any) -> Any:
+        if value is None or value == "default":
+            return value
+        if not isinstance(value, Mapping) or not value:
+            raise ValueError(f"expected default, or parameters with lists such as {{lr: [0.01, 0.1]}}, got {value!r}")
+        for name, values in value.items():
+            if not isinstance(values, list | tuple) or not values:
+                raise ValueError(f"{name} needs a list of at least one value to try, got {values!r}")
+        return {str(name): list(values) for name, values in value.items()}
 
     @model_validator(mode="after")
     def _generation_is_whole(self) -> MethodSection:
@@ -117,9 +147,23 @@ class EvaluateSection(Section):
         return self
 
 
+class TuneSection(Section):
+    target: str = Field(
+        "mean_all_top5", description="what grids are searched for on val: mean_ and an accuracy, such as mean_all_top1"
+    )
+    n_shots: tuple[int, ...] | None = Field(
+        None, min_length=1, description="numbers of shots to choose on; those of evaluate when none"
+    )
+    experiments: int | None = Field(None, ge=1, description="how many draws of shots to choose on; all when none")
+
+
 class ReportSection(Section):
     title: str | None = Field(None, description="heading of the report; the recipe's name when none")
     examples_at: int | None = Field(None, description="number of shots of the example strip; the largest when none")
+    metrics: tuple[Accuracy, ...] = Field(
+        (), description="accuracies to show, such as all_top5; all measured when empty"
+    )
+    paper: bool = Field(False, description="set the results beside the published tables of Hariharan & Girshick")
 
 
 class Recipe(Section):
@@ -136,6 +180,7 @@ class Recipe(Section):
     representations: dict[str, RepresentationSection] = Field(min_length=1)
     extract: ExtractSection = ExtractSection()
     generators: dict[str, GeneratorSection] = {}
+    tune: TuneSection = TuneSection()
     evaluate: EvaluateSection = EvaluateSection()
     report: ReportSection = ReportSection()
 
@@ -151,6 +196,11 @@ class Recipe(Section):
     def method_label(self, method: str) -> str:
         """The name of a method in tables and figures."""
         return self.evaluate.methods[method].label or method
+
+    @property
+    def tune_n_shots(self) -> tuple[int, ...]:
+        """The numbers of shots that hyper-parameters are chosen on."""
+        return self.tune.n_shots or self.evaluate.n_shots
 
     @property
     def folder(self) -> Path:
