@@ -17,7 +17,7 @@ def convert(
     ],
     target: Annotated[
         str,
-        typer.Argument(metavar="TARGET", help="The file to write; a folder for results, a pattern for experiments."),
+        typer.Argument(metavar="TARGET", help="The file to write; for results a folder, for experiments a pattern."),
     ],
     to: Annotated[
         Literal["original", "lowshot"] | None,
@@ -41,8 +41,9 @@ def convert(
 ) -> None:
     """Turn files of the original program into lowshot's, and back. What SOURCE is, it says itself.
 
-    It may be a checkpoint, a generator, a matching network, features, a class split, experiments or results. Nothing
-    in a file is ever run; a target appears whole or not at all; what it cannot hold is listed. Examples:
+    It may be a checkpoint, a generator, a matching network, features, a class
+    split, experiments or results. Nothing in a file is ever run; a target
+    appears whole or not at all; what it cannot hold is listed. Examples:
 
       lowshot convert checkpoints/ResNet10_sgm/89.tar sgm.ckpt --model ResNet10
 
@@ -52,7 +53,7 @@ def convert(
 
       lowshot convert old/train.hdf5 features/train.hdf5
 
-      lowshot convert 'old/split_{:d}.json' 'new/split_{:d}.json' --features train.hdf5
+      lowshot convert 'old/{:d}.json' 'new/{:d}.json' --features train.hdf5
 
       lowshot convert results/ results.jsonl --setup test
     """

@@ -1,0 +1,166 @@
+"""Original checkpoints: the right networks from every kind of file, and a clear refusal of everything else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lowshot.compat.formats.checkpoint import MODELS, Checkpoint, read_checkpoint, recognised, write_checkpoint
+from lowshot.errors import InputError
+from lowshot.representation import build_backbone
+from tests.compat.formats.old_files import CONTAINERS, save, state
+from tests.reference import resnet
+
+CLASSES = 4
+
+
+@pytest.fixture(scope="module")
+def resnet10():
+    return state("ResNet10", CLASSES)
+
+
+@pytest.fixture(scope="module")
+def tar(tmp_path_factory, resnet10):
+    return save(tmp_path_factory.mktemp("original") / "89.tar", {"epoch": 89, "state": resnet10})
+
+
+def agree(backbone, original, model, size=64):
+    """Scores and features of the backbone equal those that the reference computes from the original's weights."""
+    weights = {name.removeprefix("module."): value for name, value in original.items()}
+    images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        for found, expected in zip(backbone(images), resnet.forward(model, weights, images), strict=True):
+            scale = expected.abs().max()
+            torch.testing.assert_close(found / scale, expected / scale, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_network_is_recognised_by_its_table_of_names(model):
+    assert recognised(resnet.state_shapes(model, 1000)) == model
+    assert set(MODELS) == set(resnet.NETWORKS)
+
+
+@pytest.mark.parametrize("model", ["ResNet10", "ResNet34", "ResNet50"])
+def test_a_forward_pass_equals_the_reference_on_the_files_weights(tmp_path, model):
+    weights = state(model, CLASSES, seed=3)
+    path = save(tmp_path / "7.tar", {"epoch": 7, "state": weights})
+    read = read_checkpoint(path)
+    assert (read.model, read.epoch, read.backbone.num_classes, read.backbone.training) == (model, 7, CLASSES, False)
+    agree(read.backbone, weights, model)
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_container_and_device_gives_the_same_weights(tmp_path, resnet10, container, device):
+    path = save(tmp_path / "0.tar", {"epoch": 0, "state": resnet10}, container, device)
+    if device == "cuda" and not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match="CUDA"):
+            torch.load(path, weights_only=True)
+    found = read_checkpoint(path, "ResNet10", CLASSES).state
+    for name, value in resnet10.items():
+        assert torch.equal(found[name.removeprefix("module.")], value)
+        assert found[name.removeprefix("module.")].device.type == "cpu"
+
+
+def test_a_classifier_bias_is_dropped_and_said(tmp_path, resnet10):
+    weights = {**resnet10, "module.classifier.bias": torch.ones(CLASSES)}
+    read = read_checkpoint(save(tmp_path / "0.tar", {"epoch": 0, "state": weights}))
+    assert "classifier.bias" not in read.state
+    assert ["classifier.bias" in note for note in read.notes] == [True]
+    agree(read.backbone, resnet10, "ResNet10")
+
+
+def test_names_without_module_and_numpy_numbers_are_read(tmp_path, resnet10):
+    plain = {name.removeprefix("module."): value for name, value in resnet10.items()}
+    read = read_checkpoint(save(tmp_path / "0.tar", {"epoch": np.int64(5), "state": plain}))
+    assert isinstance(read, Checkpoint)
+    assert read.epoch == 5
+
+
+def test_what_is_written_is_what_the_original_wrote(tmp_path, tar, resnet10):
+    read = read_checkpoint(tar)
+    write_checkpoint(tmp_path / "89.tar", read.backbone, read.epoch)
+    written = torch.load(tmp_path / "89.tar", weights_only=True)
+    assert written["epoch"] == 89
+    assert list(written["state"]) == list(resnet10)
+    assert all(torch.equal(written["state"][name], value) for name, value in resnet10.items())
+    assert not hasattr(written["state"], "_metadata")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("resnet10", {"stem": "small"}), ("torchvision:resnet18", {"weights": None})]
+)
+def test_a_network_that_the_original_does_not_have_is_not_written(tmp_path, name, options):
+    with pytest.raises(InputError, match="the original program has no network"):
+        write_checkpoint(tmp_path / "0.tar", build_backbone(name, 2, **options), 0)
+    assert not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"model": "ResNet18"}, r"89\.tar holds a ResNet10, but ResNet18 was asked for: give --model ResNet10"),
+        ({"model": "resnet12"}, "unknown model 'resnet12'. Did you mean .*'ResNet1"),
+        ({"num_classes": 5}, "has a classifier of 4 classes, but 5 were asked for: .*--num_classes 4"),
+        ({"num_classes": 3}, "has a classifier of 4 classes, but 3 were asked for"),
+    ],
+)
+def test_another_network_than_asked_for_is_named(tar, asked, message):
+    with pytest.raises(InputError, match=message):
+        read_checkpoint(tar, **asked)
+
+
+def changed(weights, change):
+    weights = dict(weights)
+    if change == "missing":
+        del weights["module.trunk.5.BN1.running_var"]
+    elif change == "unexpected":
+        weights["module.trunk.5.C9.weight"] = torch.zeros(1)
+    elif change == "width":
+        weights["module.trunk.6.C1.weight"] = torch.zeros(128, 128, 3, 3)
+    elif change == "no classifier":
+        del weights["module.classifier.weight"]
+    elif change == "number":
+        weights["module.trunk.1.bias"] = 3
+    elif change == "blocks":
+        weights = {name: value for name, value in weights.items() if not name.startswith("module.trunk.7.")}
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("missing", r"does not fit resnet10: .*Missing: trunk\.5\.BN1\.running_var"),
+        ("unexpected", r"does not fit resnet10: .*Unexpected: trunk\.5\.C9\.weight"),
+        ("width", r"trunk\.6\.C1\.weight is 128×128×3×3, not 256×128×3×3"),
+        ("no classifier", r"Missing: classifier\.weight"),
+        ("number", "the state must map names to tensors"),
+        ("blocks", "holds none of the original's networks"),
+    ],
+)
+def test_weights_of_no_network_are_refused_with_the_names(tmp_path, resnet10, change, message):
+    path = save(tmp_path / "0.tar", {"epoch": 0, "state": changed(resnet10, change)})
+    with pytest.raises(InputError, match=message):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "is not a dictionary; a checkpoint of the original program has 'epoch' and 'state'"),
+        ({"weights": {}}, "holds weights; a checkpoint"),
+        ({"epoch": -1, "state": {}}, "'epoch' must be the number of an epoch"),
+        ({"epoch": 1.5, "state": {}}, "'epoch' must be the number of an epoch"),
+        ({"epoch": 1, "state": [1]}, "'state' must map names to tensors"),
+        ({"epoch": 1, "state": {1: 2}}, "'state' must map names to tensors"),
+        ({"epoch": 1, "state": {}}, "holds none of the original's networks"),
+    ],
+)
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_torch_file_of_another_kind_is_refused(tmp_path, content, message, container):
+    with pytest.raises(InputError, match=message):
+        read_checkpoint(save(tmp_path / "0.tar", content, container))
