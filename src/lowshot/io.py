@@ -115,7 +115,9 @@ def load_torch(path: Pathlike, what: str = "checkpoint") -> Any:
             return restored(torch.load(path, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as error:
         called = re.search(r"GLOBAL (\S+)", str(error))
-        found = f"it calls for {called[1]!r}" if called else "it is damaged or holds more than plain tensors"
+        torchs = str(error).startswith("Weights only")
+        why = "it is damaged or holds more than plain tensors" if torchs else str(error)
+        found = f"it calls for {called[1]!r}" if called else why
         raise InputError(
             f"{what} {path} was refused: {found}. Only numbers, text and plain containers of them are read, "
             "because anything else in a pickle can run code when it is opened"

@@ -8,6 +8,7 @@ makes arrays of numbers from them and nothing else.
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +28,7 @@ class _Type:
     def numbers(self) -> np.dtype:
         code = self.code if isinstance(self.code, str) else ""
         if not re.fullmatch(r"[biuf]\d+", code) or self.order not in ("<", ">", "=", "|"):
-            raise ValueError(f"an array of {self.code!r} holds more than numbers")
+            raise pickle.UnpicklingError(f"an array of {self.code!r} holds more than numbers")
         return np.dtype(self.order + code)
 
 
@@ -40,7 +41,8 @@ class _Array:
         _, self.shape, self.type, self.by_columns, self.content = state
 
     def array(self) -> np.ndarray:
-        flat = np.frombuffer(_bytes(self.content), self.type.numbers())
+        kind = self.type.numbers()
+        flat = np.frombuffer(_bytes(self.content), kind)
         return flat.reshape(self.shape, order="F" if self.by_columns else "C").copy()
 
 
@@ -51,7 +53,8 @@ class _Number:
         self.type, self.content = type, content
 
     def number(self) -> Any:
-        return np.frombuffer(_bytes(self.content), self.type.numbers()).item()
+        kind = self.type.numbers()
+        return np.frombuffer(_bytes(self.content), kind).item()
 
 
 def _reconstruct(subtype: Any, shape: Any, code: Any) -> _Array:

@@ -65,7 +65,9 @@ def generator_content(dim: int = 4, hidden: int = 5, n_classes: int = 3, n_clust
     }
 
 
-def matching_state(dim: int = 3, support: str = "reader", query: str = "asker", seed: int = 0) -> dict[str, torch.Tensor]:
+def matching_state(
+    dim: int = 3, support: str = "reader", query: str = "asker", seed: int = 0
+) -> dict[str, torch.Tensor]:
     """The state of a module with a bidirectional LSTM and an LSTM cell under any names."""
     torch.manual_seed(seed)
     module = nn.Module()
