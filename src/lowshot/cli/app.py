@@ -50,4 +50,4 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Run again what is up
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for results (default: runs/NAME).")]
 
 # Each module registers its command on import; the order is the order of the help text.
-from lowshot.cli import demo, run, stops, split, list as list_command, validate, convert  # noqa: E402, F401, I001
+from lowshot.cli import demo, run, stops, report, split, list as list_command, validate, convert  # noqa: E402, F401, I001

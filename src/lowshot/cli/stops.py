@@ -1,4 +1,4 @@
-"""``lowshot train | extract | fit-generator | fit-classifier | evaluate | report``: one stop of a recipe alone."""
+"""``lowshot train | extract | fit-generator | fit-classifier | evaluate``: one stop of a recipe alone."""
 
 from __future__ import annotations
 
@@ -56,14 +56,6 @@ def evaluate(
 ) -> None:
     """Learn the novel classes from their shots and measure (stop 5): every method, number of shots, experiment."""
     _only("evaluate", recipe, overrides, force, None, output)
-
-
-@app.command()
-def report(
-    recipe: RecipeArgument, overrides: OverridesArgument = None, force: ForceOption = False, output: OutputOption = None
-) -> None:
-    """Print the tables and write report.html, PNG, PDF, Markdown and CSV (stop 6)."""
-    _only("report", recipe, overrides, force, None, output)
 
 
 def _only(

@@ -1,45 +1,111 @@
-"""From a recipe's results to its report: tables in the terminal, and the files of ``lowshot.report``."""
+"""From results to a report: tables in the terminal, and the files of ``lowshot.report``."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowshot.io import read_text, write_text
+from lowshot.errors import InputError
+from lowshot.io import read_text
 from lowshot.progress import say
 
 if TYPE_CHECKING:
     from lowshot.pipeline.stops import Road
     from lowshot.report import Example
+    from lowshot.report.published import Nature
+
+
+COMPARISON = Path("runs") / "comparison"
+"""Where the report of several stores goes unless another folder is named."""
+
+
+def report_on(
+    sources: Sequence[str],
+    *,
+    force: bool = False,
+    output: Path | None = None,
+    metrics: Sequence[str] = (),
+    paper: bool = False,
+) -> None:
+    """What ``lowshot report`` does: the report stop of a recipe, or a comparison of result stores.
+
+    Args:
+        sources: a recipe and ``KEY=VALUE`` changes to it; or folders with ``results.jsonl`` and ``.jsonl`` files.
+        force: write a recipe's report again where it is up to date.
+        output: folder of the recipe's results, or for the report of the stores.
+        metrics: accuracies to show; all that were measured when empty.
+        paper: also set the results beside the published tables of Hariharan & Girshick.
+
+    Raises:
+        InputError: recipe and stores mixed, or any error of the two.
+    """
+    from lowshot.pipeline.runner import run_recipe
+    from lowshot.report.stores import write_store_report
+
+    stores = [source for source in sources if is_store(source)]
+    if len(stores) == len(sources):
+        write_store_report(stores, output or COMPARISON, metrics or None, paper)
+        return
+    recipe, *changes = sources
+    if (
+        others := [source for source in sources if source not in stores]
+        if stores
+        else [change for change in changes if "=" not in change]
+    ):
+        raise InputError(
+            f"{others[0]} is no result store: give either one recipe with KEY=VALUE changes, or result stores alone "
+            "(folders with results.jsonl, .jsonl files); a recipe's results are in runs/NAME"
+        )
+    changes += [f"report.metrics=[{','.join(metrics)}]"] if metrics else []
+    changes += ["report.paper=true"] if paper else []
+    run_recipe(recipe, changes, only="report", force=force, output=output)
+
+
+def is_store(source: str) -> bool:
+    """Whether a name given to ``lowshot report`` is of results, not of a recipe (which may share a folder's name)."""
+    path = Path(source)
+    return path.suffix == ".jsonl" or (path / "results.jsonl").is_file() or (path.is_dir() and os.sep in source)
 
 
 def write_recipe_report(road: Road) -> None:
     """Write report.html and its companions from what the other stops wrote, and print the tables."""
     from lowshot.pipeline.generator_views import generator_views
-    from lowshot.report import write_report
     from lowshot.report.generators import generator_section
-    from lowshot.report.timing import time_markdown, time_rows, time_section
+    from lowshot.report.whole import Report
 
     recipe = road.recipe
-    records = labelled_records(road)
-    times = time_rows(records, recipe.evaluate.setup)
-    page = write_report(
+    report = Report(
+        labelled_records(road),
+        recipe.evaluate.setup,
+        recipe.report.metrics or None,
+        _natures(road) if recipe.report.paper else None,
+    )
+    page = report.write(
         road.report_page.parent,
         title=recipe.report.title or recipe.name,
         description=recipe.description,
-        records=records,
         training_logs=_training_logs(road),
-        examples=_examples(road, records),
+        examples=_examples(road, report.records),
         recipe_yaml=recipe.to_yaml(),
-        provenance=_provenance(road, records),
+        provenance=_provenance(road, report.records),
         notes=_notes(road),
-        sections=[*(generator_section(view) for view in generator_views(road)), time_section(times)],
-        setup=recipe.evaluate.setup,
+        sections=[generator_section(view) for view in generator_views(road)],
     )
-    tables = page.with_name("tables.md")
-    write_text(tables, f"{read_text(tables)}\n{time_markdown(times)}")
-    print_tables(records, recipe.evaluate.setup)
+    report.print()
     say(f"report: {page}")
+
+
+def print_recipe_report(road: Road) -> None:
+    """The tables of a report that is up to date."""
+    from lowshot.report.whole import Report
+
+    recipe = road.recipe
+    natures = _natures(road) if recipe.report.paper else None
+    Report(labelled_records(road), recipe.evaluate.setup, recipe.report.metrics or None, natures).print()
+    say(f"report: {road.report_page}")
 
 
 def labelled_records(road: Road) -> list[dict[str, Any]]:
@@ -55,16 +121,11 @@ def labelled_records(road: Road) -> list[dict[str, Any]]:
     ]
 
 
-def print_tables(records: list[dict[str, Any]], setup: str) -> None:
-    """The main tables, in the original's layout, to standard output."""
-    from rich.console import Console
+def _natures(road: Road) -> dict[str, Nature]:
+    from lowshot.report.published import nature_in_recipe
 
-    from lowshot.report import paper_tables
-
-    console = Console(highlight=False)
-    for table in paper_tables(records, setup=setup, width=console.width):
-        console.print(table)
-        console.print()
+    tree = road.recipe.model_dump(mode="json")
+    return {road.recipe.label(name): nature_in_recipe(tree, name) for name in road.recipe.representations}
 
 
 def _training_logs(road: Road) -> dict[str, list[dict[str, Any]]]:

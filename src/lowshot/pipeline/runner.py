@@ -11,7 +11,7 @@ from pathlib import Path
 from lowshot.errors import InputError
 from lowshot.io import write_text
 from lowshot.pipeline.plan import KINDS, Stamps, Status, Stop
-from lowshot.pipeline.reporting import labelled_records, print_tables
+from lowshot.pipeline.reporting import print_recipe_report
 from lowshot.pipeline.stops import Road
 from lowshot.progress import say
 from lowshot.recipe import Recipe, load_recipe, read_recipe
@@ -67,8 +67,7 @@ def run_recipe(
                 continue
             _walk(stop, runs, why, stamps, ranks)
             if stop.kind == "report" and not runs and ranks.first:
-                print_tables(labelled_records(road), recipe.evaluate.setup)
-                say(f"report: {road.report_page}")
+                print_recipe_report(road)
     return recipe
 
 

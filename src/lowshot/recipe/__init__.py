@@ -5,7 +5,15 @@ defaults). Every mistake is collected before anything is reported. Importing thi
 """
 
 from lowshot.recipe.complaints import registry_complaints
-from lowshot.recipe.reading import embedded_recipes, find_recipe, load_recipe, read_recipe
+from lowshot.recipe.reading import embedded_recipes, find_recipe, load_recipe, read_recipe, recipe_tree
 from lowshot.recipe.schema import Recipe
 
-__all__ = ["Recipe", "embedded_recipes", "find_recipe", "load_recipe", "read_recipe", "registry_complaints"]
+__all__ = [
+    "Recipe",
+    "embedded_recipes",
+    "find_recipe",
+    "load_recipe",
+    "read_recipe",
+    "recipe_tree",
+    "registry_complaints",
+]

@@ -101,3 +101,12 @@ def nature_of_name(name: str) -> Nature:
     if loss is None and (rest in ("", "baseline") and letters):
         loss = "none"
     return Nature(backbone, loss)
+
+
+def nature_in_recipe(recipe: Mapping[str, Any], representation: str) -> Nature:
+    """What a representation is: as the plain content of a recipe trains it, else what its name says."""
+    section = (recipe.get("representations") or {}).get(representation)
+    if section is None or section.get("features") or section.get("checkpoint"):
+        return nature_of_name(representation)
+    train = {**(recipe.get("train") or {}), **(section.get("train") or {})}
+    return Nature(train.get("backbone"), train.get("loss") or "none")

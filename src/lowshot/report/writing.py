@@ -31,6 +31,7 @@ def write_report(
     notes: Sequence[str],
     sections: Sequence[Section] = (),
     setup: str = "test",
+    metrics: Sequence[str] | None = None,
 ) -> Path:
     """Write ``figures/*.png``, ``figures/*.pdf``, ``tables.md``, ``tables.csv`` and last ``report.html``.
 
@@ -43,11 +44,12 @@ def write_report(
         records: results of the benchmark, one per task.
         training_logs: {representation: records of its training log}; empty where nothing was trained.
         examples: test images with their predictions.
-        recipe_yaml: the resolved recipe.
+        recipe_yaml: the resolved recipe; the page has no such part where it is empty.
         provenance: versions, host, time, seeds, fingerprints; mappings may nest.
         notes: what a reader must know besides, such as skipped images.
         sections: further parts of the page.
         setup: "test", or "val" for a report on the classes that hyper-parameters are chosen on.
+        metrics: accuracies to show; by default all that were measured.
 
     Returns:
         The path of ``report.html``.
@@ -56,15 +58,15 @@ def write_report(
         InputError: nothing to report, as :func:`~lowshot.report.table_data.build_tables` says.
     """
     folder = Path(out_dir)
-    tables = build_tables(records, setup=setup)
+    tables = build_tables(records, metrics, setup)
     plots = [accuracy_plot(table) for table in primary(tables)]
     plots += [plot for plot in (training_plot(training_logs),) if plot is not None]
     plots += [plot for section in sections for plot in section.plots]
     pictures = _save(folder / "figures", plots)
     if examples:
         _save(folder / "figures", [strip_plot(examples)])
-    write_text(folder / "tables.md", to_markdown(records, setup=setup))
-    write_text(folder / "tables.csv", to_csv(records, setup=setup))
+    write_text(folder / "tables.md", to_markdown(records, metrics, setup))
+    write_text(folder / "tables.csv", to_csv(records, metrics, setup))
     page = Page(title, description, tables, pictures, examples, recipe_yaml, provenance, notes, sections)
     write_text(folder / "report.html", render_page(page))
     return folder / "report.html"

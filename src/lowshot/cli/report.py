@@ -1,0 +1,41 @@
+"""``lowshot report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lowshot.cli.app import ForceOption, app
+
+
+@app.command()
+def report(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECIPE|RESULTS...",
+            help="A recipe, with KEY=VALUE changes if any; or result stores: folders with results.jsonl, .jsonl files.",
+        ),
+    ],
+    force: ForceOption = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder: of the recipe's results, or for the comparison of stores."),
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option("--metric", help="Accuracy to show, such as all_top5; repeatable.")
+    ] = None,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Also beside the published tables of Hariharan & Girshick.")
+    ] = False,
+) -> None:
+    """Print the tables and write report.html, PNG, PDF, Markdown and CSV (stop 6), or compare result stores.
+
+    lowshot report cifar100 --paper
+    lowshot report runs/cifar100 runs/other/results.jsonl --metric all_top5 -o runs/comparison
+    """
+    from lowshot.pipeline.reporting import report_on
+
+    report_on(sources, force=force, output=output, metrics=metric or (), paper=paper)
