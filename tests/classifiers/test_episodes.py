@@ -60,6 +60,16 @@ def test_an_episode_depends_on_seed_and_number_alone():
     assert not np.array_equal(sampler(1).draw(7).queries, late_first.queries)
 
 
+def test_episodes_alike_have_the_same_shots_place_by_place_and_classes_of_their_own():
+    codes = np.repeat(np.arange(12), 30)
+    sampler = EpisodeSampler(codes, n_way=8, n_shots=(1, 10), n_queries=2, seed=0)
+    first, other = sampler.draw(3), sampler.draw(4, alike=3)
+    assert np.array_equal(first.counts, other.counts)
+    assert not np.array_equal(first.counts, sampler.draw(4).counts)
+    assert np.array_equal(codes[other.queries], codes[sampler.draw(4).queries])  # the classes of any episode 4
+    assert all(np.array_equal(a, b) for a, b in zip(first, sampler.draw(3, alike=3)))
+
+
 def test_every_ordered_choice_is_equally_likely():
     drawn = distinct(np.random.default_rng(0), np.full(12_000, 4), 2)
     counts = Counter(map(tuple, drawn.tolist()))

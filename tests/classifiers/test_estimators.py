@@ -236,6 +236,7 @@ class TestBadInput:
                 for parameter, value in [
                     ("n_episodes", -1),
                     ("n_queries", 0),
+                    ("episodes_per_step", 0),
                     ("decay_every", 0),
                     ("checkpoint_every", 0),
                     ("n_shots", (0, 1)),

@@ -55,19 +55,30 @@ class EpisodeSampler:
         """Classes in every episode; below two there is nothing to learn from."""
         return self._n_way
 
-    def draw(self, number: int) -> Episode:
-        """The episode of that number, from 0."""
-        rng = np.random.default_rng([self._seed, number])
-        classes = rng.permutation(self._classes)[: self._n_way]
+    def draw(self, number: int, alike: int | None = None) -> Episode:
+        """The episode of that number, from 0.
+
+        With ``alike`` its first class has as many shots as the first class of that episode, and so on. The classes come
+        in random order, so each episode by itself is drawn as any other; but episodes of one shape can be computed
+        together (shapes still differ where a class has too few examples).
+        """
+        rng, classes, n_shots = self._dealt(number)
+        if alike is not None and alike != number:
+            n_shots = self._dealt(alike)[2]
         sizes = self._sizes[classes]
         n_queries = np.minimum(self._n_queries, sizes - 1)
-        n_shots = rng.integers(self._n_shots[0], self._n_shots[1], size=len(classes), endpoint=True)
         n_shots = np.minimum(n_shots, sizes - n_queries)
         columns = np.arange(self._n_queries + self._n_shots[1])
         rows = self._rows[self._starts[classes, None] + distinct(rng, sizes, len(columns))]
         is_query = columns < n_queries[:, None]
         is_support = ~is_query & (columns < (n_queries + n_shots)[:, None])
         return Episode(rows[is_support], n_shots, rows[is_query], np.repeat(np.arange(len(classes)), n_queries))
+
+    def _dealt(self, number: int) -> tuple[np.random.Generator, np.ndarray, np.ndarray]:
+        """The episode's generator after it has drawn the (W,) classes in their order and the (W,) shots wanted."""
+        rng = np.random.default_rng([self._seed, number])
+        classes = rng.permutation(self._classes)[: self._n_way]
+        return rng, classes, rng.integers(self._n_shots[0], self._n_shots[1], size=len(classes), endpoint=True)
 
 
 def distinct(rng: np.random.Generator, sizes: np.ndarray, k: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lowshot.classifiers.episodes import EpisodeSampler
+from lowshot.classifiers.episodes import Episode, EpisodeSampler
 from lowshot.classifiers.transforms import forward_rows
 from lowshot.errors import InputError
 from lowshot.io import load_torch, save_torch
@@ -25,11 +26,13 @@ PRECISIONS = ("float32", "bfloat16")
 class EpisodicTraining:
     """How to train: SGD, its schedule and precision, and where and how often to save.
 
-    The defaults are those of the matching networks in Hariharan and Girshick (arXiv 1606.02819, section 5). The rate
-    falls to a tenth every ``decay_every`` episodes. ``precision="bfloat16"`` computes in bfloat16 on float32 weights.
+    The rate falls to a tenth every ``decay_every`` episodes. ``precision="bfloat16"`` computes in bfloat16 on float32
+    weights, where the processor can. A step goes down the mean loss of ``episodes_per_step`` episodes, so there are
+    that many times fewer steps; all else is counted in episodes.
     """
 
     n_episodes: int
+    episodes_per_step: int
     lr: float
     momentum: float
     dampening: float
@@ -52,9 +55,10 @@ def train_on_episodes(
 ) -> None:
     """Train ``network`` in place on the cross-entropy of each episode's queries.
 
-    ``network(support, counts, queries)`` maps (S, D), (W,) and (Q, D) tensors to (Q, W) class scores. Episodes and
-    learning rates depend on the episode's number alone, so weights, momenta and that number are all a checkpoint needs:
-    training that was killed and started again ends in the same weights as training that was not.
+    ``network(support, counts, queries)`` maps (E, S, D), (W,) and (E, Q, D) tensors of E episodes of one shape to
+    (E, Q, W) class scores. Episodes and learning rates depend on the episode's number alone, so weights, momenta and
+    that number are all a checkpoint needs: training that was killed and started again ends in the same weights as
+    training that was not.
 
     Args:
         network: on ``device``.
@@ -78,29 +82,52 @@ def train_on_episodes(
     done = _resumed(settings.checkpoint, identity, network, optimiser) if settings.checkpoint else 0
     network.train()
     with progress(title, settings.n_episodes, done) as tick:
-        for number in range(done, settings.n_episodes):
+        for first in range(done, settings.n_episodes, settings.episodes_per_step):
             for group in optimiser.param_groups:
-                group["lr"] = settings.lr * 0.1 ** (number // settings.decay_every)
-            episode = sampler.draw(number)
-            support, queries = (to_device(X[rows], device) for rows in (episode.support, episode.queries))
-            with autocast(device, settings.precision):
-                scores = network(support, torch.from_numpy(episode.counts).to(device), queries)
-            loss = F.cross_entropy(scores.float(), torch.from_numpy(episode.targets).to(device))
+                group["lr"] = settings.lr * 0.1 ** (first // settings.decay_every)
+            end = min(first + settings.episodes_per_step, settings.n_episodes)
             optimiser.zero_grad()
-            loss.backward()
+            loss = torch.zeros((), device=device)
+            for episodes in _of_one_shape([sampler.draw(number, first) for number in range(first, end)]):
+                with autocast(device, settings.precision):
+                    share = _loss(network, X, episodes, device) * (len(episodes) / (end - first))
+                share.backward()
+                loss += share.detach()
             optimiser.step()
-            last = number + 1 == settings.n_episodes
-            if settings.checkpoint and (last or (number + 1) % settings.checkpoint_every == 0):
+            due = end == settings.n_episodes or end // settings.checkpoint_every > first // settings.checkpoint_every
+            if settings.checkpoint and due:
                 state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
-                save_torch(settings.checkpoint, {"identity": identity, "done": number + 1, **state})
+                save_torch(settings.checkpoint, {"identity": identity, "done": end, **state})
             # Reading the loss waits for the device, so it is not done every time.
-            tick(note=f"loss {loss.item():.3f}" if number % 50 == 0 else None)
+            tick(end - first, note=f"loss {loss.item():.3f}" if -first % 50 < end - first else None)
     network.eval()
+
+
+def _of_one_shape(episodes: Sequence[Episode]) -> Iterable[list[Episode]]:
+    """The episodes, those together whose classes have equally many shots and queries."""
+    groups: dict[bytes, list[Episode]] = {}
+    for episode in episodes:
+        groups.setdefault(episode.counts.tobytes() + episode.targets.tobytes(), []).append(episode)
+    return groups.values()
+
+
+def _loss(network: nn.Module, X: np.ndarray, episodes: Sequence[Episode], device: str) -> torch.Tensor:
+    """Mean cross-entropy of the queries of episodes of one shape."""
+    support, queries = (
+        to_device(X[np.stack(rows)], device)
+        for rows in ([episode.support for episode in episodes], [episode.queries for episode in episodes])
+    )
+    scores = network(support, torch.from_numpy(episodes[0].counts).to(device), queries)
+    targets = torch.from_numpy(episodes[0].targets).to(device).expand(len(episodes), -1)
+    return F.cross_entropy(scores.float().flatten(0, 1), targets.flatten())
 
 
 def autocast(device: str, precision: str) -> AbstractContextManager:
     """bfloat16 where torch deems it safe, or nothing."""
-    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+    kind = torch.device(device).type
+    # Processors without instructions for it gain nothing, and torch's LSTM refuses there.
+    enabled = precision == "bfloat16" and (kind != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return torch.autocast(kind, dtype=torch.bfloat16, enabled=enabled)
 
 
 def to_device(X: np.ndarray, device: str) -> torch.Tensor:

@@ -42,6 +42,7 @@ class EpisodicClassifier(LowShotClassifier):
     n_shots: tuple[int, int]
     n_queries: int
     n_episodes: int
+    episodes_per_step: int
     lr: float
     momentum: float
     dampening: float
@@ -67,7 +68,11 @@ class EpisodicClassifier(LowShotClassifier):
             raise InputError(f"n_shots={self.n_shots!r} must be the least and the most shots of a class, from 1 up")
         check_at_least(0, n_episodes=self.n_episodes)  # none leave the network as it starts
         check_at_least(
-            1, n_queries=self.n_queries, decay_every=self.decay_every, checkpoint_every=self.checkpoint_every
+            1,
+            n_queries=self.n_queries,
+            episodes_per_step=self.episodes_per_step,
+            decay_every=self.decay_every,
+            checkpoint_every=self.checkpoint_every,
         )
 
     def _learn(self, X: np.ndarray, codes: np.ndarray) -> None:

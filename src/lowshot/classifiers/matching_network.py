@@ -39,50 +39,59 @@ class MatchingModule(nn.Module):
             nn.init.eye_(self.embedding.weight)
 
     def forward(self, support: torch.Tensor, counts: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
-        """(Q, W) log-probabilities of the classes of (S, D) support examples, class after class, ``counts`` of each."""
+        """(..., Q, W) log-probabilities of the classes of support examples, class after class, ``counts`` of each.
+
+        Args:
+            support: (..., S, D), of one episode or of several.
+            counts: (W,) int64, the same in all of them.
+            queries: (..., Q, D).
+        """
         return self.compare(queries, self.encode(support), counts)
 
     def encode(self, support: torch.Tensor) -> torch.Tensor:
-        """(S, D) support encodings: g = x + forward + backward state of an LSTM that reads the set in its order."""
+        """(..., S, D) encodings: g = x + forward + backward state of an LSTM that reads the set in its order."""
         if not self.contextual:
             return self.embedding(support)
-        states = self.support_lstm(support)[0]
-        return support + states.unflatten(1, (2, -1)).sum(dim=1)
+        # One episode at a time the recurrence is vectors times matrices, and reading the matrices takes the time;
+        # with several it is matrices times matrices.
+        states = self.support_lstm(support.transpose(0, -2))[0].transpose(0, -2)
+        return support + states.unflatten(-1, (2, -1)).sum(dim=-2)
 
     def compare(self, queries: torch.Tensor, encoded: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-        """(Q, W) log of the attention that each class's encodings get, summed."""
+        """(..., Q, W) log of the attention that each class's encodings get, summed."""
         queries = self._in_context(queries, encoded)
         # In logarithms a class with next to no attention keeps a finite score.
-        return sum_by_class(_products(queries, F.normalize(encoded, dim=1)).log_softmax(dim=1), counts)
+        return sum_by_class(_products(queries, F.normalize(encoded, dim=-1)).log_softmax(dim=-1), counts)
 
     def _in_context(self, queries: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
         if not self.contextual:
             return self.embedding(queries)
-        hidden, cell = queries, torch.zeros_like(queries)
+        hidden = queries
+        cell = torch.zeros_like(queries.flatten(0, -2))
         for _ in range(self.n_steps):
             # Denormal numbers would slow the product down fourfold, and weigh nothing.
-            attention = F.threshold(_products(hidden, encoded).softmax(dim=1), 1e-30, 0.0)
-            read = attention @ encoded
-            output, cell = self.query_lstm(torch.cat([queries, read], dim=1), (hidden, cell))
-            hidden = output + queries
+            attention = F.threshold(_products(hidden, encoded).softmax(dim=-1), 1e-30, 0.0)
+            inputs = torch.cat([queries, attention @ encoded], dim=-1)
+            output, cell = self.query_lstm(inputs.flatten(0, -2), (hidden.flatten(0, -2), cell))
+            hidden = output.view_as(queries) + queries
         return hidden
 
 
 def _products(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Inner products in float32 under any autocast: they are exponents, and bfloat16 would round 100 to 0.5."""
     with torch.autocast(a.device.type, enabled=False):
-        return a.float() @ b.float().T
+        return a.float() @ b.float().mT
 
 
 def sum_by_class(logs: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """(Q, W) logarithms of sums over runs of ``counts`` columns of exp of the (Q, S) ``logs``."""
+    """(..., Q, W) logarithms of sums over runs of ``counts`` columns of exp of the (..., Q, S) ``logs``."""
     longest = int(counts.max())
     starts = counts.cumsum(0) - counts
     # Column s goes to its class's stretch of a table with ``longest`` places a class; unused places hold log 0.
     classes = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
-    places = torch.arange(logs.shape[1], device=counts.device) + (longest * classes - starts[classes])
-    table = logs.new_full((len(logs), len(counts) * longest), -torch.inf).index_copy(1, places, logs)
-    return table.unflatten(1, (len(counts), longest)).logsumexp(dim=2)
+    places = torch.arange(logs.shape[-1], device=counts.device) + (longest * classes - starts[classes])
+    table = logs.new_full((*logs.shape[:-1], len(counts) * longest), -torch.inf).index_copy(-1, places, logs)
+    return table.unflatten(-1, (len(counts), longest)).logsumexp(dim=-1)
 
 
 @CLASSIFIERS.register("matching_network", "attention over support examples embedded in each other's context")
@@ -108,8 +117,11 @@ class MatchingNetwork(EpisodicClassifier):
         n_support: support examples of a class.
         n_episodes, lr, momentum, dampening, weight_decay, decay_every: training; the rate falls to a tenth every
             ``decay_every`` episodes. The defaults are the paper's and want a GPU.
+        episodes_per_step: episodes whose mean loss a step goes down. Several are computed side by side, which costs
+            less an episode, most of all on a GPU; but 60 000 episodes are then only 60 000 / ``episodes_per_step``
+            steps, so a larger ``lr`` or more episodes go with it. The episodes of a step share their numbers of shots.
         n_way, n_shots, n_queries: classes of an episode (``None``: all), least and most shots, queries of a class.
-        precision: ``"float32"`` or ``"bfloat16"``.
+        precision: ``"float32"`` or ``"bfloat16"``, which is float32 on a processor that has no instructions for it.
         checkpoint: a file to save the training in and go on from; ``None`` for no file.
         checkpoint_every: episodes between saves.
         pretrained: a file of :func:`~lowshot.classifiers.persistence.save_classifier` whose network is taken instead
@@ -127,6 +139,7 @@ class MatchingNetwork(EpisodicClassifier):
         query_steps: int = 5,
         n_support: int = 100,
         n_episodes: int = 60_000,
+        episodes_per_step: int = 1,
         lr: float = 0.1,
         momentum: float = 0.9,
         dampening: float = 0.9,
@@ -146,6 +159,7 @@ class MatchingNetwork(EpisodicClassifier):
         self.query_steps = query_steps
         self.n_support = n_support
         self.n_episodes = n_episodes
+        self.episodes_per_step = episodes_per_step
         self.lr = lr
         self.momentum = momentum
         self.dampening = dampening

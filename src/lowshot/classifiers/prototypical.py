@@ -43,14 +43,14 @@ class PrototypeModule(nn.Module):
             self.bend = nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), last)
 
     def embed(self, X: torch.Tensor) -> torch.Tensor:
-        """(N, D) float32 embeddings of (N, D) features."""
+        """(..., D) float32 embeddings of (..., D) features."""
         if self.normalised:
-            X = F.normalize(X - self.centre, dim=1)
+            X = F.normalize(X - self.centre, dim=-1)
         embedded = self.linear(X)
         return (embedded if self.bend is None else embedded + self.bend(X)).float()
 
     def forward(self, support: torch.Tensor, counts: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
-        """(Q, W) negative squared distances to the prototypes of the (S, D) support, ``counts`` of each class."""
+        """(..., Q, W) negative squared distances to the prototypes of a (..., S, D) support, ``counts`` a class."""
         support, queries = self.embed(support), self.embed(queries)
         classes = torch.arange(len(counts), device=counts.device)
         members = torch.repeat_interleave(classes, counts) == classes[:, None]
@@ -60,8 +60,8 @@ class PrototypeModule(nn.Module):
 
 
 def negative_squared_distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """(N, M) negative squared Euclidean distances between the rows of (N, D) and (M, D)."""
-    return 2 * a @ b.T - (a**2).sum(dim=1, keepdim=True) - (b**2).sum(dim=1)
+    """(..., N, M) negative squared Euclidean distances between the rows of (..., N, D) and (..., M, D)."""
+    return 2 * a @ b.mT - (a**2).sum(dim=-1, keepdim=True) - (b**2).sum(dim=-1)[..., None, :]
 
 
 @CLASSIFIERS.register("prototypical", "nearest class mean after an embedding learned on episodes of base classes")
@@ -77,8 +77,8 @@ class Prototypical(EpisodicClassifier):
         feature_transform: ``"none"``, ``"l2"`` or ``"centred_l2"``, as in ``nearest_mean``.
         hidden: width of a hidden layer beside the linear embedding; 0 for a linear embedding.
         scale: factor of the embedding to begin with, on unit vectors the square root of the distances' weight.
-        n_episodes, lr, momentum, dampening, weight_decay, decay_every: training; the rate falls to a tenth every
-            ``decay_every`` episodes.
+        n_episodes, episodes_per_step, lr, momentum, dampening, weight_decay, decay_every: training, as
+            ``matching_network`` has it.
         n_way, n_shots, n_queries: classes of an episode (``None``: all), least and most shots, queries of a class.
         precision, checkpoint, checkpoint_every, pretrained, device, random_state: as ``matching_network`` has them.
 
@@ -92,6 +92,7 @@ class Prototypical(EpisodicClassifier):
         hidden: int = 0,
         scale: float = 3.0,
         n_episodes: int = 500,
+        episodes_per_step: int = 1,
         lr: float = 0.1,
         momentum: float = 0.9,
         dampening: float = 0.0,
@@ -111,6 +112,7 @@ class Prototypical(EpisodicClassifier):
         self.hidden = hidden
         self.scale = scale
         self.n_episodes = n_episodes
+        self.episodes_per_step = episodes_per_step
         self.lr = lr
         self.momentum = momentum
         self.dampening = dampening
