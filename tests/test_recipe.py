@@ -102,7 +102,6 @@ def test_unknown_names_and_parameters_are_named_at_once(tmp_path: Path) -> None:
         ({"evaluate": {"n_shots": [1, 50]}}, "50 shots are asked for but split.max_shots is 20"),
         ({"evaluate": {"n_shots": [0]}}, "different positive numbers"),
         ({"evaluate": {"methods": {"m": {"per_representation": {"basline": {}}}}}}, "Did you mean 'baseline'"),
-        ({"split": {"file": "x.json", "base": [1, 1]}}, "either file or base and novel"),
         ({"name": "../x"}, "name: "),
         ({"plugins": ["missing.py"]}, r"missing\.py does not exist"),
     ],

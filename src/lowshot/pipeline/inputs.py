@@ -12,6 +12,7 @@ from lowshot.features import FeatureStore
 from lowshot.io import file_fingerprint, fingerprint
 from lowshot.progress import say
 from lowshot.recipe import Recipe
+from lowshot.recipe.schema import SplitSection
 
 if TYPE_CHECKING:
     from lowshot.data import Transforms
@@ -84,6 +85,7 @@ class Inputs:
             # Files of the original may name classes otherwise than folders do; then only their number can be compared.
             same_naming = set(split.label_names) & set(self.class_names)
             split.check(self.class_names if same_naming else len(self.class_names))
+            _check_sizes(section, split)
             return split
         base, novel = section.base, section.novel
         if base is None or novel is None:
@@ -113,3 +115,16 @@ class Inputs:
                 say(f"{part}: {len(skipped)} of {total} images cannot be read and are left out", style="yellow")
             self.skipped += [image.reason for image in skipped]
         return images
+
+
+def _check_sizes(section: SplitSection, split: ClassSplit) -> None:
+    """Refuse a split file of other sizes than the recipe says: it was meant for other data."""
+    for name, wanted, first, second in (
+        ("base", section.base, split.base_1, split.base_2),
+        ("novel", section.novel, split.novel_1, split.novel_2),
+    ):
+        if wanted is not None and tuple(wanted) != (len(first), len(second)):
+            raise InputError(
+                f"split.file {section.file} has {len(first)} + {len(second)} {name} classes, but split.{name} says "
+                f"{wanted[0]} + {wanted[1]}: give the file that belongs to the recipe, or split.{name}=null"
+            )

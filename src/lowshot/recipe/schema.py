@@ -42,18 +42,14 @@ class DataSection(Section):
 
 
 class SplitSection(Section):
-    file: Path | None = Field(None, description="label_idx.json to use; none makes a random split from seed")
+    file: Path | None = Field(
+        None, description="label_idx.json to use, of the sizes below if given; none draws from seed"
+    )
     base: tuple[int, int] | None = Field(None, description="base classes of the validation and of the test half")
     novel: tuple[int, int] | None = Field(None, description="novel classes of the validation and of the test half")
     experiments: int = Field(5, ge=1, description="how many draws of shots")
     experiment_files: str | None = Field(None, description="pattern such as splitfile_{:d}.json; none draws from seed")
     max_shots: int = Field(20, ge=1, description="shots drawn per class and experiment; the first n are the n shots")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> SplitSection:
-        if self.file is not None and (self.base is not None or self.novel is not None):
-            raise ValueError("give either file or base and novel sizes, not both")
-        return self
 
 
 class RepresentationSection(Section):
