@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 
 from rich.console import Console
@@ -56,6 +57,8 @@ def _registry_table(title: str, registry: Registry, pattern: str, parameters: bo
             text += f" [dim]({escape(entry.source)})[/]"
         if parameters:
             text += f"\n[dim]{escape(_parameters(entry.factory, skip=int(entry.takes_argument)))}[/]"
+            if grid := getattr(entry.factory, "tuning_grid", None):
+                text += f"\n[dim]grid: default is {escape(_grid(grid))}[/]"
         table.add_row(name, text)
     for name, reason in registry.broken.items():
         if fnmatch(name.lower(), pattern.lower()):
@@ -85,6 +88,10 @@ def _table(title: str) -> Table:
     table.add_column("name", style="cyan", no_wrap=True)
     table.add_column("description")
     return table
+
+
+def _grid(grid: Mapping[str, Sequence[object]]) -> str:
+    return ", ".join(f"{name}: [{', '.join(str(value) for value in values)}]" for name, values in grid.items())
 
 
 def _headline(text: str) -> str:

@@ -45,8 +45,8 @@ class PublishedRow:
     @property
     def method(self) -> str:
         if self.classifier == "matching_network":
-            return "matching network"
-        return "linear classifier" if self.generator is None else "linear classifier, generation"
+            return "matching networks"
+        return "linear" if self.generator is None else "generation"
 
 
 @dataclass(frozen=True)

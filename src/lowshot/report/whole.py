@@ -53,16 +53,15 @@ class Report:
     def print(self) -> None:
         """The main tables, in the original's layout, to standard output."""
         console = Console(highlight=False)
-        tables = paper_tables(self.records, self.metrics, self.setup, console.width)
-        notes: list[str] = []
-        if (found := self._beside_published()) is not None:
-            tables += [grid.rich() for grid in paper_grids(found)]
-            notes = paper_notes(self.records, found, self.setup)
-        for table in tables:
+        for table in paper_tables(self.records, self.metrics, self.setup, console.width):
             console.print(table)
             console.print()
-        for note in notes:
-            console.print(note, markup=False)
+        if (found := self._beside_published()) is not None:
+            for note in paper_notes(self.records, found, self.setup):
+                console.print(f"{note}\n", markup=False)
+            for grid in paper_grids(found):
+                console.print(grid.rich())
+                console.print()
 
     def _beside_published(self) -> dict[str, list[Beside]] | None:
         if self.natures is None:
