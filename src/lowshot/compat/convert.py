@@ -151,12 +151,8 @@ def _matching_network(found: Found, to: Format, options: Options, place: _Place)
 
 def _features(found: Found, to: Format, options: Options, place: _Place) -> _Result:
     store = features.open_features(found.path)
-    padding = features.padding_rows(store)
-    notes = features.rewrite_features(store, place.target, to)
-    if padding:
-        notes.append(f"{padding} rows of padding were left out")
-    if store.attributes.get("dtype") == "float16":
-        notes.append("float16 became float32, which changes no number")
+    notes = features.new_layout(store)
+    notes += features.rewrite_features(store, place.target, to)
     return f"features, {len(store)} rows of {store.dim}", notes
 
 

@@ -43,10 +43,15 @@ def additions(store: FeatureStore) -> list[str]:
     return [*(name for name, value in named if value), *sorted(store.attributes.keys() - _OF_THE_WRITER)]
 
 
-def padding_rows(store: FeatureStore) -> int:
-    """How many rows of a features file are beyond its count."""
+def new_layout(store: FeatureStore) -> list[str]:
+    """How the rows of :func:`rewrite_features` will differ from those in the file, a sentence each."""
     with layout.opened(store.path) as file:
-        return len(file[layout.FEATURES]) - len(store)
+        stored = file[layout.FEATURES]
+        padding, dtype = len(stored) - len(store), stored.dtype
+    return [
+        *([f"{padding} rows of padding were left out"] if padding else []),
+        *([f"{dtype} became float32" + ", rounded" * (dtype.itemsize > 4)] if dtype != "f4" else []),
+    ]
 
 
 def rewrite_features(source: FeatureStore, target: Pathlike, to: Format) -> list[str]:

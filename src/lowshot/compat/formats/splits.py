@@ -41,12 +41,14 @@ def read_experiments(path: Pathlike, features: FeatureStore | None = None) -> Ex
     if features is None:
         return found
     try:
-        found.check(features.labels, features.paths)
         paths, names = found.paths, found.class_names
-        if paths is None and (known := features.paths) is not None:
-            paths = [[[known[row] for row in rows] for rows in draw] for draw in found.rows]
         if names is None and len(features.class_names or []) == found.num_classes:
             names = features.class_names
+        named = Experiments(found.rows, paths, names)
+        named.check(features.labels, features.paths)
+        if paths is not None or (known := features.paths) is None:
+            return named
+        paths = [[[known[row] for row in rows] for rows in draw] for draw in found.rows]
         return Experiments(found.rows, paths, names)
     except InputError as error:
         raise InputError(f"experiments {path} do not fit {features.path}: {error}") from None
