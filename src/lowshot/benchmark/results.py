@@ -17,8 +17,9 @@ Record = dict[str, Any]
 class ResultStore:
     """A file of records, grouped in units of work that appear whole or not at all.
 
-    A unit is what is computed together: the runs of one method, setup and number of shots over all experiments. Each of
-    its records names it (``unit``) and says how many there are (``unit_size``), so one cut off by a kill is ignored.
+    A unit is what is computed together: the runs of one method, setup and number of shots over a block of experiments.
+    Each of its records names it (``unit``) and says how many there are (``unit_size``), so one cut off by a kill is
+    ignored.
 
     Args:
         path: a ``.jsonl`` file, or a folder for ``results.jsonl``; made by the first :meth:`add`.
@@ -59,8 +60,19 @@ class ResultStore:
         """Drop every unit but these, such as those of earlier hyper-parameters."""
         wanted = set(units)
         if self._torn or wanted != set(self._units):
-            self._units = {unit: records for unit, records in self._units.items() if unit in wanted}
-            self._rewrite()
+            self._put([unit for unit in self._units if unit in wanted])
+
+    def arrange(self, units: Iterable[str]) -> None:
+        """Put these units in this order, in the places that they have among the others."""
+        wanted = [unit for unit in dict.fromkeys(units) if unit in self._units]
+        placed, ordered = set(wanted), iter(wanted)
+        order = [next(ordered) if unit in placed else unit for unit in self._units]
+        if order != list(self._units):
+            self._put(order)
+
+    def _put(self, order: Sequence[str]) -> None:
+        self._units = {unit: self._units[unit] for unit in order}
+        self._rewrite()
 
     def _read(self) -> None:
         whole, _, tail = read_bytes(self.path, "results file").rpartition(b"\n")

@@ -1,0 +1,161 @@
+"""Where tasks are computed: in this process, in worker processes (loky), or on a Ray cluster; always with one thread.
+
+A matrix product that is split over threads adds up in another order, so the last digits of a result would follow the
+number of cores. A task therefore computes on one thread wherever it runs, and cores are filled with tasks: the same
+results from any engine and any number of workers, and never more busy threads than workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+from joblib.externals.loky.process_executor import BrokenProcessPool
+from threadpoolctl import threadpool_limits
+
+from lowshot.errors import InputError, did_you_mean
+
+KINDS = ("auto", "serial", "loky", "ray")
+
+# One call of a worker: a function and its arguments, all of which can be pickled.
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+class WorkersLost(RuntimeError):
+    """A worker died; what it had not handed back is unfinished."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where tasks are computed.
+
+    Attributes:
+        kind: "serial" in this process; "loky" in worker processes on this machine; "ray" on a Ray cluster (extra
+            ``ray``); "auto" starts in this process and moves on to worker processes once what is left would take long
+            enough to pay for starting them.
+        workers: how many tasks are computed at a time; None takes the cores of this machine, or those of the cluster.
+        address: of a running Ray cluster, such as "auto" or "ray://HOST:10001"; None starts one on this machine.
+
+    Raises:
+        InputError: an unknown kind, no worker, an address without Ray.
+    """
+
+    kind: str = "auto"
+    workers: int | None = None
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(f"there is no engine {self.kind!r}. {did_you_mean(self.kind, KINDS)}")
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"workers is {self.workers}: at least one is needed")
+        if self.address is not None and self.kind != "ray":
+            raise InputError(f"an address ({self.address}) is that of a Ray cluster: give it with engine ray")
+
+    @property
+    def local_workers(self) -> int:
+        """How many workers this machine gets."""
+        return self.workers or joblib.cpu_count()
+
+    @contextlib.contextmanager
+    def pool(self) -> Iterator[Pool]:
+        """Workers for one sweep: loky's for "auto" and "loky", else Ray's."""
+        if self.kind == "ray":
+            with _ray_cluster(self) as (workers, deaths), _workers("lowshot-ray", workers, deaths) as pool:
+                yield pool
+        else:
+            # loky passes the limit on to its processes before they load any numeric library.
+            with _workers("loky", self.local_workers, (BrokenProcessPool,), inner_max_num_threads=1) as pool:
+                yield pool
+
+
+class Pool:
+    """Workers that compute calls.
+
+    Attributes:
+        size: how many there are.
+    """
+
+    def __init__(self, size: int, deaths: tuple[type[BaseException], ...]) -> None:
+        self.size = size
+        self._deaths = deaths
+
+    def results(self, calls: Iterable[Call]) -> Iterator[Any]:
+        """The results of the calls as they come.
+
+        Raises:
+            WorkersLost: a worker died. The next use of the pool starts fresh ones.
+        """
+        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+        try:
+            yield from parallel(joblib.delayed(function)(*arguments) for function, arguments in calls)
+        except self._deaths as error:
+            raise WorkersLost(str(error).strip().split("\n")[0]) from error
+
+
+@contextlib.contextmanager
+def _workers(backend: str, size: int, deaths: tuple[type[BaseException], ...], **options: Any) -> Iterator[Pool]:
+    with joblib.parallel_config(backend, n_jobs=size, **options):
+        yield Pool(size, deaths)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Within the block numeric libraries compute on one thread."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _ray_cluster(engine: Engine) -> Iterator[tuple[int, tuple[type[BaseException], ...]]]:
+    """Join a cluster, or start one for the time of the block: the number of workers, and what their death raises."""
+    try:
+        import ray
+        from ray.util.joblib.ray_backend import RayBackend
+    except ImportError:
+        raise InputError("engine ray needs the package ray: pip install 'lowshot[ray]'") from None
+
+    class StreamingRayBackend(RayBackend):
+        """Ray's backend, whose results come one by one: joblib allows that to pools that report each result."""
+
+        supports_return_generator = True
+
+    joblib.register_parallel_backend("lowshot-ray", StreamingRayBackend)
+    logging.getLogger("ray.util.multiprocessing.pool").setLevel(logging.ERROR)
+    ours = not ray.is_initialized()
+    if ours:
+        _start_ray(engine)
+    try:
+        cores = int(ray.cluster_resources().get("CPU", 0))
+        workers = engine.workers or cores
+        if workers > cores:
+            raise InputError(f"workers is {workers}, but the Ray cluster has {cores} cores")
+        yield workers, (ray.exceptions.RayError,)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _start_ray(engine: Engine) -> None:
+    import ray
+
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if engine.address is None:
+        ray.init(num_cpus=engine.local_workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+        return
+    try:
+        ray.init(address=engine.address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"there is no Ray cluster to join at {engine.address}: {reason}") from error

@@ -1,0 +1,285 @@
+"""Many tasks, worked through by an engine: streamed back, taken up again after a worker died, kept when one fails.
+
+A **task** is a small object that can be pickled, with a readable ``key``, the keys of the tasks whose results it
+``needs``, a ``group`` (tasks of one group share what a worker keeps in memory, so they are handed out together) and
+``run(*results of what it needs)``. A **job** is the tasks of one purpose, such as a stop of a recipe, in the order in
+which they run best; what a task needs stands before it. Only the process that calls :func:`run_jobs` hears of results
+(``on_done``) and writes anything down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import cloudpickle
+
+from lowshot.benchmark.engine import Call, Engine, WorkersLost, one_thread
+from lowshot.errors import InputError, LowshotError
+from lowshot.progress import Tick, progress, say
+from lowshot.registry import import_plugin, plugin_files
+
+# A worker reports once it has worked this long on what it was handed, so that a kill loses no more than that.
+REPORT_SECONDS = 5.0
+# Engine "auto" starts workers when what is left would take this process longer: starting them takes a third of it.
+HANDOVER_SECONDS = 15.0
+# A sweep is given up when workers die this many times in a row without finishing a task.
+PATIENCE = 3
+
+
+class Task(Protocol):
+    """One piece of work."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def group(self) -> str: ...
+
+    @property
+    def needs(self) -> Sequence[str]: ...
+
+    def run(self, *needed: Any) -> Any: ...
+
+
+def _nothing(last: bool) -> None:
+    """The default end of a job."""
+
+
+@dataclass
+class Job:
+    """The tasks of one purpose.
+
+    Attributes:
+        name: for messages.
+        tasks: what is left to do.
+        on_done: called with each task and its result as soon as it is there, in the process that runs the sweep.
+        finish: called after the last task, with whether this was the last job of the sweep.
+        known: results of tasks that were finished before, by key, as far as others need them.
+        total: tasks, with those finished before.
+    """
+
+    name: str
+    tasks: Sequence[Task]
+    on_done: Callable[[Any, Any], None]
+    finish: Callable[[bool], None] = _nothing
+    known: Mapping[str, Any] = field(default_factory=dict)
+    total: int = 0
+
+
+def run_tasks(
+    tasks: Sequence[Task], engine: Engine | None = None, on_done: Callable[[Any, Any], None] = lambda task, result: None
+) -> None:
+    """Run the tasks of one job; see :func:`run_jobs`."""
+    run_jobs([Job("tasks", tasks, on_done)], engine)
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    engine: Engine | None = None,
+    after: Callable[[Job, float], None] = lambda job, seconds: None,
+    title: str = "evaluate",
+) -> None:
+    """Run the tasks of all jobs as one sweep.
+
+    A task that raises ends its own job; the others go on, and the error is raised after them. When a worker dies,
+    unfinished tasks are handed to fresh ones.
+
+    Args:
+        jobs: what to do.
+        engine: where; ``Engine()`` when None.
+        after: called when a job is finished, with the seconds that its tasks took, added up.
+        title: of the progress bar.
+
+    Raises:
+        InputError: a task raised one; the text names the task.
+        LowshotError: a task raised something else, or workers died again and again.
+    """
+    engine = engine or Engine()
+    total = sum(max(job.total, len(job.tasks)) for job in jobs)
+    done = total - sum(len(job.tasks) for job in jobs)
+    with progress(title, total, done) as tick:
+        sweep = _Sweep([_Progress(job) for job in jobs], after, tick)
+        sweep.close_finished()
+        if engine.kind in ("auto", "serial"):
+            sweep.run_here(handover=engine.kind == "auto" and engine.local_workers > 1 and not _has_gpu())
+        if sweep.pending:
+            with engine.pool() as pool:
+                sweep.run_on(pool.results, pool.size)
+    sweep.raise_failures()
+
+
+class _Outcome(NamedTuple):
+    """What became of a task; ``failure`` is None, or a message and whether the user's input is at fault."""
+
+    place: tuple[int, str]
+    result: Any
+    seconds: float
+    failure: tuple[str, bool] | None
+
+
+class _Progress:
+    """A job under way."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.pending = {task.key: task for task in job.tasks}
+        assert len(self.pending) == len(job.tasks), "keys of tasks must differ"
+        self.results = dict(job.known)
+        self.needed = {need for task in job.tasks for need in task.needs}
+        self.seconds = 0.0
+        self.closed = self.failed = False
+
+
+class _Sweep:
+    """The state of a sweep, all of it in the driver."""
+
+    def __init__(self, states: list[_Progress], after: Callable[[Job, float], None], tick: Tick) -> None:
+        self.states = states
+        self.after = after
+        self.tick = tick
+        self.failures: list[tuple[str, bool]] = []
+        self.cause: BaseException | None = None
+
+    @property
+    def pending(self) -> int:
+        return sum(len(state.pending) for state in self.states)
+
+    def ready(self) -> Iterator[tuple[tuple[int, str], Task, list[Any]]]:
+        """Place, task and inputs of what can run now, in the order of the jobs; lazily, so that results count."""
+        for number, state in enumerate(self.states):
+            for key, task in list(state.pending.items()):
+                if key in state.pending and all(need in state.results for need in task.needs):
+                    yield (number, key), task, [state.results[need] for need in task.needs]
+
+    def run_here(self, handover: bool) -> None:
+        """Work in this process; with ``handover`` until workers would pay."""
+        spent, count = 0.0, 0
+        with one_thread():
+            for place, task, inputs in self.ready():
+                outcome, error = _attempt(place, task, inputs)
+                self.cause = self.cause or error
+                self.settle(outcome)
+                spent, count = spent + outcome.seconds, count + 1
+                if handover and self.pending > 1 and spent / count * self.pending > HANDOVER_SECONDS:
+                    return
+
+    def run_on(self, results: Callable[[Iterable[Call]], Iterator[Any]], size: int) -> None:
+        """Work on a pool, in rounds: what is ready now, then what became ready or came back unfinished."""
+        barren = 0
+        while ready := list(self.ready()):
+            left = self.pending
+            try:
+                for outcomes in results(_calls(ready, size)):
+                    for outcome in outcomes:
+                        self.settle(outcome)
+            except WorkersLost as error:
+                barren = barren + 1 if self.pending == left else 0
+                if barren == PATIENCE:
+                    keys = ", ".join(key for (_, key), _, _ in list(self.ready())[:3])
+                    raise LowshotError(
+                        f"workers died {PATIENCE} times in a row before they finished a task ({error}): perhaps memory "
+                        f"is short, then fewer workers help (--workers). {self.pending} tasks are left, first {keys}"
+                    ) from error
+                say(f"a worker died ({error}); {self.pending} unfinished tasks go to fresh workers", style="yellow")
+
+    def settle(self, outcome: _Outcome) -> None:
+        """Take note of what became of a task."""
+        number, key = outcome.place
+        state = self.states[number]
+        task = state.pending.pop(key, None)
+        if task is None:  # its job has failed meanwhile
+            return
+        state.seconds += outcome.seconds
+        if outcome.failure is not None:
+            text, users = outcome.failure
+            self.failures.append((f"{key}: {text}", users))
+            state.failed = True
+            state.pending.clear()
+            return
+        if key in state.needed:
+            state.results[key] = outcome.result
+        state.job.on_done(task, outcome.result)
+        self.tick(1, key)
+        self.close_finished()
+
+    def close_finished(self) -> None:
+        for state in self.states:
+            if not (state.pending or state.closed or state.failed):
+                state.closed = True
+                state.job.finish(all(other.closed or other.failed for other in self.states))
+                self.after(state.job, state.seconds)
+
+    def raise_failures(self) -> None:
+        if not self.failures:
+            return
+        text, users = self.failures[0]
+        if others := self.failures[1:]:
+            text += "\n" + "\n".join(f"also {other.splitlines()[0]}" for other, _ in others)
+        raise (InputError if users else LowshotError)(text) from self.cause
+
+
+def _calls(ready: Sequence[tuple[tuple[int, str], Task, list[Any]]], size: int) -> Iterator[Call]:
+    """Tasks as calls of a worker: several of one group at a time while there are many."""
+    longest = max(1, len(ready) // (4 * size))
+    plugins = plugin_files()
+    chunk: list[tuple[tuple[int, str], Task, list[Any]]] = []
+    for item in ready:
+        if chunk and (len(chunk) == longest or chunk[-1][1].group != item[1].group):
+            yield _call(plugins, chunk)
+            chunk = []
+        chunk.append(item)
+    if chunk:
+        yield _call(plugins, chunk)
+
+
+def _call(plugins: list[str], chunk: list[tuple[tuple[int, str], Task, list[Any]]]) -> Call:
+    return _work, (plugins, [place for place, _, _ in chunk], cloudpickle.dumps(chunk))
+
+
+def _work(plugins: list[str], places: list[tuple[int, str]], chunk: bytes) -> list[_Outcome]:
+    """In a worker: run tasks until it is time to report."""
+    try:
+        for plugin in plugins:
+            import_plugin(plugin)
+        tasks = pickle.loads(chunk)  # only now: it may hold parts that a plug-in defines
+    except Exception as error:
+        return [_Outcome(places[0], None, 0.0, _failure(error))]
+    start, outcomes = time.perf_counter(), []
+    with one_thread():
+        for place, task, inputs in tasks:
+            outcomes.append(_attempt(place, task, inputs)[0])
+            if time.perf_counter() - start > REPORT_SECONDS:
+                break
+    return outcomes
+
+
+def _attempt(place: tuple[int, str], task: Task, inputs: Sequence[Any]) -> tuple[_Outcome, BaseException | None]:
+    start = time.perf_counter()
+    try:
+        result = task.run(*inputs)
+    except Exception as error:
+        return _Outcome(place, None, time.perf_counter() - start, _failure(error)), error
+    return _Outcome(place, result, time.perf_counter() - start, None), None
+
+
+def _failure(error: Exception) -> tuple[str, bool]:
+    """The message of an exception: the user's mistakes as they are, anything else with its traceback."""
+    if isinstance(error, InputError):
+        return str(error), True
+    frames = "".join(traceback.format_exception(error)).rstrip()
+    return f"{type(error).__name__}: {error}\n{frames}", False
+
+
+def _has_gpu() -> bool:
+    """Whether tasks may share a GPU: more processes then cost memory there and gain little."""
+    with contextlib.suppress(ImportError):
+        import torch
+
+        return torch.cuda.is_available()
+    return False
