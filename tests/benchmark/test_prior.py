@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from lowshot.benchmark.metrics import standing
 from lowshot.benchmark.prior import Validation, choose_prior, prior_metrics
+from lowshot.classifiers.nearest_mean import NearestMean
 from lowshot.data.splits import Setup
 from lowshot.errors import InputError
+from tests.classifiers.problems import problem
 from tests.reference import prior as reference
 
 TARGETS = st.sampled_from(["all_top1", "all_top5"])
@@ -90,3 +92,29 @@ def test_choices_on_the_test_setup_are_impossible():
         Validation(Setup("val", np.array([0]), np.array([1])), [])
     with pytest.raises(InputError, match="novel_top1"):
         choose_prior(validation([run]), "novel_top1")
+
+
+def test_a_classifier_with_the_chosen_prior_is_as_good_as_the_search_says():
+    p = problem(n_base=12, n_novel=3, noise=1.0)
+    setup = Setup("val", np.unique(p.base[1]), np.unique(p.novel[1]))
+    draws = [problem(n_base=12, n_novel=3, noise=1.0, n_shots=n).novel for n in (1, 2)]
+    runs = NearestMean().fit_base(*p.base).fit_novel_runs(draws, [0, 1])
+    validation = Validation.of(setup, runs, *p.queries)
+    bias = choose_prior(validation, "all_top1")
+    promised = np.mean([prior_metrics(run, bias)["all_prior_top1"] for run in validation.runs])
+    reached = np.mean([one.with_prior(bias).predict(p.queries[0]) == p.queries[1] for one in runs])
+    plain = np.mean([one.predict(p.queries[0]) == p.queries[1] for one in runs])
+    assert reached == promised
+    assert reached >= plain
+
+
+def test_other_classes_than_those_of_the_setup_are_refused():
+    p = problem()
+    setup = Setup("val", np.unique(p.base[1]), np.unique(p.novel[1]))
+    fitted = NearestMean().fit_base(*p.base).fit_novel(*p.novel)
+    with pytest.raises(InputError, match=r"query labels \[99\] are no classes of setup 'val'"):
+        Validation.of(setup, [fitted], p.queries[0][:1], [99])
+    with pytest.raises(InputError, match="NearestMean was fitted on other classes"):
+        Validation.of(setup, [NearestMean().fit_base(*p.base).fit_novel(p.novel[0][:1], [1])], *p.queries)
+    with pytest.raises(InputError, match="never on setup 'test'"):
+        Validation.of(Setup("test", setup.base, setup.novel), [fitted], *p.queries)

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from lowshot.classifiers.persistence import load_classifier, save_classifier
 from lowshot.errors import InputError
 from lowshot.registry import CLASSIFIERS
 from tests.classifiers.problems import build, problem
@@ -154,6 +155,32 @@ def test_the_same_seed_gives_the_same_bits(name):
     first, second = (run(name, p).scores(p.queries[0]) for _ in range(2))
     assert np.array_equal(first, second)
     assert np.array_equal(clone(run(name, p)).fit_base(*p.base).fit_novel(*p.novel).scores(p.queries[0]), first)
+
+
+@every_classifier
+def test_a_prior_moves_novel_scores_and_nothing_else(name, tmp_path):
+    p, q = problem(), problem(seed=1, n_novel=2)
+    known = build(name).fit_base(*p.base)
+    plain = copy.copy(known).fit_novel(*p.novel)
+    shifted = plain.with_prior(2.5)
+    before, after = (one.scores(p.queries[0]) for one in (plain, shifted))
+    assert np.array_equal(after[:, :5], before[:, :5])
+    assert np.allclose(after[:, 5:], before[:, 5:] + 2.5)
+    assert after.dtype == before.dtype
+    assert np.array_equal(plain.scores(p.queries[0]), before)  # the original stays as it was
+    assert np.isin(plain.with_prior(1e6).predict(p.queries[0]), p.novel[1]).all()
+    # It holds for the next draw of shots and in a file, and ends with what it was chosen for.
+    assert np.allclose(
+        known.with_prior(2.5).fit_novel(*q.novel).scores(q.queries[0])[:, 5:],
+        copy.copy(known).fit_novel(*q.novel).scores(q.queries[0])[:, 5:] + 2.5,
+    )
+    save_classifier(shifted, tmp_path / "shifted.safetensors")
+    assert np.array_equal(load_classifier(tmp_path / "shifted.safetensors").scores(p.queries[0]), after)
+    assert not hasattr(shifted.fit_base(*p.base), "novel_bias_")
+    with pytest.raises(InputError, match="bias=nan"):
+        plain.with_prior(float("nan"))
+    with pytest.raises(NotFittedError):
+        build(name).with_prior(1.0)
 
 
 #: Those whose result does not depend on a random draw, or on the order in which a support set is read.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lowshot.benchmark.metrics import TOP, Standing
+from lowshot.benchmark.metrics import TOP, Standing, standing
 from lowshot.errors import InputError
 
 if TYPE_CHECKING:
+    from lowshot.classifiers.base import LowShotClassifier
     from lowshot.data.splits import Setup
 
 TARGETS = {f"all_top{k}": k for k in TOP}
@@ -37,6 +38,32 @@ class Validation:
             raise InputError(f"choices are made on setup 'val' and never on setup {self.setup.name!r}")
         if not self.runs:
             raise InputError("choices are made on validation runs, and there are none")
+
+    @classmethod
+    def of(cls, setup: Setup, fitted: Sequence[LowShotClassifier], queries: Any, labels: Any) -> Validation:
+        """From classifiers that were fitted on the setup's base classes and on draws of shots of its novel classes.
+
+        Args:
+            setup: the validation setup.
+            fitted: one classifier a run, of exactly the setup's classes.
+            queries: (N, D) features that no run was fitted on.
+            labels: (N,) their labels, all of them classes of the setup.
+        """
+        labels = np.asarray(labels)
+        known = np.concatenate([setup.base, setup.novel])
+        if len(unseen := np.setdiff1d(labels, known)):
+            raise InputError(f"query labels {unseen[:5].tolist()} are no classes of setup {setup.name!r}")
+        runs = []
+        for one in fitted:
+            n_base = one.n_base_classes_
+            sides = zip((one.classes_[:n_base], one.classes_[n_base:]), (setup.base, setup.novel))
+            if not all(np.array_equal(own, np.sort(classes)) for own, classes in sides):
+                raise InputError(f"{type(one).__name__} was fitted on other classes than those of setup {setup.name!r}")
+            order = np.argsort(one.classes_)
+            columns = order[np.searchsorted(one.classes_, labels, sorter=order)]
+            places = np.arange(len(known))
+            runs.append(standing(one.scores(queries), columns, places[:n_base], places[n_base:]))
+        return cls(setup, runs)
 
 
 def choose_prior(validation: Validation, target: str = "all_top5") -> float:

@@ -36,6 +36,7 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         classes_: (C,) labels, the columns of :meth:`scores`: base classes first, each group sorted.
         n_base_classes_: how many of ``classes_`` are base classes.
         n_features_in_: D.
+        novel_bias_: what :meth:`with_prior` adds to novel scores; not there without one.
         novel_parameters: the parameters that :meth:`fit_base` does not read, so that one fit of the base classes serves
             all their values. One that is left out costs time; one that is wrongly in it gives wrong results.
         tuning_grid: parameter → values worth trying: what ``grid: default`` in a recipe stands for.
@@ -47,6 +48,7 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
     classes_: np.ndarray
     n_base_classes_: int
     n_features_in_: int
+    novel_bias_: float
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn the classes of ``y`` from (N, D) features alone, all treated alike, as shots."""
@@ -110,11 +112,63 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
             raise InputError(f"{type(self).__name__}: fit_base reads {read[0]!r} and must run again for another value")
         return copy.copy(self).set_params(**params)
 
+    def scores_of_tasks(self, shots: np.ndarray, queries: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+        """Scores in T small tasks of their own novel classes, which alone compete: N-way K-shot episodes.
+
+        A method takes from :meth:`fit_base` what it learned there; no base class is an answer. The T tasks are learned
+        together where that is faster, and nothing is kept of them.
+
+        Args:
+            shots: (T, W, K, D) float32, K shots of each of the W classes of a task, finite.
+            queries: (T, Q, D) float32, finite.
+            seeds: T of them, in place of ``random_state``.
+
+        Returns:
+            (T, Q, W), higher is likelier.
+        """
+        check_is_fitted(self, "_base_classes_")
+        self._check_parameters()
+        n_tasks, n_way, n_shots, dim = shots.shape
+        if dim != self.n_features_in_ or queries.shape[2] != dim:
+            raise InputError(
+                f"{type(self).__name__} learned base classes of {self.n_features_in_} features; "
+                f"shots have {dim} and queries {queries.shape[2]}"
+            )
+        # Labels that no base class has, and that sort as the classes of a task stand.
+        base, places = self._base_classes_, np.arange(n_way)
+        labels = np.array([f"{max(base)}+{i:09d}" for i in places]) if _is_text(base) else int(max(base)) + 1 + places
+        pattern = copy.copy(self)
+        codes = pattern._add_novel(np.repeat(labels, n_shots))
+        seeded = "random_state" in self.get_params(deep=False)
+        runs = [copy.copy(pattern) for _ in seeds]
+        for run, seed in zip(runs, seeds):
+            if seeded:
+                run.random_state = seed  # type: ignore[attr-defined]
+        flat = shots.reshape(n_tasks, n_way * n_shots, dim)
+        return np.stack(self._scores_of_tasks(runs, [(X, codes) for X in flat], list(queries)))
+
     def scores(self, X: Any) -> np.ndarray:
         """(N, C) float scores over ``classes_``; higher is likelier. Two classes give two columns as well."""
         check_is_fitted(self, "classes_")
         X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
-        return np.asarray(self._scores(X))
+        scores = np.asarray(self._scores(X))
+        if bias := getattr(self, "novel_bias_", 0.0):
+            scores = scores + np.where(np.arange(scores.shape[1]) < self.n_base_classes_, 0, bias).astype(scores.dtype)
+        return scores
+
+    def with_prior(self, bias: float) -> Self:
+        """A fitted copy that adds ``bias`` to every score of a novel class: the balance of base and novel classes.
+
+        Choose it on validation runs (:func:`lowshot.benchmark.choose_prior`), never on the queries it is used for. The
+        copy keeps it through every later :meth:`fit_novel` and in a saved file; :meth:`fit` and :meth:`fit_base`
+        forget it.
+        """
+        check_is_fitted(self, "classes_")
+        if not np.isfinite(bias):
+            raise InputError(f"bias={bias!r} must be a finite number")
+        copied = copy.copy(self)
+        copied.novel_bias_ = float(bias)
+        return copied
 
     def decision_function(self, X: Any) -> np.ndarray:
         """As :meth:`scores`; with exactly two classes (N,), the second's lead, as scikit-learn has it."""
@@ -144,6 +198,13 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
     def _scores(self, X: np.ndarray) -> np.ndarray:
         """(N, C) scores over ``classes_`` for checked input."""
         raise NotImplementedError
+
+    def _scores_of_tasks(
+        self, runs: Sequence[Self], shots: Sequence[tuple[np.ndarray, np.ndarray]], queries: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        """(Q, W) novel columns of each run; methods that can leave the base columns out to begin with override it."""
+        self._fit_together(runs, shots)
+        return [run._scores(X)[:, run.n_base_classes_ :] for run, X in zip(runs, queries)]
 
     def _forget_base(self) -> None:
         """Drop what was learned before."""
