@@ -42,9 +42,7 @@ class DataSection(Section):
 
 
 class SplitSection(Section):
-    file: Path | None = Field(
-        None, description="label_idx.json to use, of the sizes below if given; none draws from seed"
-    )
+    file: Path | None = Field(None, description="label_idx.json to use, of the sizes below where given; none draws one")
     base: tuple[int, int] | None = Field(None, description="base classes of the validation and of the test half")
     novel: tuple[int, int] | None = Field(None, description="novel classes of the validation and of the test half")
     experiments: int = Field(5, ge=1, description="how many draws of shots")
