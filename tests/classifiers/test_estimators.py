@@ -199,6 +199,75 @@ def test_scores_do_not_depend_on_the_order_of_examples_or_classes(name):
     assert np.allclose(plain.scores(p.queries[0]), moved.scores(p.queries[0])[:, columns])
 
 
+#: And those without a random draw once they take no steps, or all the steps to their optimum.
+STEPLESS = {
+    "gaussian": {},
+    "nearest_mean": {},
+    "ridge": {},
+    "cosine": {"n_steps": 0, "fine_tune_steps": 0},
+    "logistic": {"solver": "lbfgs", "weight_decay": 0.1},
+    "prototypical": {"n_episodes": 0},
+}
+without_steps = pytest.mark.parametrize("name", list(STEPLESS))
+
+
+def stepless(name, p):
+    return build(name).set_params(**STEPLESS[name]).fit_base(*p.base).fit_novel(*p.novel)
+
+
+def moved(p, move):
+    return type(p)(*((move(X), y) for X, y in p))
+
+
+@without_steps
+def test_renaming_and_so_reordering_the_classes_renames_the_predictions(name):
+    p = problem()
+    renamed = np.random.default_rng(1).permutation(10)
+    q = p._replace(base=(p.base[0], renamed[p.base[1]]), novel=(p.novel[0], renamed[p.novel[1]]))
+    assert np.array_equal(renamed[stepless(name, p).predict(p.queries[0])], stepless(name, q).predict(p.queries[0]))
+
+
+@pytest.mark.parametrize("name", sorted(STEPLESS.keys() - {"logistic"}))  # whose penalty has the features' unit
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_features_in_another_unit_give_the_same_predictions(name, scale):
+    p = problem()
+    q = moved(p, lambda X: X * scale)
+    assert np.array_equal(stepless(name, p).predict(p.queries[0]), stepless(name, q).predict(q.queries[0]))
+
+
+@without_steps
+def test_rotated_features_give_the_same_predictions(name):
+    p = problem()
+    rotation = np.linalg.qr(np.random.default_rng(2).normal(size=(6, 6)))[0]
+    q = moved(p, lambda X: X @ rotation)
+    assert np.array_equal(stepless(name, p).predict(p.queries[0]), stepless(name, q).predict(q.queries[0]))
+
+
+@pytest.mark.parametrize("name", sorted(STEPLESS.keys() - {"gaussian"}))  # to which two shots are better evidence
+def test_giving_every_example_twice_changes_nothing(name):
+    p = problem()
+    twice = p._replace(
+        base=(np.repeat(p.base[0], 2, axis=0), np.repeat(p.base[1], 2)),
+        novel=(np.repeat(p.novel[0], 2, axis=0), np.repeat(p.novel[1], 2)),
+    )
+    once, again = (stepless(name, q).scores(p.queries[0]) for q in (p, twice))
+    assert np.allclose(once, again, atol=1e-4)
+
+
+@every_classifier
+def test_one_shot_of_more_classes_than_there_are_features_is_recognised(name):
+    """Twelve directions of a plane; the base classes are six of them."""
+    angles = np.arange(12) * np.pi / 6
+    circle = 3 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    rng = np.random.default_rng(0)
+    base = np.repeat(circle[::2], 30, axis=0) + 0.1 * rng.normal(size=(180, 2)), np.repeat(np.arange(6), 30)
+    known = build(name)
+    if "lr" in known.get_params() and name == "logistic":
+        known.set_params(lr=1.0, n_steps=2000, weight_decay=0.0)
+    fitted = known.fit_base(*base).fit_novel(circle[1::2], np.arange(6, 12))
+    assert np.mean(fitted.predict(circle) == np.array([0, 6, 1, 7, 2, 8, 3, 9, 4, 10, 5, 11])) > 0.7
+
+
 @pytest.mark.parametrize("name", EXACT)
 def test_float32_features_give_nearly_the_float64_scores(name):
     p = problem()
