@@ -1,0 +1,85 @@
+"""The program's accuracies are those of the procedure it claims to follow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from lowshot.compat import low_shot
+from tests.compat import features
+from tests.reference.low_shot_sgd import low_shot_accuracies
+
+SEEDS = 12
+N_SHOTS = 2
+OUTPUTS = 20  # more than there are classes, as the original has it
+RATES = {"lr": 0.3, "weight_decay": 0.003, "n_steps": 60, "batch_size": 30}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return features.make(tmp_path_factory.mktemp("numbers"))
+
+
+@pytest.fixture(scope="module")
+def ours(folder: Path) -> np.ndarray:
+    """(SEEDS, 6) accuracies of the program on setup 1 with the same shots; only its seed, the experiment, differs."""
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for seed in range(SEEDS):
+            shared = [flag.replace("{:d}", "1") for flag in features.LOW_SHOT]
+            run = f"--experimentid {seed} --lowshotn {N_SHOTS} --testsetup 1 --numclasses {OUTPUTS} --lr {RATES['lr']}"
+            how = f"--wd {RATES['weight_decay']} --maxiters {RATES['n_steps']} --batchsize {RATES['batch_size']}"
+            assert low_shot.main([*shared, *run.split(), *how.split()]) == 0
+            name = f"net_lr_0.300_wd_0.003_expid_{seed}_lowshotn_{N_SHOTS}_maxgen_0.json"
+            found.append(json.loads((folder / "results" / name).read_text())["accs"])
+    return np.array(found)
+
+
+def reference(folder: Path, **how: bool) -> np.ndarray:
+    """The same of the plain procedure."""
+
+    def read(part: str) -> tuple[np.ndarray, np.ndarray]:
+        with h5py.File(folder / f"features/net/{part}.hdf5") as file:
+            count = file["count"][0]
+            return file["all_feats"][:count].astype(np.float64), file["all_labels"][:count]
+
+    def of(classes: list[int], examples: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        rows = np.isin(examples[1], classes)
+        return examples[0][rows], examples[1][rows]
+
+    train, val = read("train"), read("val")
+    base, novel = features.BASE[1], features.NOVEL[1]
+    draw = json.loads((folder / "splitfile_1.json").read_text())
+    rows = [row for c in novel for row in draw[c][:N_SHOTS]]
+    shots, queries = (train[0][rows], train[1][rows]), of(base + novel, val)
+    runs = [
+        low_shot_accuracies(
+            of(base, train), shots, queries, OUTPUTS, rng=np.random.default_rng(100 + seed), **RATES, **how
+        )
+        for seed in range(SEEDS)
+    ]
+    return np.array(runs)
+
+
+def standard_errors(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of the difference of two means of runs; at least what one query more or less in one run makes of it."""
+    least = 1 / (72 * SEEDS)
+    return np.sqrt(a.var(axis=0, ddof=1) / len(a) + b.var(axis=0, ddof=1) / len(b) + least**2)
+
+
+def test_accuracies_agree_with_the_plain_procedure_within_three_standard_errors(folder: Path, ours: np.ndarray) -> None:
+    """Twelve runs of each on the same shots; all six means differ by less than three standard errors."""
+    plain = reference(folder)
+    assert ours.var(axis=0).max() > 0
+    assert (np.abs(ours.mean(axis=0) - plain.mean(axis=0)) < 3 * standard_errors(ours, plain)).all()
+
+
+def test_the_comparison_notices_another_procedure(folder: Path, ours: np.ndarray) -> None:
+    """Batches that do not balance base and novel classes give accuracies many standard errors away."""
+    other = reference(folder, balanced=False)
+    assert (np.abs(ours.mean(axis=0) - other.mean(axis=0)) / standard_errors(ours, other)).max() > 6
