@@ -3,7 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import lowshot.classifiers  # noqa: F401 (registers them all)
 from lowshot.classifiers.base import LowShotClassifier
+from lowshot.errors import InputError
+from lowshot.registry import CLASSIFIERS
 from tests.classifiers.problems import problem
 
 
@@ -76,3 +79,43 @@ def test_a_label_is_base_or_novel():
     p = problem()
     with pytest.raises(ValueError, match=r"\[2, 4\] are base classes already"):
         Memory().fit_base(*p.base).fit_novel(np.ones((3, 6)), [2, 4, 9])
+
+
+@pytest.mark.parametrize("name", ["nearest_mean", "ridge", "gaussian", "cosine", "logistic", "prototypical"])
+@pytest.mark.parametrize("n_shots", [1, 3])
+def test_tasks_scored_together_are_the_novel_columns_of_each_alone(name: str, n_shots: int) -> None:
+    params = {
+        "logistic": {"n_steps": 15, "batch_size": 20},
+        "cosine": {"n_steps": 5},
+        "prototypical": {"n_episodes": 3},
+    }
+    rng = np.random.default_rng(4)
+    base_labels = np.repeat([3, 5, 9], 8)
+    base = (rng.normal(size=(3, 6))[[0, 1, 2]].repeat(8, 0) + rng.normal(size=(24, 6))).astype(np.float32)
+    known = CLASSIFIERS.build(name, **params.get(name, {})).fit_base(base, base_labels)
+    shots = rng.normal(size=(4, 5, n_shots, 6)).astype(np.float32)
+    queries = rng.normal(size=(4, 7, 6)).astype(np.float32)
+    scores = known.scores_of_tasks(shots, queries, [1, 2, 3, 4])
+    assert scores.shape == (4, 7, 5)
+    labels = np.repeat([10, 11, 12, 13, 14], n_shots)
+    for task in range(4):
+        [alone] = known.fit_novel_runs([(shots[task].reshape(-1, 6), labels)], [task + 1])
+        np.testing.assert_allclose(scores[task], alone.scores(queries[task])[:, 3:], rtol=1e-4, atol=1e-5)
+    assert known.classes_.tolist() == [3, 5, 9]
+
+
+def test_a_task_of_a_matching_network_has_its_own_shots_as_support() -> None:
+    rng = np.random.default_rng(0)
+    base, labels = rng.normal(size=(20, 4)).astype(np.float32), np.repeat(["a", "b"], 10)
+    known = CLASSIFIERS.build("matching_network", n_episodes=3, n_support=4).fit_base(base, labels)
+    shots, queries = rng.normal(size=(3, 2, 1, 4)).astype(np.float32), rng.normal(size=(3, 5, 4)).astype(np.float32)
+    scores = known.scores_of_tasks(shots, queries, [0, 0, 0])
+    np.testing.assert_allclose(np.exp(scores).sum(axis=2), 1, rtol=1e-5)  # probabilities of the two novel classes alone
+    again = known.scores_of_tasks(shots[1:2], queries[1:2], [0])
+    np.testing.assert_allclose(scores[1:2], again, rtol=1e-4, atol=1e-6)
+
+
+def test_tasks_of_another_width_are_refused() -> None:
+    known = CLASSIFIERS.build("nearest_mean").fit_base(np.eye(4), [0, 1, 2, 3])
+    with pytest.raises(InputError, match="shots have 5"):
+        known.scores_of_tasks(np.zeros((1, 2, 1, 5)), np.zeros((1, 3, 5)), [0])

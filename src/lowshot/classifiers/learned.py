@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -13,7 +14,13 @@ from torch import nn
 
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.classifiers.episodes import EpisodeSampler
-from lowshot.classifiers.episodic_training import PRECISIONS, EpisodicTraining, train_on_episodes
+from lowshot.classifiers.episodic_training import (
+    PRECISIONS,
+    EpisodicTraining,
+    autocast,
+    to_device,
+    train_on_episodes,
+)
 from lowshot.classifiers.persistence import read_state
 from lowshot.classifiers.transforms import check_at_least, check_choice
 from lowshot.errors import InputError
@@ -113,6 +120,17 @@ class EpisodicClassifier(LowShotClassifier):
         if weights:
             network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
         return network.to(self._device()).eval()
+
+    @torch.inference_mode()
+    def _scores_of_tasks(
+        self, runs: Sequence[Self], shots: Sequence[tuple[np.ndarray, np.ndarray]], queries: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        """The network on each task as it was trained: the support set is the task's shots, without base classes."""
+        network, device = self._network(), self._device()
+        counts = torch.from_numpy(np.bincount(shots[0][1])).to(device)
+        support = to_device(np.stack([X for X, _ in shots]), device)
+        with autocast(device, self.precision):
+            return list(network(support, counts, to_device(np.stack(queries), device)).float().cpu().numpy())
 
     def _identity(self, X: np.ndarray, codes: np.ndarray) -> str:
         """Which training this is: examples and parameters, but not where it runs and how often it is saved."""

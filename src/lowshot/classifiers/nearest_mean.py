@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Self
+
 import numpy as np
 
 from lowshot.classifiers.base import LowShotClassifier
@@ -56,12 +59,21 @@ class NearestMean(LowShotClassifier):
         self.means_ = np.vstack([self._base_means_, novel_means]) if self.n_base_classes_ else novel_means
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
+        return self._compared(X, self.means_)
+
+    def _scores_of_tasks(
+        self, runs: Sequence[Self], shots: Sequence[tuple[np.ndarray, np.ndarray]], queries: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        return [self._compared(X, self._class_means(*own)) for own, X in zip(shots, queries)]
+
+    def _compared(self, X: np.ndarray, means: np.ndarray) -> np.ndarray:
+        """(N, C) scores of (N, D) features by their nearness to (C, D) transformed means."""
         X = self._transformed(X)
         if self.metric == "cosine":
-            return unit_rows(X) @ unit_rows(self.means_).T.astype(X.dtype)
+            return unit_rows(X) @ unit_rows(means).T.astype(X.dtype)
         # Distances do not change when everything is shifted; near the origin the expanded square loses fewest digits.
-        origin = self.means_.mean(axis=0)
-        means = (self.means_ - origin).astype(X.dtype)
+        origin = means.mean(axis=0)
+        means = (means - origin).astype(X.dtype)
         X = X - origin.astype(X.dtype)
         return 2 * X @ means.T - (means**2).sum(axis=1) - (X**2).sum(axis=1, keepdims=True)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Self
 
 import numpy as np
 from scipy import linalg
@@ -83,6 +84,21 @@ class Ridge(LinearLowShotClassifier):
         self._fit_novel(X[:0], codes[:0])
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
+        self._take_shots(X, codes)
+        self.coef_, self.intercept_ = self._solve(self.alpha)
+
+    def _scores_of_tasks(
+        self, runs: Sequence[Self], shots: Sequence[tuple[np.ndarray, np.ndarray]], queries: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        novel = slice(self.n_base_classes_, None)
+        scores = []
+        for run, own, X in zip(runs, shots, queries):
+            run._take_shots(*own)
+            scores.append(linear_scores(X, *run._solve(run.alpha, novel)))
+        return scores
+
+    def _take_shots(self, X: np.ndarray, codes: np.ndarray) -> None:
+        """Everything that the solution needs besides the strength of the penalty."""
         D = X.shape[1]
         if not self.n_base_classes_:
             self._set_base(X.mean(axis=0, dtype=np.float64), np.eye(D), np.zeros(D), np.zeros((0, D)), np.zeros(0))
@@ -104,7 +120,6 @@ class Ridge(LinearLowShotClassifier):
         novel_shares = np.bincount(codes, minlength=n_novel) / max(n_shots, 1)
         self._class_weights_ = np.concatenate([base_weight * self._base_shares_, novel_weight * novel_shares])
         self._weighted_variances_ = base_weight * self._base_variances_
-        self.coef_, self.intercept_ = self._solve(self.alpha)
 
     def _set_base(
         self, centre: np.ndarray, axes: np.ndarray, variances: np.ndarray, means: np.ndarray, shares: np.ndarray
@@ -115,17 +130,18 @@ class Ridge(LinearLowShotClassifier):
         self._base_means_ = means
         self._base_shares_ = shares
 
-    def _solve(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
-        """(C, D) weights and (C,) intercepts for one strength of the penalty."""
+    def _solve(self, alpha: float, columns: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """(C, D) weights and (C,) intercepts of some classes for one strength of the penalty."""
         _check_alpha(alpha)
         unit = (self._weighted_variances_.sum() + (self._update_**2).sum()) / len(self._mean_)
         diagonal = self._weighted_variances_ + alpha * (unit or 1.0)  # features without variance have no unit
-        right = self._class_weights_[:, None] * self._offsets_ / diagonal
+        class_weights = self._class_weights_[columns]
+        right = class_weights[:, None] * self._offsets_[columns] / diagonal
         scaled = self._update_ / diagonal
         core = np.eye(len(scaled)) + scaled @ self._update_.T
         weights = right - linalg.solve(core, self._update_ @ right.T, assume_a="pos").T @ scaled
         coef = weights @ self._axes_.T
-        return coef, self._class_weights_ - coef @ (self._centre_ + self._axes_ @ self._mean_)
+        return coef, class_weights - coef @ (self._centre_ + self._axes_ @ self._mean_)
 
 
 def _check_alpha(alpha: float) -> None:
