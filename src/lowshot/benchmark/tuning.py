@@ -169,12 +169,13 @@ class Study:
         read = {key: value for key, value in method.params.items() if key not in classifier.novel_parameters}
         group = fingerprint(read)
         base = self._bases.setdefault(group, method)
-        text = ", ".join(f"{name}={value}" for name, value in point.items())
+        where = "/".join(str(self.tags[name]) for name in ("representation", "method") if name in self.tags)
+        text = f"{where or method.name} {', '.join(f'{name}={value}' for name, value in point.items())}"
         trials = []
         for n in self.n_shots:
             for block in experiment_blocks(len(self.data.experiments)):
                 unit = fingerprint("tune", self.data.fingerprint, *method.fingerprinted, n, list(block))
-                key = f"{method.name} {text} n={n}" + (f" runs {block[0]}-{block[-1]}" if block[0] > 1 else "")
+                key = f"{text} n={n}" + (f" runs {block[0]}-{block[-1]}" if block[0] > 1 else "")
                 trials.append(Trial(key, group, unit, method, base, n, block, self.tags))
         return trials
 
