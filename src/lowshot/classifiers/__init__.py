@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lowshot.classifiers.base import LowShotClassifier
+from lowshot.lazy import on_first_use
 
 if TYPE_CHECKING:
     from lowshot.classifiers.cosine import Cosine
@@ -30,20 +30,16 @@ __all__ = [
     "save_classifier",
 ]
 
-_HOME = {
-    "Cosine": "cosine",
-    "Gaussian": "gaussian",
-    "Logistic": "logistic",
-    "MatchingNetwork": "matching_network",
-    "NearestMean": "nearest_mean",
-    "Prototypical": "prototypical",
-    "Ridge": "ridge",
-    "load_classifier": "persistence",
-    "save_classifier": "persistence",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "cosine": ("Cosine",),
+        "gaussian": ("Gaussian",),
+        "logistic": ("Logistic",),
+        "matching_network": ("MatchingNetwork",),
+        "nearest_mean": ("NearestMean",),
+        "prototypical": ("Prototypical",),
+        "ridge": ("Ridge",),
+        "persistence": ("load_classifier", "save_classifier"),
+    },
+)

@@ -5,7 +5,6 @@ Importing this package does not import torch; the names that need it (transforms
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from lowshot.data.decode import BadImageError
 from lowshot.data.experiments import Experiments
 from lowshot.data.splits import ClassSplit, Setup
 from lowshot.errors import InputError
+from lowshot.lazy import on_first_use
 from lowshot.registry import DATASETS
 
 if TYPE_CHECKING:
@@ -21,18 +21,6 @@ if TYPE_CHECKING:
     from lowshot.data.transforms import PRESETS, Normalize, Transforms, build_transforms
     from lowshot.data.verify import SkippedImage, drop_bad_images
 
-_ON_FIRST_USE = {
-    "ImageLoader": "loading",
-    "RowOrder": "loading",
-    "TransformedDataset": "loading",
-    "make_loader": "loading",
-    "PRESETS": "transforms",
-    "Normalize": "transforms",
-    "Transforms": "transforms",
-    "build_transforms": "transforms",
-    "SkippedImage": "verify",
-    "drop_bad_images": "verify",
-}
 
 __all__ = [
     "BadImageError",
@@ -53,11 +41,14 @@ __all__ = [
     "make_loader",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _ON_FIRST_USE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_ON_FIRST_USE[name]}"), name)
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "loading": ("ImageLoader", "RowOrder", "TransformedDataset", "make_loader"),
+        "transforms": ("PRESETS", "Normalize", "Transforms", "build_transforms"),
+        "verify": ("SkippedImage", "drop_bad_images"),
+    },
+)
 
 
 def build_dataset(name: str, part: str = "train", root: str | Path | None = None, **options: Any) -> ImageDataset:

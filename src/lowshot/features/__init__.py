@@ -5,20 +5,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lowshot.features.store import FeatureStore
 from lowshot.features.writer import FeatureWriter
+from lowshot.lazy import on_first_use
 
 if TYPE_CHECKING:
     from lowshot.features.extraction import extract_features
 
 __all__ = ["FeatureStore", "FeatureWriter", "extract_features"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "extract_features":
-        from lowshot.features.extraction import extract_features
-
-        return extract_features
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = on_first_use(__name__, {"extraction": ("extract_features",)})

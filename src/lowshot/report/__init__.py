@@ -5,8 +5,9 @@ The names are fetched on first use, so that a printed list or table does not wai
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lowshot.lazy import on_first_use
 
 if TYPE_CHECKING:
     from lowshot.report.figures.strip import Example
@@ -17,17 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Example", "Plot", "Section", "Theme", "new_figure", "paper_tables", "to_csv", "to_markdown", "write_report"]
 
-_HOMES = {
-    "figures.strip": ("Example",),
-    "figures.style": ("Plot", "Theme", "new_figure"),
-    "html": ("Section",),
-    "tables": ("paper_tables", "to_csv", "to_markdown"),
-    "writing": ("write_report",),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "figures.strip": ("Example",),
+        "figures.style": ("Plot", "Theme", "new_figure"),
+        "html": ("Section",),
+        "tables": ("paper_tables", "to_csv", "to_markdown"),
+        "writing": ("write_report",),
+    },
+)

@@ -6,8 +6,9 @@ them do not need torch either.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lowshot.lazy import on_first_use
 
 if TYPE_CHECKING:
     from lowshot.representation.backbones import Backbone, build_backbone
@@ -28,24 +29,13 @@ __all__ = [
     "train_representation",
 ]
 
-_HOME = {
-    "Backbone": "backbones",
-    "build_backbone": "backbones",
-    "checkpoint_path": "paths",
-    "load_backbone": "checkpoints",
-    "load_state": "checkpoints",
-    "log_path": "paths",
-    "TrainSettings": "settings",
-    "OtherRunError": "training",
-    "train_representation": "training",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "backbones": ("Backbone", "build_backbone"),
+        "paths": ("checkpoint_path", "log_path"),
+        "checkpoints": ("load_backbone", "load_state"),
+        "settings": ("TrainSettings",),
+        "training": ("OtherRunError", "train_representation"),
+    },
+)
