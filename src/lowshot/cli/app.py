@@ -48,6 +48,27 @@ DevicesOption = Annotated[
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Run again what is up to date.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for results (default: runs/NAME).")]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="auto|serial|loky|ray",
+        help="Where the runs are computed: serial in this process, loky in worker processes, ray on a Ray cluster "
+        "(pip install 'lowshot\\[ray]'); auto starts in this process and moves on to workers where that pays. The "
+        "results are the same.",
+    ),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Runs at a time, each on one core (default: all cores).")
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="Ray cluster to join, such as auto or ray://HOST:10001, which must see the same files; without it "
+        "--engine ray starts one on this machine.",
+    ),
+]
 
 # Each module registers its command on import; the order is the order of the help text.
 from lowshot.cli import demo, run, stops, report, split, list as list_command, validate, convert  # noqa: E402, F401, I001

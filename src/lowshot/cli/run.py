@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from lowshot.cli.app import DevicesOption, ForceOption, OutputOption, OverridesArgument, RecipeArgument, app
+from lowshot.cli.app import (
+    AddressOption,
+    DevicesOption,
+    EngineOption,
+    ForceOption,
+    OutputOption,
+    OverridesArgument,
+    RecipeArgument,
+    WorkersOption,
+    app,
+)
 
 
 @app.command()
@@ -17,6 +27,9 @@ def run(
     force: ForceOption = False,
     devices: DevicesOption = None,
     output: OutputOption = None,
+    engine: EngineOption = "auto",
+    workers: WorkersOption = None,
+    address: AddressOption = None,
 ) -> None:
     """Walk a recipe: split, train, extract, evaluate, report; what is up to date is skipped.
 
@@ -25,6 +38,8 @@ def run(
       lowshot run cifar100 data.root=cifar100.zip
       lowshot run my_recipe.yaml train.epochs=5 evaluate.n_shots=[1,5] --dry-run
     """
+    from lowshot.benchmark import Engine
     from lowshot.pipeline import run_recipe
 
-    run_recipe(recipe, overrides or (), dry_run=dry_run, force=force, devices=devices, output=output)
+    where = Engine(engine, workers, address)
+    run_recipe(recipe, overrides or (), dry_run=dry_run, force=force, devices=devices, output=output, engine=where)

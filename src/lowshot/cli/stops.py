@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lowshot.cli.app import DevicesOption, ForceOption, OutputOption, OverridesArgument, RecipeArgument, app
+from lowshot.cli.app import (
+    AddressOption,
+    DevicesOption,
+    EngineOption,
+    ForceOption,
+    OutputOption,
+    OverridesArgument,
+    RecipeArgument,
+    WorkersOption,
+    app,
+)
+
+if TYPE_CHECKING:
+    from lowshot.benchmark import Engine
 
 
 @app.command()
@@ -52,15 +66,32 @@ def fit_classifier(
 
 @app.command()
 def evaluate(
-    recipe: RecipeArgument, overrides: OverridesArgument = None, force: ForceOption = False, output: OutputOption = None
+    recipe: RecipeArgument,
+    overrides: OverridesArgument = None,
+    force: ForceOption = False,
+    output: OutputOption = None,
+    engine: EngineOption = "auto",
+    workers: WorkersOption = None,
+    address: AddressOption = None,
 ) -> None:
-    """Learn the novel classes from their shots and measure (stop 5): every method, number of shots, experiment."""
-    _only("evaluate", recipe, overrides, force, None, output)
+    """Learn the novel classes from their shots and measure (stop 5): every method, number of shots, experiment.
+
+    All representations and methods are one sweep. Killed, it goes on where it was; no run is done twice.
+    """
+    from lowshot.benchmark import Engine
+
+    _only("evaluate", recipe, overrides, force, None, output, Engine(engine, workers, address))
 
 
 def _only(
-    kind: str, recipe: str, overrides: list[str] | None, force: bool, devices: int | None, output: Path | None
+    kind: str,
+    recipe: str,
+    overrides: list[str] | None,
+    force: bool,
+    devices: int | None,
+    output: Path | None,
+    engine: Engine | None = None,
 ) -> None:
     from lowshot.pipeline import run_recipe
 
-    run_recipe(recipe, overrides or (), only=kind, force=force, devices=devices, output=output)
+    run_recipe(recipe, overrides or (), only=kind, force=force, devices=devices, output=output, engine=engine)

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from lowshot.benchmark import ResultStore, run_benchmark
+from lowshot.benchmark import ResultStore
+from lowshot.benchmark.arena import BenchmarkData
+from lowshot.benchmark.method import GeneratorSource, Method
+from lowshot.benchmark.packed import Scratch
+from lowshot.benchmark.sweep import Job
+from lowshot.benchmark.units import Benchmark
 from lowshot.classifiers.persistence import save_classifier
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
-from lowshot.hallucination import Generator
 from lowshot.io import file_fingerprint, fingerprint
 from lowshot.pipeline.plan import Stop
 from lowshot.recipe import Recipe
@@ -30,6 +35,11 @@ EXAMPLES = 12
 def result_path(folder: Path, representation: str, method: str) -> Path:
     """Where the records of one method on one representation lie."""
     return folder / "results" / representation / f"{method}.jsonl"
+
+
+def scratch_of(recipe: Recipe) -> Scratch:
+    """The folder of a recipe that its sweeps use and remove."""
+    return Scratch(recipe.folder / "scratch")
 
 
 @dataclass(frozen=True)
@@ -137,8 +147,8 @@ class LowShotPhase:
 
     # --------------------------------------------------------------- evaluate
 
-    def evaluate(self, method: str, needs: tuple[Stop, ...], merged: Path, merge: Callable[[], None]) -> Stop:
-        """Every run of one method; ``merge`` then brings the file of all results up to date."""
+    def evaluate(self, method: str, needs: tuple[Stop, ...], merged: Path, merge: Callable[[bool], None]) -> Stop:
+        """Every run of one method; ``merge(last)`` then brings the file of all results up to date."""
         section = self.recipe.evaluate.methods[method]
         inputs = {
             "classifier": section.classifier,
@@ -150,42 +160,61 @@ class LowShotPhase:
             **self._plugin_inputs,
         }
         path = result_path(self.recipe.folder, self.representation, method)
+        subject = f"{self.representation}/{method}"
+        return Stop(
+            "evaluate", subject, inputs, needs, (path, merged), job=lambda: self._evaluation(method, path, merge)
+        )
 
-        def action() -> None:
-            self._make_results(method, path)
-            merge()
+    def _evaluation(self, method: str, path: Path, merge: Callable[[bool], None]) -> Job:
+        """The runs of one method that are not in its file of results yet."""
+        benchmark, store = self._benchmark(method), ResultStore(path)
+        units = [unit.unit for unit in benchmark.units]
 
-        return Stop("evaluate", f"{self.representation}/{method}", inputs, needs, (path, merged), action)
+        def finish(last: bool) -> None:
+            store.keep(units)
+            store.arrange(units)
+            merge(last)
 
-    def _make_results(self, method: str, path: Path) -> None:
+        return benchmark.job(f"evaluate:{self.representation}/{method}", store, self.scratch, finish)
+
+    def _benchmark(self, method: str) -> Benchmark:
         recipe, section = self.recipe, self.recipe.evaluate.methods[method]
         params = section.params_for(self.representation)
         if self.is_pretrained(method):
             params["pretrained"] = self.classifier_path(method)
-        generator = None if section.generator is None else Generator.load(self.generator_path(section.generator))
-        store = ResultStore(path)
-        train, test = (FeatureStore.open(self.features[part]) for part in ("train", "test"))
-        if recipe.representations[self.representation].features is not None:
-            train.check_finite()
-            test.check_finite()
-        records = run_benchmark(
-            train,
-            test,
-            ClassSplit.from_json(self.split_file),
-            Experiments.from_files(self.experiment_pattern, recipe.split.experiments),
-            CLASSIFIERS.build(section.classifier, **params),
+        generator = None
+        if section.generator is not None:
+            generator = GeneratorSource(self.generator_path(section.generator).absolute(), self.scratch)
+        return Benchmark(
+            self.data,
+            Method(
+                CLASSIFIERS.build(section.classifier, **params), generator, section.n_per_class, recipe.seed, EXAMPLES
+            ),
             n_shots=recipe.evaluate.n_shots,
             setup=recipe.evaluate.setup,
-            prior=recipe.evaluate.calibrate == "prior",
-            prior_target=recipe.evaluate.prior_target,
-            generator=generator,
-            n_per_class=section.n_per_class,
-            seed=recipe.seed,
-            store=store,
-            tags={"recipe": recipe.name, "representation": self.representation, "method": method},
-            examples=EXAMPLES,
+            prior_target=recipe.evaluate.prior_target if recipe.evaluate.calibrate == "prior" else None,
+            tags={
+                "recipe": recipe.name,
+                "recipe_hash": recipe.fingerprint,
+                "representation": self.representation,
+                "method": method,
+            },
         )
-        store.keep(record["unit"] for record in records)
+
+    @cached_property
+    def data(self) -> BenchmarkData:
+        """The features with split and experiments, opened once for all methods."""
+        train, test = (FeatureStore.open(self.features[part]) for part in ("train", "test"))
+        if self.recipe.representations[self.representation].features is not None:
+            train.check_finite()
+            test.check_finite()
+        experiments = Experiments.from_files(self.experiment_pattern, self.recipe.split.experiments)
+        return BenchmarkData(train, test, ClassSplit.from_json(self.split_file), experiments)
+
+    @property
+    def scratch(self) -> Scratch:
+        """Where a sweep puts what its workers share."""
+        return scratch_of(self.recipe)
 
     # ------------------------------------------------------------------ shared
 

@@ -3,6 +3,14 @@
 A stop's fingerprint covers its own inputs (recipe sections, data listings, seed) and the fingerprints of the stops
 it needs, so a change anywhere upstream reaches everything downstream and nothing else. A stop that finished leaves
 a stamp; it is up to date when the stamp's fingerprint is today's and its outputs are still there.
+
+A stop does its work in one of two ways. With an ``action`` it is one call in this process. With a ``job`` it is many
+tasks: neighbours of the same kind that are due form one sweep over all their tasks (``lowshot.benchmark.sweep``), on
+the engine that the user chose. To make such a stop, give a function that returns a ``Job``: the tasks that earlier runs
+have not finished (each small, picklable, with a readable key), ``on_done`` that writes a task's result down at once,
+and ``finish`` that writes the outputs of the stop. The function is called when everything the stop needs is there. The
+stop is stamped as soon as its own tasks are finished and ``finish`` has returned; after a kill the function is called
+again and finds in its own files what is left to do.
 """
 
 from __future__ import annotations
@@ -12,10 +20,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lowshot.errors import LowshotError
 from lowshot.io import fingerprint, read_json, write_json
+
+if TYPE_CHECKING:
+    from lowshot.benchmark.sweep import Job
 
 KINDS = ("split", "train", "extract", "fit-generator", "fit-classifier", "evaluate", "report")
 
@@ -32,7 +43,8 @@ class Stop:
         inputs: JSON-like values that the result depends on.
         needs: the stops whose results it reads.
         outputs: the files that must exist afterwards.
-        action: does the work; called with the stop itself.
+        action: does the work.
+        job: makes the tasks of the work, in place of ``action``.
     """
 
     kind: str
@@ -40,7 +52,8 @@ class Stop:
     inputs: Mapping[str, Any]
     needs: tuple[Stop, ...]
     outputs: tuple[Path, ...]
-    action: Callable[[], None] = field(compare=False)
+    action: Callable[[], None] | None = field(default=None, compare=False)
+    job: Callable[[], Job] | None = field(default=None, compare=False)
 
     @property
     def key(self) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lowshot.benchmark import Engine
+from lowshot.benchmark.method import forget
+from lowshot.benchmark.sweep import Job, run_jobs
 from lowshot.errors import InputError
 from lowshot.io import write_text
 from lowshot.pipeline.plan import KINDS, Stamps, Status, Stop
@@ -29,6 +33,7 @@ def run_recipe(
     force: bool = False,
     devices: int | None = None,
     output: Path | None = None,
+    engine: Engine | None = None,
 ) -> Recipe:
     """Walk the stops of a recipe that are not up to date.
 
@@ -40,6 +45,7 @@ def run_recipe(
         force: run the chosen stops even where they are up to date.
         devices: processes for training and extraction; the recipe's own numbers when None.
         output: folder for results, instead of the recipe's.
+        engine: where the tasks of tuning and evaluation are computed; ``Engine()`` when None.
 
     Returns:
         The resolved recipe.
@@ -62,12 +68,21 @@ def run_recipe(
             return recipe
         if ranks.first:
             write_text(recipe.folder / "recipe.yaml", recipe.to_yaml())
-        for stop, (runs, why) in zip(road.stops, statuses, strict=True):
-            if only is not None and stop.kind not in (only, "split"):
+        walk = [
+            Status(stop, runs, why)
+            for stop, (runs, why) in zip(road.stops, statuses, strict=True)
+            if only in (None, stop.kind) or stop.kind == "split"
+        ]
+        for is_swept, group in itertools.groupby(walk, lambda status: status.stop.job and status.stop.kind):
+            if is_swept:
+                _sweep(list(group), stamps, ranks, engine or Engine())
                 continue
-            _walk(stop, runs, why, stamps, ranks)
-            if stop.kind == "report" and not runs and ranks.first:
-                print_recipe_report(road)
+            for status in group:
+                _walk(status, stamps, ranks)
+                if status.stop.kind == "report" and not status.runs and ranks.first:
+                    print_recipe_report(road)
+        if ranks.first:
+            road.scratch.remove()
     return recipe
 
 
@@ -114,22 +129,52 @@ def _check_needs(statuses: Sequence[Status], only: str) -> None:
                 )
 
 
-def _walk(stop: Stop, runs: bool, why: str, stamps: Stamps, ranks: _Ranks) -> None:
-    if not runs:
-        if ranks.first:
-            say(f"✓ {stop.key}: {why}", style="dim")
-        return
+def _walk(status: Status, stamps: Stamps, ranks: _Ranks) -> None:
+    """Do the work of a stop, if it is due."""
+    stop = status.stop
     if ranks.first:
-        say(f"▶ {stop.key}: {why}", style="bold")
-        stamps.clear(stop)
+        _announce(status, stamps)
+    if not status.runs:
+        return
     start = time.perf_counter()
     if ranks.first or stop.kind in _COLLECTIVE:
+        assert stop.action is not None
         stop.action()
-    seconds = time.perf_counter() - start
     if ranks.first:
-        stamps.write(stop, seconds)
-        say(f"  done in {_duration(seconds)}", style="dim")
+        _finished(stop, time.perf_counter() - start, stamps)
     ranks.wait()
+
+
+def _sweep(statuses: Sequence[Status], stamps: Stamps, ranks: _Ranks, engine: Engine) -> None:
+    """Do the work of all stops that are due as one sweep over their tasks; each is stamped when its own are done."""
+    due = [status.stop for status in statuses if status.runs]
+    if ranks.first:
+        for status in statuses:
+            _announce(status, stamps)
+    if due and ranks.first:
+        jobs = [stop.job() for stop in due if stop.job is not None]
+
+        def after(job: Job, seconds: float) -> None:
+            [stop] = [stop for stop, its_job in zip(due, jobs) if its_job is job]
+            _finished(stop, seconds, stamps, named=True)
+
+        run_jobs(jobs, engine, after, title=due[0].kind)
+        forget()
+    if due:
+        ranks.wait()
+
+
+def _announce(status: Status, stamps: Stamps) -> None:
+    if not status.runs:
+        say(f"✓ {status.stop.key}: {status.why}", style="dim")
+        return
+    say(f"▶ {status.stop.key}: {status.why}", style="bold")
+    stamps.clear(status.stop)
+
+
+def _finished(stop: Stop, seconds: float, stamps: Stamps, named: bool = False) -> None:
+    stamps.write(stop, seconds)
+    say(f"  {stop.key} done in {_duration(seconds)}" if named else f"  done in {_duration(seconds)}", style="dim")
 
 
 def _print_plan(recipe: Recipe, stops: Sequence[Stop], statuses: Sequence[tuple[bool, str]], first: bool) -> None:

@@ -7,19 +7,20 @@ split ─┬→ train:REPRESENTATION → extract:REPRESENTATION → evaluate:REP
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lowshot.benchmark import ResultStore
+from lowshot.benchmark.packed import Scratch
 from lowshot.benchmark.results import write_records
 from lowshot.data import Experiments
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore, extract_features
 from lowshot.io import file_fingerprint
 from lowshot.pipeline.inputs import Inputs
-from lowshot.pipeline.low_shot_phase import LowShotPhase, result_path
+from lowshot.pipeline.low_shot_phase import LowShotPhase, result_path, scratch_of
 from lowshot.pipeline.plan import Stop
 from lowshot.progress import say
 from lowshot.recipe import Recipe, registry_complaints
@@ -39,28 +40,27 @@ class Road:
         self.recipe = recipe
         self.folder = recipe.folder
         self.inputs = Inputs(recipe)
+        self._next_merge = 0.0
 
     @cached_property
     def stops(self) -> list[Stop]:
-        """The plan: one split, then train, extract and evaluate per representation, then one report."""
+        """The plan: one split, then kind by kind all representations, then one report."""
         return list(self._stops())
 
     def _stops(self) -> Iterator[Stop]:
         yield (split := self._split())
-        evaluations = []
+        trained: dict[str, tuple[Stop, ...]] = {}
+        extracted: dict[str, tuple[Stop, ...]] = {}
         for name, section in self.recipe.representations.items():
-            needs: tuple[Stop, ...] = ()
+            if section.features is None and section.checkpoint is None:
+                yield (train := self._train(name))
+                trained[name] = (train,)
+        for name, section in self.recipe.representations.items():
             if section.features is None:
-                if section.checkpoint is None:
-                    yield (train := self._train(name))
-                    needs = (train,)
-                yield (extract := self._extract(name, needs))
-                needs = (extract,)
-            for stop in self._low_shot_phase(name, split, needs):
-                if stop.kind == "evaluate":
-                    evaluations.append(stop)
-                yield stop
-        yield self._report(tuple(evaluations))
+                yield (extract := self._extract(name, trained.get(name, ())))
+                extracted[name] = (extract,)
+        yield from (evaluations := tuple(self._low_shot_phase(split, extracted)))
+        yield self._report(tuple(stop for stop in evaluations if stop.kind == "evaluate"))
 
     def complaints(self) -> list[str]:
         """What would stop this recipe on its way: missing or unfit files, images, classes, experiments, models."""
@@ -258,20 +258,27 @@ class Road:
 
     # ------------------------------------------------------- low-shot phase
 
-    def _low_shot_phase(self, name: str, split: Stop, needs: tuple[Stop, ...]) -> Iterator[Stop]:
+    def _low_shot_phase(self, split: Stop, extracted: Mapping[str, tuple[Stop, ...]]) -> Iterator[Stop]:
         """The generators and classifiers that learn from base classes first, then the methods that use them."""
-        phase = self.phase(name)
         base = self.inputs.split.base.tolist()
-        fitted = {generator: phase.fit_generator(generator, base, needs) for generator in phase.generators}
-        yield from fitted.values()
-        for method, section in self.recipe.evaluate.methods.items():
-            before = [split, *needs]
-            if section.generator is not None:
-                before.append(fitted[section.generator])
-            if phase.is_pretrained(method):
-                yield (learned := phase.fit_classifier(method, base, needs))
-                before.append(learned)
-            yield phase.evaluate(method, tuple(before), self.results, self._merge_results)
+        phases = {name: self.phase(name) for name in self.recipe.representations}
+        methods = self.recipe.evaluate.methods
+        learned: dict[tuple[str, str], Stop] = {}
+        for name, phase in phases.items():
+            for generator in phase.generators:
+                yield (stop := phase.fit_generator(generator, base, extracted.get(name, ())))
+                learned[name, f"generator {generator}"] = stop
+        for name, phase in phases.items():
+            for method in methods:
+                if phase.is_pretrained(method):
+                    yield (stop := phase.fit_classifier(method, base, extracted.get(name, ())))
+                    learned[name, f"classifier {method}"] = stop
+        for name, phase in phases.items():
+            for method, section in methods.items():
+                uses = (f"generator {section.generator}", f"classifier {method}")
+                needs = [split, *extracted.get(name, ())]
+                needs += [learned[name, use] for use in uses if (name, use) in learned]
+                yield phase.evaluate(method, tuple(needs), self.results, self._merge_results)
 
     def phase(self, name: str) -> LowShotPhase:
         """The low-shot phase of one representation."""
@@ -285,8 +292,17 @@ class Road:
             plugins=self.inputs.plugins,
         )
 
-    def _merge_results(self) -> None:
-        write_records(self.results, self.records())
+    @property
+    def scratch(self) -> Scratch:
+        """What the workers of a sweep share."""
+        return scratch_of(self.recipe)
+
+    def _merge_results(self, last: bool) -> None:
+        """Bring the file of all results up to date: at the end, and before that as long as it costs little time."""
+        start = time.monotonic()
+        if last or start >= self._next_merge:
+            write_records(self.results, self.records())
+            self._next_merge = time.monotonic() + 20 * (time.monotonic() - start)
 
     def records(self) -> list[dict[str, Any]]:
         """The results of the recipe's methods so far, in the order of the recipe."""

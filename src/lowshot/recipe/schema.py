@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lowshot.io import fingerprint
 from lowshot.representation.settings import TrainSettings
@@ -123,6 +123,17 @@ class MethodSection(PartSection):
         return self
 
 
+class GenerationSection(Section):
+    """What a method that runs on the shots alone is given to also run on more."""
+
+    label: str | None = Field(None, description="what follows the method's label and a plus; the key when none")
+    generator: str = Field(description="key of the generators section")
+    n_per_class: int = Field(ge=1, description="shots and generated features together per novel class, at least")
+    grid: dict[str, list[Any]] | None = Field(
+        None, description="joins the method's own grid, such as {n_per_class: [5, 20]}"
+    )
+
+
 class EvaluateSection(Section):
     setup: Literal["val", "test"] = Field("test", description="the half of the classes that is reported")
     n_shots: tuple[int, ...] = Field((1, 2, 5, 10, 20), min_length=1, description="numbers of shots")
@@ -133,12 +144,56 @@ class EvaluateSection(Section):
     methods: dict[str, MethodSection] = Field(
         {"logistic": MethodSection()}, min_length=1, description="what is compared on every representation"
     )
+    generations: dict[str, GenerationSection] = Field(
+        {}, description="each makes a further method METHOD_NAME of every method without a generator"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _methods_times_generations(cls, section: Any) -> Any:
+        """Write the product out: whatever follows knows methods only. What is not well formed is left to be named."""
+        if not isinstance(section, dict) or not isinstance(generations := section.get("generations"), dict):
+            return section
+        methods = section.get("methods", {"logistic": {}})
+        if not isinstance(methods, dict) or not all(
+            isinstance(m, dict) for m in (*methods.values(), *generations.values())
+        ):
+            return section
+        try:
+            for generation in generations.values():
+                GenerationSection.model_validate(generation)
+        except ValidationError:
+            return section
+        written: dict[str, Any] = {}
+        for name, method in methods.items():
+            written[name] = method
+            for key, generation in generations.items() if method.get("generator") is None else ():
+                written.setdefault(
+                    f"{name}_{key}", methods.get(f"{name}_{key}", _with_generation(name, method, key, generation))
+                )
+        return {**section, "methods": written, "generations": {}}
 
     @model_validator(mode="after")
     def _shots_are_sane(self) -> EvaluateSection:
         if min(self.n_shots) < 1 or len(set(self.n_shots)) != len(self.n_shots):
             raise ValueError(f"n_shots must be different positive numbers, got {list(self.n_shots)}")
         return self
+
+
+def _with_generation(name: str, method: dict[str, Any], key: str, generation: dict[str, Any]) -> dict[str, Any]:
+    """A method on the shots alone, as YAML has it, turned into one on generated features as well."""
+    grids = [part["grid"] for part in (method, generation) if part.get("grid") is not None]
+    if len(grids) == 2 and not all(isinstance(grid, dict) for grid in grids):
+        raise ValueError(
+            f"generations.{key}.grid joins grids that are written out: give methods.{name} one instead of default"
+        )
+    return {
+        **method,
+        "label": f"{method.get('label') or name} + {generation.get('label') or key}",
+        "generator": generation["generator"],
+        "n_per_class": generation["n_per_class"],
+        "grid": grids[0] if len(grids) == 1 else {**grids[0], **grids[1]} if grids else None,
+    }
 
 
 class TuneSection(Section):
@@ -203,8 +258,9 @@ class Recipe(Section):
 
     @property
     def fingerprint(self) -> str:
-        """A digest of everything in the recipe but where it writes and how it is described."""
-        return fingerprint(self.model_dump(mode="json", exclude={"output", "description", "name", "report"}))
+        """A digest of everything in the recipe but where it lies, where it writes and how it is described."""
+        elsewhere = {"output", "description", "name", "report", "plugins"}
+        return fingerprint(self.model_dump(mode="json", exclude=elsewhere), [plugin.name for plugin in self.plugins])
 
     def to_yaml(self) -> str:
         """The resolved recipe, every default filled in."""
