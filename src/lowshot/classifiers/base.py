@@ -143,7 +143,7 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         runs = [copy.copy(pattern) for _ in seeds]
         for run, seed in zip(runs, seeds):
             if seeded:
-                run.random_state = seed  # type: ignore[attr-defined]
+                run.random_state = seed
         flat = shots.reshape(n_tasks, n_way * n_shots, dim)
         return np.stack(self._scores_of_tasks(runs, [(X, codes) for X in flat], list(queries)))
 
