@@ -20,6 +20,7 @@ from lowshot.errors import InputError
 from lowshot.progress import say
 
 N_EPISODES = 60_000
+SAVE_EVERY = 1000
 
 
 def flags() -> argparse.ArgumentParser:
@@ -63,8 +64,16 @@ def _train(given: Flags) -> None:
     rows = train.rows_of(split.base)
     if not len(rows):
         raise InputError(f"{train.path} has no image of a base class")
+    # Hours of training are saved as they go; what is over in a minute is not worth a second copy of the network.
+    n_episodes = steps(N_EPISODES)
     unfinished = Path(f"{given.modelfile}.unfinished")
-    network = MatchingNetwork(query_steps=given.K, n_episodes=steps(N_EPISODES), checkpoint=unfinished)
+    network = MatchingNetwork(
+        query_steps=given.K,
+        n_episodes=n_episodes,
+        checkpoint=unfinished if n_episodes > SAVE_EVERY else None,
+        checkpoint_every=SAVE_EVERY,
+        n_support=1,  # encoding a support set is for tests, and takes no part in training
+    )
     network.fit_base(train.rows(rows), train.labels[rows])
     write_matching_network(given.modelfile, network)
     unfinished.unlink(missing_ok=True)

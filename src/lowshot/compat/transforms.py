@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from lowshot.compat.data_schema import TransformParams
+from lowshot.compat.data_schema import Strength, TransformParams
 from lowshot.data import Normalize
 from lowshot.data.transforms import ImageTransform
 
@@ -26,7 +26,7 @@ ENHANCERS: dict[str, Callable[[Tensor, float], Tensor]] = {
 class ImageJitter:
     """Changes each property by a factor drawn uniformly from 1 ± its strength, one after the other."""
 
-    strengths: Mapping[str, float]
+    strengths: Mapping[Strength, float]
 
     def __call__(self, image: Tensor) -> Tensor:
         for name, strength in self.strengths.items():
@@ -45,7 +45,7 @@ def image_transform(params: TransformParams) -> ImageTransform:
         "RandomSizedCrop": lambda: v2.RandomResizedCrop(size, antialias=True),
         "CenterCrop": lambda: v2.CenterCrop(size),
         "Scale": lambda: v2.Resize(params.scale, antialias=True),
-        "ImageJitter": lambda: ImageJitter(dict(params.jitter_params or {})),
+        "ImageJitter": lambda: ImageJitter(params.jitter_params or {}),
         "RandomHorizontalFlip": lambda: v2.RandomHorizontalFlip(),
     }
     chosen = [steps[name]() for name in params.transform_list if name in steps]
