@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from lowshot.errors import InputError
 from lowshot.io import load_torch
+from tests.compat.formats.old_files import save
 
 kinds = st.one_of(
     arrays.boolean_dtypes(),
@@ -33,6 +36,17 @@ def test_arrays_of_numbers_are_read_as_they_were(tmp_path_factory, array, by_col
         assert copy.flags.writeable
     np.testing.assert_array_equal(found["scalars"], scalars)
     assert all(type(value) in (bool, int, float) for value in found["scalars"])
+
+
+@pytest.mark.parametrize("n", [2, 200])
+def test_arrays_that_python_2_wrote_are_read(tmp_path, n):
+    array = np.random.default_rng(0).random((n, 3))
+    path = save(tmp_path / "x.tar", {"a": array, "n": np.int64(n), "t": torch.ones(2)}, "python 2")
+    with pytest.raises((UnicodeDecodeError, pickle.UnpicklingError)):
+        torch.load(path, weights_only=True)
+    found = load_torch(path)
+    np.testing.assert_array_equal(found["a"], array)
+    assert (found["n"], found["t"].tolist()) == (n, [1, 1])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ import numpy as np
 
 from lowshot.errors import InputError
 from lowshot.numpy_in_torch import restored, stand_ins
+from lowshot.python2_pickles import translated
 
 Pathlike = str | os.PathLike[str]
 
@@ -101,18 +103,15 @@ def read_json(path: Pathlike, what: str = "file") -> Any:
 def load_torch(path: Pathlike, what: str = "checkpoint") -> Any:
     """Load a torch file onto the CPU with ``weights_only``: tensors and plain containers, never code.
 
-    Numpy arrays and numbers, which old files hold beside tensors, are read as data too.
+    Numpy arrays and numbers, which old files hold beside tensors, are read as data too, and so is what Python 2 wrote.
 
     Raises:
         InputError: the file is missing, truncated, not a torch file, or holds anything but data.
     """
-    import torch
-
     if not Path(path).is_file():
         raise InputError(f"{what} {path} does not exist")
     try:
-        with torch.serialization.safe_globals(stand_ins()):
-            return restored(torch.load(path, map_location="cpu", weights_only=True))
+        return restored(_load_torch(path))
     except pickle.UnpicklingError as error:
         called = re.search(r"GLOBAL (\S+)", str(error))
         torchs = str(error).startswith("Weights only")
@@ -125,6 +124,19 @@ def load_torch(path: Pathlike, what: str = "checkpoint") -> Any:
     except Exception as error:  # whatever a reader trips over in damaged bytes
         reason = (str(error) or type(error).__name__).split("\n")[0]
         raise InputError(f"{what} {path} is truncated or not a file that torch wrote: {reason}") from None
+
+
+def _load_torch(path: Pathlike) -> Any:
+    import torch
+
+    read = functools.partial(torch.load, map_location="cpu", weights_only=True)
+    with torch.serialization.safe_globals(stand_ins()):
+        try:
+            return read(path)
+        except (pickle.UnpicklingError, UnicodeDecodeError) as error:
+            if not (isinstance(error, UnicodeDecodeError) or "operand 84" in str(error)):
+                raise
+            return read(translated(read_bytes(path)))
 
 
 def save_torch(path: Pathlike, value: Any) -> None:

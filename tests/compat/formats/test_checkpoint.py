@@ -8,7 +8,7 @@ import torch
 
 from lowshot.compat.formats.checkpoint import MODELS, Checkpoint, read_checkpoint, recognised, write_checkpoint
 from lowshot.errors import InputError
-from lowshot.representation import build_backbone
+from lowshot.representation import Backbone, build_backbone
 from tests.compat.formats.old_files import CONTAINERS, save, state
 from tests.reference import resnet
 
@@ -41,7 +41,7 @@ def test_each_network_is_recognised_by_its_table_of_names(model):
     assert set(MODELS) == set(resnet.NETWORKS)
 
 
-@pytest.mark.parametrize("model", ["ResNet10", "ResNet34", "ResNet50"])
+@pytest.mark.parametrize("model", ["ResNet10", "ResNet18", "ResNet50"])
 def test_a_forward_pass_equals_the_reference_on_the_files_weights(tmp_path, model):
     weights = state(model, CLASSES, seed=3)
     path = save(tmp_path / "7.tar", {"epoch": 7, "state": weights})
@@ -88,12 +88,13 @@ def test_what_is_written_is_what_the_original_wrote(tmp_path, tar, resnet10):
     assert not hasattr(written["state"], "_metadata")
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [("resnet10", {"stem": "small"}), ("torchvision:resnet18", {"weights": None})]
-)
-def test_a_network_that_the_original_does_not_have_is_not_written(tmp_path, name, options):
-    with pytest.raises(InputError, match="the original program has no network"):
-        write_checkpoint(tmp_path / "0.tar", build_backbone(name, 2, **options), 0)
+def test_a_network_that_the_original_does_not_have_is_not_written(tmp_path):
+    with pytest.raises(InputError, match="the original program has no network 'resnet10', stem=small"):
+        write_checkpoint(tmp_path / "0.tar", build_backbone("resnet10", 2, stem="small"), 0)
+    other = Backbone(torch.nn.Flatten(), 3, 2)
+    other.config = {"name": "timm:vit", "num_classes": 2, "kwargs": {}}
+    with pytest.raises(InputError, match="the original program has no network 'timm:vit'; it knows ResNet10"):
+        write_checkpoint(tmp_path / "0.tar", other, 0)
     assert not list(tmp_path.iterdir())
 
 
