@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,53 @@ def test_the_order_of_keys_does_not_change_the_fingerprint(tmp_path: Path) -> No
 def test_reading_a_recipe_and_the_command_line_import_no_torch() -> None:
     code = "import sys, lowshot.cli, lowshot.recipe, lowshot.io, lowshot.registry; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+PRODUCT = """
+    name: product
+    representations: {baseline: {}}
+    generators: {analogies: {generator: analogies}, calibration: {generator: calibration}}
+    evaluate:
+      methods:
+        linear: {label: Linear, params: {lr: 0.1}, grid: {lr: [0.1, 1]}}
+        ridge: {classifier: ridge}
+        ridge_calibration: {classifier: ridge, generator: calibration, n_per_class: 7}
+      generations:
+        analogies: {generator: analogies, n_per_class: 20, grid: {n_per_class: [5, 20]}}
+        calibration: {label: drawn, generator: calibration, n_per_class: 10}
+"""
+
+
+def test_generations_multiply_methods_and_leave_what_is_spelled_out(tmp_path: Path) -> None:
+    path = tmp_path / "product.yaml"
+    path.write_text(textwrap.dedent(PRODUCT))
+    recipe = load_recipe(path)
+    methods = recipe.evaluate.methods
+    assert list(methods) == [
+        *("linear", "linear_analogies", "linear_calibration"),
+        *("ridge", "ridge_analogies", "ridge_calibration"),
+    ]
+    assert methods["linear_analogies"].label == "Linear + analogies"
+    assert methods["linear_calibration"].label == "Linear + drawn"
+    assert methods["linear_analogies"].grid == {"lr": [0.1, 1], "n_per_class": [5, 20]}
+    assert methods["ridge_analogies"].grid == {"n_per_class": [5, 20]}
+    assert (methods["ridge_calibration"].n_per_class, methods["ridge"].generator) == (7, None)
+    path.write_text(recipe.to_yaml())
+    assert load_recipe(path) == recipe  # the resolved recipe is that recipe, and not multiplied again
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("evaluate.generations.analogies.gird=5", r"evaluate\.generations\.analogies\.gird: unknown key.*grid"),
+        ("evaluate.generations.calibration.n_per_class=0", r"evaluate\.generations\.calibration\.n_per_class: .*1"),
+        ("evaluate.generations.calibration.generator=none_such", r"linear_calibration\.generator: 'none_such'"),
+        ("evaluate.methods.linear.grid=default", r"generations\.analogies\.grid joins grids that are written out"),
+        ("evaluate.generations=[1]", r"evaluate\.generations is of another kind"),
+    ],
+)
+def test_mistakes_in_generations_are_named(tmp_path: Path, override: str, words: str) -> None:
+    path = tmp_path / "product.yaml"
+    path.write_text(textwrap.dedent(PRODUCT))
+    with pytest.raises(InputError, match=words):
+        load_recipe(path, [override])

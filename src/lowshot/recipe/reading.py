@@ -128,7 +128,10 @@ def _tree(source: Path, overrides: Sequence[str]) -> Any:
             key, equals, _ = override.partition("=")
             if not equals or not key:
                 raise InputError(f"override {override!r} must have the form key.subkey=value")
-            tree = OmegaConf.merge(tree, OmegaConf.from_dotlist([override]))
+            try:
+                tree = OmegaConf.merge(tree, OmegaConf.from_dotlist([override]))
+            except TypeError:  # a list for a mapping, or the other way round
+                raise InputError(f"override {override!r}: {key} is of another kind in {source}") from None
         return OmegaConf.to_container(tree, resolve=True)
     except YAMLError as error:
         raise InputError(f"recipe {source} is not valid YAML: {' '.join(str(error).split())}") from None
