@@ -38,6 +38,14 @@ def test_the_markdown_table_marks_what_was_not_run() -> None:
     assert "| A\\|B | mean | 3.00 | 0.25 | – |" in lines
 
 
+def test_what_stops_of_their_own_took_has_a_column_where_there_are_any() -> None:
+    records = [{**RECORDS[0], "stop_seconds": 75.5}, RECORDS[4], RECORDS[3]]
+    lines = time_markdown(time_rows(records)).splitlines()
+    assert "| Representation | Low-shot phase | stops | base | n=1 |" in lines
+    assert "| A\\|B | ridge | 76 | 3.00 | 0.50 |" in lines
+    assert "| A\\|B | mean | – | 3.00 | 0.25 |" in lines
+
+
 def test_the_section_escapes_names() -> None:
     html = time_section(time_rows([{**RECORDS[0], "method": "<b>"}])).html
     assert "&lt;b&gt;" in html
