@@ -261,7 +261,8 @@ class EpisodeBenchmark:
         return [record for unit in self.units for record in store.find(unit.unit) or ()]
 
     def _unit(self, method: Method, design: EpisodeDesign, tags: Mapping[str, Any]) -> EpisodeUnit:
-        part, rows = novel_rows(self.data, self.setup, design)
+        labels = {"train": self.data.train.labels, "test": self.data.test.labels}
+        part, rows = novel_rows(labels, self.data.split, self.setup, design)
         sampler = TaskSampler(rows, design, method.seed)
         unit = fingerprint("episodes", self.data.fingerprints, self.setup, method.fingerprinted, part, sampler.digest)
         key = f"{tags['representation']}/{tags['method']} {self.setup} {design.n_way}-way {design.n_shots}-shot"

@@ -9,15 +9,15 @@ measure on.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from lowshot.benchmark.arena import BenchmarkData
 from lowshot.classifiers.episodes import distinct
+from lowshot.data import ClassSplit
 from lowshot.errors import InputError
 from lowshot.io import fingerprint
 
@@ -97,31 +97,39 @@ class TaskSampler:
         return Tasks(classes, rows[..., :n_shots], rows[..., n_shots:])
 
 
-def novel_rows(data: BenchmarkData, setup: str, design: EpisodeDesign) -> tuple[str, list[np.ndarray]]:
+def novel_rows(
+    labels: Mapping[str, np.ndarray], split: ClassSplit, setup: str, design: EpisodeDesign
+) -> tuple[str, list[np.ndarray]]:
     """The part that a design's images come from, and for each novel class of the setup its rows there.
 
     Shots and queries of a class come from one part, so that they differ in nothing but chance: from the test part
     where every novel class has K + Q images there, else from the train part. No novel image of either part has been
     learned from.
 
+    Args:
+        labels: of the rows of the parts, "test" and "train".
+        split: which classes are novel.
+        setup: "test" or "val".
+        design: what a task is.
+
     Raises:
         InputError: there are fewer than N novel classes, or a class has too few images in both parts.
     """
-    novel, needed = data.split.setup(setup).novel, design.n_shots + design.n_query
+    novel, needed = np.sort(split.setup(setup).novel), design.n_shots + design.n_query
     if design.n_way > len(novel):
         raise InputError(
             f"episodes of n_way={design.n_way} classes need as many novel classes, but setup {setup!r} has {len(novel)}"
         )
     fewest = {}
-    for part, store in (("test", data.test), ("train", data.train)):
-        order = np.argsort(store.labels, kind="stable")
-        bounds = np.searchsorted(store.labels[order], [novel, novel + 1])
+    for part in ("test", "train"):
+        order = np.argsort(labels[part], kind="stable")
+        bounds = np.searchsorted(labels[part][order], [novel, novel + 1])
         rows = [order[start:stop] for start, stop in bounds.T]
         fewest[part] = min(zip((len(own) for own in rows), novel.tolist()))
         if fewest[part][0] >= needed:
             return part, rows
     found = " and ".join(
-        f"{size} of class {data.split.describe(label)} in the {part} part" for part, (size, label) in fewest.items()
+        f"{size} of class {split.describe(label)} in the {part} part" for part, (size, label) in fewest.items()
     )
     raise InputError(
         f"episodes of n_shots={design.n_shots} and n_query={design.n_query} need {needed} images of every novel class "

@@ -83,6 +83,22 @@ def evaluate(
     _only("evaluate", recipe, overrides, force, None, output, Engine(engine, workers, address))
 
 
+@app.command()
+def episodes(
+    recipe: RecipeArgument,
+    overrides: OverridesArgument = None,
+    force: ForceOption = False,
+    output: OutputOption = None,
+    engine: EngineOption = "auto",
+    workers: WorkersOption = None,
+    address: AddressOption = None,
+) -> None:
+    """Measure on standard N-way K-shot episodes of novel classes (section episodes of a recipe)."""
+    from lowshot.benchmark import Engine
+
+    _only("episodes", recipe, overrides, force, None, output, Engine(engine, workers, address))
+
+
 def _only(
     kind: str,
     recipe: str,

@@ -77,6 +77,14 @@ class Inputs:
         return store.labels, store.paths
 
     @cached_property
+    def part_labels(self) -> dict[str, Any]:
+        """Labels (N,) of the rows of both parts, "train" and "test"."""
+        if self.needs_images:
+            return {"train": self.train_images.labels, "test": self.test_images.labels}
+        given = next(s.features for s in self.recipe.representations.values() if s.features is not None)
+        return {part: FeatureStore.open(path).labels for part, path in given.items()}
+
+    @cached_property
     def split(self) -> ClassSplit:
         """The class split that the recipe names, or a random one of the sizes that it asks for."""
         section = self.recipe.split

@@ -16,6 +16,8 @@ import numpy as np
 
 from lowshot.benchmark import ResultStore
 from lowshot.benchmark.arena import BenchmarkData
+from lowshot.benchmark.episode_units import EpisodeBenchmark
+from lowshot.benchmark.episodes import EpisodeDesign
 from lowshot.benchmark.method import GeneratorSource, Method
 from lowshot.benchmark.packed import Scratch
 from lowshot.benchmark.sweep import Job
@@ -35,6 +37,11 @@ EXAMPLES = 12
 def result_path(folder: Path, representation: str, method: str) -> Path:
     """Where the records of one method on one representation lie."""
     return folder / "results" / representation / f"{method}.jsonl"
+
+
+def episodes_path(folder: Path, representation: str, method: str) -> Path:
+    """Where the records of one method on episodes lie."""
+    return folder / "episodes" / representation / f"{method}.jsonl"
 
 
 def scratch_of(recipe: Recipe) -> Scratch:
@@ -178,28 +185,77 @@ class LowShotPhase:
         return benchmark.job(f"evaluate:{self.representation}/{method}", store, self.scratch, finish)
 
     def _benchmark(self, method: str) -> Benchmark:
-        recipe, section = self.recipe, self.recipe.evaluate.methods[method]
+        recipe = self.recipe
+        return Benchmark(
+            self.data,
+            self._method(method, EXAMPLES),
+            n_shots=recipe.evaluate.n_shots,
+            setup=recipe.evaluate.setup,
+            prior_target=recipe.evaluate.prior_target if recipe.evaluate.calibrate == "prior" else None,
+            tags=self._tags(method),
+        )
+
+    # --------------------------------------------------------------- episodes
+
+    def episodes(self, method: str, needs: tuple[Stop, ...], merged: Path, merge: Callable[[bool], None]) -> Stop:
+        """All episodes of one method; ``merge(last)`` then brings the file of all of them up to date."""
+        assert self.recipe.episodes is not None
+        section = self.recipe.evaluate.methods[method]
+        inputs = {
+            "classifier": section.classifier,
+            "params": section.params_for(self.representation),
+            "n_per_class": section.n_per_class,
+            "episodes": self.recipe.episodes.model_dump(mode="json", exclude={"methods"}),
+            "setup": self.recipe.evaluate.setup,
+            "features": self._given_features(),
+            "seed": self.recipe.seed,
+            **self._plugin_inputs,
+        }
+        path = episodes_path(self.recipe.folder, self.representation, method)
+        subject = f"{self.representation}/{method}"
+        return Stop("episodes", subject, inputs, needs, (path, merged), job=lambda: self._episodes(method, path, merge))
+
+    def _episodes(self, method: str, path: Path, merge: Callable[[bool], None]) -> Job:
+        """The episodes of one method that are not in its file yet."""
+        section, store = self.recipe.episodes, ResultStore(path)
+        assert section is not None
+        benchmark = EpisodeBenchmark(
+            self.data,
+            self._method(method),
+            designs=[EpisodeDesign(section.n_way, n, section.n_query, section.n_tasks) for n in section.n_shots],
+            setup=self.recipe.evaluate.setup,
+            tags=self._tags(method),
+        )
+        units = [unit.unit for unit in benchmark.units]
+
+        def finish(last: bool) -> None:
+            store.keep(units)
+            store.arrange(units)
+            merge(last)
+
+        name = f"episodes:{self.representation}/{method}"
+        return benchmark.job(name, store, self.scratch, finish, self.recipe.evaluate.n_shots)
+
+    # ------------------------------------------------------------------ shared
+
+    def _method(self, method: str, examples: int = 0) -> Method:
+        section = self.recipe.evaluate.methods[method]
         params = section.params_for(self.representation)
         if self.is_pretrained(method):
             params["pretrained"] = self.classifier_path(method)
         generator = None
         if section.generator is not None:
             generator = GeneratorSource(self.generator_path(section.generator).absolute(), self.scratch)
-        return Benchmark(
-            self.data,
-            Method(
-                CLASSIFIERS.build(section.classifier, **params), generator, section.n_per_class, recipe.seed, EXAMPLES
-            ),
-            n_shots=recipe.evaluate.n_shots,
-            setup=recipe.evaluate.setup,
-            prior_target=recipe.evaluate.prior_target if recipe.evaluate.calibrate == "prior" else None,
-            tags={
-                "recipe": recipe.name,
-                "recipe_hash": recipe.fingerprint,
-                "representation": self.representation,
-                "method": method,
-            },
-        )
+        classifier = CLASSIFIERS.build(section.classifier, **params)
+        return Method(classifier, generator, section.n_per_class, self.recipe.seed, examples)
+
+    def _tags(self, method: str) -> dict[str, Any]:
+        return {
+            "recipe": self.recipe.name,
+            "recipe_hash": self.recipe.fingerprint,
+            "representation": self.representation,
+            "method": method,
+        }
 
     @cached_property
     def data(self) -> BenchmarkData:
@@ -215,8 +271,6 @@ class LowShotPhase:
     def scratch(self) -> Scratch:
         """Where a sweep puts what its workers share."""
         return scratch_of(self.recipe)
-
-    # ------------------------------------------------------------------ shared
 
     def _base_inputs(self, base: list[int]) -> dict[str, Any]:
         return {

@@ -7,12 +7,13 @@ split ─┬→ train:REPRESENTATION → extract:REPRESENTATION → evaluate:REP
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lowshot.benchmark import ResultStore
+from lowshot.benchmark.episodes import EpisodeDesign, novel_rows
 from lowshot.benchmark.packed import Scratch
 from lowshot.benchmark.results import write_records
 from lowshot.data import Experiments
@@ -20,7 +21,7 @@ from lowshot.errors import InputError
 from lowshot.features import FeatureStore, extract_features
 from lowshot.io import file_fingerprint
 from lowshot.pipeline.inputs import Inputs
-from lowshot.pipeline.low_shot_phase import LowShotPhase, result_path, scratch_of
+from lowshot.pipeline.low_shot_phase import LowShotPhase, episodes_path, result_path, scratch_of
 from lowshot.pipeline.plan import Stop
 from lowshot.progress import say
 from lowshot.recipe import Recipe, registry_complaints
@@ -60,7 +61,7 @@ class Road:
                 yield (extract := self._extract(name, trained.get(name, ())))
                 extracted[name] = (extract,)
         yield from (evaluations := tuple(self._low_shot_phase(split, extracted)))
-        yield self._report(tuple(stop for stop in evaluations if stop.kind == "evaluate"))
+        yield self._report(tuple(stop for stop in evaluations if stop.kind in ("evaluate", "episodes")))
 
     def complaints(self) -> list[str]:
         """What would stop this recipe on its way: missing or unfit files, images, classes, experiments, models."""
@@ -136,6 +137,10 @@ class Road:
         setup = self.inputs.split.setup(self.recipe.evaluate.setup)
         for experiment in range(1, len(experiments) + 1):
             experiments.shots(experiment, max(self.recipe.evaluate.n_shots), setup.novel)
+        if (episodes := self.recipe.episodes) is not None:  # so that too few images show before anything is trained
+            for n in episodes.n_shots:
+                design = EpisodeDesign(episodes.n_way, n, episodes.n_query, episodes.n_tasks)
+                novel_rows(self.inputs.part_labels, self.inputs.split, setup.name, design)
         return experiments
 
     @property
@@ -264,6 +269,7 @@ class Road:
         phases = {name: self.phase(name) for name in self.recipe.representations}
         methods = self.recipe.evaluate.methods
         learned: dict[tuple[str, str], Stop] = {}
+        before: dict[tuple[str, str], tuple[Stop, ...]] = {}
         for name, phase in phases.items():
             for generator in phase.generators:
                 yield (stop := phase.fit_generator(generator, base, extracted.get(name, ())))
@@ -278,7 +284,11 @@ class Road:
                 uses = (f"generator {section.generator}", f"classifier {method}")
                 needs = [split, *extracted.get(name, ())]
                 needs += [learned[name, use] for use in uses if (name, use) in learned]
-                yield phase.evaluate(method, tuple(needs), self.results, self._merge_results)
+                before[name, method] = tuple(needs)
+                yield phase.evaluate(method, before[name, method], self.results, self._merge_results)
+        for name, phase in phases.items():
+            for method in self._episode_methods:
+                yield phase.episodes(method, before[name, method], self.episodes, self._merge_episodes)
 
     def phase(self, name: str) -> LowShotPhase:
         """The low-shot phase of one representation."""
@@ -312,6 +322,28 @@ class Road:
             for method in self.recipe.evaluate.methods
             for record in ResultStore(result_path(self.folder, name, method)).records
         ]
+
+    @property
+    def _episode_methods(self) -> Sequence[str]:
+        section = self.recipe.episodes
+        return () if section is None else section.methods or tuple(self.recipe.evaluate.methods)
+
+    def _merge_episodes(self, last: bool) -> None:
+        write_records(self.episodes, self.episode_records())
+
+    def episode_records(self) -> list[dict[str, Any]]:
+        """The results on episodes so far, in the order of the recipe."""
+        return [
+            record
+            for name in self.recipe.representations
+            for method in self._episode_methods
+            for record in ResultStore(episodes_path(self.folder, name, method)).records
+        ]
+
+    @property
+    def episodes(self) -> Path:
+        """All results on episodes, a record per method and number of shots."""
+        return self.folder / "episodes.jsonl"
 
     @property
     def results(self) -> Path:

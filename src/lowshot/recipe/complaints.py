@@ -53,6 +53,11 @@ def cross_complaints(recipe: Recipe) -> list[str]:
         for key in part.per_representation
         if key not in recipe.representations
     ]
+    wrong += [
+        f"episodes.methods: {method!r} is not in evaluate.methods. {did_you_mean(method, recipe.evaluate.methods)}"
+        for method in (recipe.episodes.methods if recipe.episodes else ())
+        if method not in recipe.evaluate.methods
+    ]
     if max(recipe.evaluate.n_shots) > recipe.split.max_shots:
         wrong.append(
             f"evaluate.n_shots: {max(recipe.evaluate.n_shots)} shots are asked for but split.max_shots "

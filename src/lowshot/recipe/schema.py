@@ -206,6 +206,20 @@ class TuneSection(Section):
     experiments: int | None = Field(None, ge=1, description="how many draws of shots to choose on; all when none")
 
 
+class EpisodesSection(Section):
+    n_way: int = Field(5, ge=2, description="novel classes of an episode, which alone compete")
+    n_shots: tuple[int, ...] = Field((1, 5), min_length=1, description="shots of each; a measurement per number")
+    n_query: int = Field(15, ge=1, description="queries of each class of an episode")
+    n_tasks: int = Field(600, ge=1, description="how many episodes, the same for all methods and representations")
+    methods: tuple[str, ...] = Field((), description="keys of evaluate.methods that are measured; all when empty")
+
+    @model_validator(mode="after")
+    def _shots_are_sane(self) -> EpisodesSection:
+        if min(self.n_shots) < 1 or len(set(self.n_shots)) != len(self.n_shots):
+            raise ValueError(f"n_shots must be different positive numbers, got {list(self.n_shots)}")
+        return self
+
+
 class ReportSection(Section):
     title: str | None = Field(None, description="heading of the report; the recipe's name when none")
     examples_at: int | None = Field(None, description="number of shots of the example strip; the largest when none")
@@ -231,6 +245,9 @@ class Recipe(Section):
     generators: dict[str, GeneratorSection] = {}
     tune: TuneSection = TuneSection()
     evaluate: EvaluateSection = EvaluateSection()
+    episodes: EpisodesSection | None = Field(
+        None, description="also measure on N-way K-shot episodes of novel classes; none runs no episodes"
+    )
     report: ReportSection = ReportSection()
 
     def train_settings(self, representation: str) -> TrainSettings:

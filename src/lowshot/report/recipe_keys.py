@@ -45,7 +45,7 @@ def _section(annotation: object) -> tuple[type[BaseModel] | None, bool]:
         return annotation, False
     for inner in typing.get_args(annotation):
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            return inner, True
+            return inner, typing.get_origin(annotation) is dict
     return None, False
 
 
