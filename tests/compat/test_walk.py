@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import json
 import os
 import shlex
@@ -150,22 +151,9 @@ class Walk:
             done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
             return done.stdout
-        with contextlib.redirect_stdout(Capture()) as out, contextlib.chdir(self.folder):
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.chdir(self.folder):
             assert importlib.import_module(module).main(arguments) == 0
-        return out.text
-
-
-class Capture:
-    """Text that is printed."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> int:
-        self.text += text
-        return len(text)
-
-    def flush(self) -> None: ...
+        return out.getvalue()
 
 
 @pytest.fixture(scope="module", params=["ResNet10", "ResNet50"])

@@ -1,0 +1,155 @@
+"""The original's YAML data configurations."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from lowshot.compat.data_config import read_config, read_source, transforms_of
+from lowshot.compat.data_schema import TransformParams
+from lowshot.compat.transforms import ImageJitter, image_transform, normalisation
+from lowshot.errors import InputError
+from tests.compat import fixture
+from tests.data.conftest import noise, write_tree
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_tree(tmp_path / "images", ["b/1.png", "a/1.png", "a/0.png"])
+    (tmp_path / "list.json").write_text('{"image_names": ["b/1.png", "a/1.png"], "image_labels": [7, 2]}')
+    return tmp_path
+
+
+def config(folder: Path, **changes: Any) -> Path:
+    """A valid configuration with some keys changed; None leaves one out."""
+    value: dict[str, Any] = {
+        "dataset_type": "MetaDataset",
+        "dataset_params": {"meta": "list.json", "rootdir": "images"},
+        "transform_params": fixture.VAL_TRANSFORM,
+        "data_loader_params": {"batch_size": 4, "num_workers": 64},
+        **changes,
+    }
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump({key: part for key, part in value.items() if part is not None}))
+    return path
+
+
+def test_a_list_keeps_its_order_and_its_labels(folder: Path) -> None:
+    source = read_source(config(folder), 10)
+    assert source.images.paths == ["b/1.png", "a/1.png"]
+    assert source.images.labels.tolist() == [7, 2]
+    assert source.images.load(0).size == (8, 8)
+    assert source.batch_size == 4
+    assert 0 < source.workers < 64  # more processes than cores would only be in each other's way
+
+
+def test_image_names_may_be_absolute_and_need_no_root(folder: Path) -> None:
+    (folder / "list.json").write_text(f'{{"image_names": ["{folder}/images/a/0.png"], "image_labels": [0]}}')
+    source = read_source(config(folder, dataset_params={"meta": "list.json"}), 1)
+    assert source.images.load(0).size == (8, 8)
+
+
+def test_a_folder_of_classes_is_sorted(folder: Path) -> None:
+    source = read_source(config(folder, dataset_type="ImageFolder", dataset_params={"root": "images"}), 2)
+    assert source.images.paths == ["a/0.png", "a/1.png", "b/1.png"]
+    assert source.images.labels.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataset_type": "Metadataset"}, "dataset_type: unknown data set 'Metadataset'. Did you mean 'MetaDataset'"),
+        ({"dataset_type": None}, "dataset_type: is missing"),
+        ({"dataset_parms": {}}, "dataset_parms: unknown key. Did you mean 'dataset_params'"),
+        ({"dataset_params": {"rootdir": "images"}}, "dataset_params.meta: is missing"),
+        ({"dataset_params": {"meta": "no.json"}}, "image list no.json does not exist"),
+        ({"dataset_params": {"meta": "list.json", "rootdir": "no"}}, "rootdir: image folder no does not exist"),
+        ({"data_loader_params": {"batch_size": 0}}, "data_loader_params.batch_size"),
+        ({"dataset_type": "CocoDetection"}, "boxes of several classes"),
+        ({"dataset_type": "CocoCaptions"}, "five sentences"),
+        ({"dataset_type": "CIFAR100", "dataset_params": {"root": "."}}, "CIFAR100 is not complete in "),
+        ({"dataset_type": "LSUN", "dataset_params": {"root": ".", "classes": "tower"}}, "dataset_params.classes"),
+    ],
+)
+def test_a_mistake_is_named_with_its_key(folder: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_source(config(folder, **changes), 10)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"transform_list": ["CenterCrup", "ToTensor"]}, "unknown transform 'CenterCrup'. Did you mean 'CenterCrop'"),
+        ({"transform_list": ["ToTensor", "CenterCrop"]}, "cannot run"),
+        ({"transform_list": ["CenterCrop"]}, "cannot run"),
+        ({"mean": None}, "transform_params: mean: is missing, and Normalize"),
+        ({"scale": None}, "scale: is missing, and Scale"),
+        ({"transform_list": ["ImageJitter", "ToTensor"]}, "jitter_params: is missing, and ImageJitter"),
+        ({"jitter_params": {"Hue": 1}}, "transform_params.jitter_params.Hue"),
+    ],
+)
+def test_a_transform_that_cannot_run_is_named(folder: Path, changes: dict[str, Any], message: str) -> None:
+    params = {key: value for key, value in {**fixture.VAL_TRANSFORM, **changes}.items() if value is not None}
+    with pytest.raises(InputError) as caught:
+        read_config(config(folder, transform_params=params))
+    assert message in str(caught.value)
+
+
+def test_labels_out_of_range_are_named_with_image_and_row(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"image b/1.png \(row 0\) has label 7, but there are 5 classes"):
+        read_source(config(folder), 5)
+
+
+def test_yaml_with_code_in_it_is_refused_and_does_not_run(folder: Path) -> None:
+    (folder / "config.yaml").write_text("dataset_type: !!python/object/apply:os.mkdir [ran]\n")
+    with pytest.raises(InputError, match="is not plain YAML"):
+        read_config(folder / "config.yaml")
+    assert not (folder / "ran").exists()
+
+
+def test_the_transforms_do_what_their_names_say() -> None:
+    params = TransformParams(**fixture.VAL_TRANSFORM)
+    image = noise(0, (72, 36))
+    pixels = image_transform(params)(image)
+    assert np.array_equal(pixels.permute(1, 2, 0), np.asarray(image)[2:34, 20:52])  # already 36 high: cropped only
+    mean, std = (np.array(fixture.VAL_TRANSFORM[key]).reshape(3, 1, 1) for key in ("mean", "std"))
+    expected = (pixels.numpy() / 255 - mean) / std
+    np.testing.assert_allclose(normalisation(params)(pixels[None])[0], expected, atol=1e-5)
+    plain = TransformParams(transform_list=["ToTensor"])
+    np.testing.assert_allclose(normalisation(plain)(pixels[None])[0], pixels.numpy() / 255, atol=1e-6)
+    train = image_transform(TransformParams(**fixture.TRAIN_TRANSFORM))
+    assert train(image).shape == (3, 32, 32)
+    assert not torch.equal(train(image), train(image))
+    assert torch.equal(pickle.loads(pickle.dumps(image_transform(params)))(image), pixels)
+
+
+@pytest.mark.parametrize("name", ["Brightness", "Contrast", "Color", "Sharpness"])
+def test_jitter_changes_one_property_by_up_to_its_strength(name: str) -> None:
+    """The factor is what Pillow's enhancers of the same names take; torchvision rounds a little differently."""
+    from PIL import ImageEnhance
+
+    image = noise(1, (16, 16))
+    pixels = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)
+    torch.manual_seed(0)
+    found = [ImageJitter({name: 0.4})(pixels).permute(1, 2, 0).numpy().astype(int) for _ in range(50)]
+    enhancer = getattr(ImageEnhance, name)(Image.fromarray(np.asarray(image)))
+    low, high = (np.asarray(enhancer.enhance(1 + s)).astype(int) for s in (-0.4, 0.4))
+    inside = [((out >= np.minimum(low, high) - 3) & (out <= np.maximum(low, high) + 3)).mean() for out in found]
+    assert min(inside) > 0.99
+    assert len({out.tobytes() for out in found}) > 40
+
+
+def test_train_and_evaluation_must_normalise_alike(folder: Path) -> None:
+    source = read_source(config(folder), 10)
+    other = read_source(config(folder, transform_params={**fixture.VAL_TRANSFORM, "std": [1, 1, 1]}), 10)
+    with pytest.raises(InputError, match="normalise differently"):
+        transforms_of(source, other)
