@@ -72,13 +72,14 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()
     print(
-        f"{'classifier':14}{'fit_base s':>11}{'25 runs s':>11}{'table s':>9}{'cpu s':>8}{'plain s':>9}{'peak GiB':>10}"
+        f"{'classifier':14}{'fit_base s':>11}{'25 runs s':>11}{'table s':>9}{'cpu s':>8}"
+        f"{'plain s':>9}{'ratio':>8}{'peak GiB':>10}"
     )
     for name in options.names:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             base, runs, cpu, plain, before, memory = pool.apply(measure, (name, options.scale))
         plain *= len(SHOTS) * EXPERIMENTS
-        times = f"{base:11.1f}{runs:11.1f}{base + runs:9.1f}{cpu:8.1f}{plain:9.1f}"
+        times = f"{base:11.1f}{runs:11.1f}{base + runs:9.1f}{cpu:8.1f}{plain:9.1f}{plain / (base + runs):7.1f}x"
         print(f"{name:14}{times}{memory:10.2f}  (of which data {before:.2f})")
 
 
