@@ -246,6 +246,13 @@ def test_wrong_weights_and_wrong_rows_are_refused(tmp_path, convert):
     )
 
 
+def test_a_target_that_cannot_be_written_is_named(tmp_path, convert):
+    save(tmp_path / "generator.tar", generator_content())
+    (tmp_path / "file").write_text("in the way")
+    said = refused(tmp_path, convert, tmp_path / "generator.tar", tmp_path / "file" / "a.safetensors")
+    assert "file/a.safetensors cannot be written: " in said
+
+
 def test_a_small_stem_has_no_place_in_the_original(tmp_path, convert):
     backbone = build_backbone("resnet10", 2, stem="small")
     save_torch(tmp_path / "a.ckpt", {"epoch": 3, "state": backbone.state_dict(), "backbone": backbone.config})

@@ -92,7 +92,10 @@ def convert(
         if "{" not in str(target) and Path(target).is_dir():
             raise InputError(f"{target} is a folder: name the file to write")
         place.require_free(target)
-    what, notes = _CONVERTERS[found.kind](found, to, options or Options(), place)
+    try:
+        what, notes = _CONVERTERS[found.kind](found, to, options or Options(), place)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror or error}") from None
     return Converted(what, to, tuple(notes))
 
 

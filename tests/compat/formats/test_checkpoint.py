@@ -125,6 +125,8 @@ def changed(weights, change):
         weights["module.trunk.6.C1.weight"] = torch.zeros(128, 128, 3, 3)
     elif change == "no classifier":
         del weights["module.classifier.weight"]
+    elif change == "diverged":
+        weights["module.trunk.5.BN1.bias"] = torch.full((128,), torch.nan)
     elif change == "number":
         weights["module.trunk.1.bias"] = 3
     elif change == "blocks":
@@ -139,6 +141,7 @@ def changed(weights, change):
         ("unexpected", r"does not fit resnet10: .*Unexpected: trunk\.5\.C9\.weight"),
         ("width", r"trunk\.6\.C1\.weight is 128×128×3×3, not 256×128×3×3"),
         ("no classifier", r"Missing: classifier\.weight"),
+        ("diverged", r"holds NaN or infinity in trunk\.5\.BN1\.bias"),
         ("number", "the state must map names to tensors"),
         ("blocks", "holds none of the original's networks"),
     ],

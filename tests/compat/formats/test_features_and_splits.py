@@ -66,6 +66,14 @@ def test_what_lowshot_adds_stays_in_its_format_and_is_named_when_it_goes(tmp_pat
     assert note.endswith("image paths, class names, backbone")
 
 
+def test_attributes_of_someone_elses_file_do_no_harm(tmp_path):
+    path = original(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        file.attrs.update({"dim": 4, "path": "elsewhere", "capacity": 1, "made_by": "me"})
+    assert rewrite_features(open_features(path), tmp_path / "b.hdf5", "lowshot") == []
+    assert FeatureStore.open(tmp_path / "b.hdf5").attributes["made_by"] == "me"
+
+
 def test_a_label_out_of_range_is_named_with_its_row(tmp_path):
     path = original(tmp_path / "f.hdf5", labels=[0, 7, 2])
     assert len(open_features(path, 8)) == 3

@@ -88,6 +88,8 @@ def parse_checkpoint(content: Any, source: str, model: str | None = None, num_cl
         )
     backbone = build_backbone(model, rows)
     load_state(backbone, state, source)
+    if broken := [name for name, value in backbone.state_dict().items() if not value.isfinite().all()]:
+        raise InputError(f"{source} holds NaN or infinity in {broken[0]}: its training diverged; take an earlier one")
     dropped = ["classifier.bias was left out: the network's classifier has none"] * ("classifier.bias" in shapes)
     return Checkpoint(backbone.eval(), epoch, model, tuple(dropped))
 

@@ -15,6 +15,8 @@ Format = Literal["original", "lowshot"]
 
 # Attributes that every file of lowshot has.
 _OF_THE_WRITER = frozenset({"lowshot_version", "dtype"})
+# Names that an attribute of someone else's file may have, but that mean something else when one is written.
+_TAKEN = _OF_THE_WRITER | {"path", "dim", "capacity", "class_names"}
 
 
 def open_features(path: Pathlike, num_classes: int | None = None) -> FeatureStore:
@@ -73,7 +75,7 @@ def rewrite_features(source: FeatureStore, target: Pathlike, to: Format) -> list
     paths = None
     if to == "lowshot":
         paths = source.paths
-        described = {key: value for key, value in source.attributes.items() if key not in _OF_THE_WRITER}
+        described = {key: value for key, value in source.attributes.items() if key not in _TAKEN}
         kept = {"class_names": source.class_names, **described}
     with FeatureStore.create(target, source.dim, len(source), **kept) as out:
         for first, features, labels in source.iter_blocks():
