@@ -31,7 +31,7 @@ def report(
         bool, typer.Option("--paper", help="Also beside the published tables of Hariharan & Girshick.")
     ] = False,
 ) -> None:
-    """Print the tables and write report.html, PNG, PDF, Markdown and CSV (stop 6), or compare result stores.
+    """Print the tables and write report.html, PNG, PDF, Markdown and CSV (stop 7), or compare result stores.
 
     lowshot report cifar100 --paper
     lowshot report runs/cifar100 runs/other/results.jsonl --metric all_top5 -o runs/comparison

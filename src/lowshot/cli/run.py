@@ -31,7 +31,7 @@ def run(
     workers: WorkersOption = None,
     address: AddressOption = None,
 ) -> None:
-    """Walk a recipe: split, train, extract, evaluate, report; what is up to date is skipped.
+    """Walk a recipe: split, train, extract, fit, tune, evaluate, report; what is up to date is skipped.
 
     Interrupted or killed, the same command goes on where it was. Examples:
 

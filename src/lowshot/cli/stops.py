@@ -1,4 +1,4 @@
-"""``lowshot train | extract | fit-generator | fit-classifier | evaluate``: one stop of a recipe alone."""
+"""``lowshot train | extract | fit-generator | fit-classifier | tune | evaluate``: one stop of a recipe alone."""
 
 from __future__ import annotations
 
@@ -65,6 +65,25 @@ def fit_classifier(
 
 
 @app.command()
+def tune(
+    recipe: RecipeArgument,
+    overrides: OverridesArgument = None,
+    force: ForceOption = False,
+    output: OutputOption = None,
+    engine: EngineOption = "auto",
+    workers: WorkersOption = None,
+    address: AddressOption = None,
+) -> None:
+    """Choose the hyper-parameters of methods with a grid, on validation classes alone (stop 5), and print the grids.
+
+    Killed, it goes on where it was; a wider grid runs its new points alone.
+    """
+    from lowshot.benchmark import Engine
+
+    _only("tune", recipe, overrides, force, None, output, Engine(engine, workers, address))
+
+
+@app.command()
 def evaluate(
     recipe: RecipeArgument,
     overrides: OverridesArgument = None,
@@ -74,7 +93,7 @@ def evaluate(
     workers: WorkersOption = None,
     address: AddressOption = None,
 ) -> None:
-    """Learn the novel classes from their shots and measure (stop 5): every method, number of shots, experiment.
+    """Learn the novel classes from their shots and measure (stop 6): every method, number of shots, experiment.
 
     All representations and methods are one sweep. Killed, it goes on where it was; no run is done twice.
     """

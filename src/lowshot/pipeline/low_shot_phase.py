@@ -1,6 +1,6 @@
-"""The stops after features exist: fit generators and classifiers on base classes, then evaluate methods.
+"""The stops after features exist: fit generators and classifiers on base classes, then tune and evaluate methods.
 
-extract:R ─┬→ fit-generator:R/GENERATOR ─┬→ evaluate:R/METHOD
+extract:R ─┬→ fit-generator:R/GENERATOR ─┬→ tune:R/METHOD → evaluate:R/METHOD
            └→ fit-classifier:R/METHOD  ──┘
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lowshot.benchmark import ResultStore
+from lowshot.benchmark import ResultStore, ValidationData
 from lowshot.benchmark.arena import BenchmarkData
 from lowshot.benchmark.episode_units import EpisodeBenchmark
 from lowshot.benchmark.episodes import EpisodeDesign
@@ -27,6 +27,7 @@ from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
 from lowshot.io import file_fingerprint, fingerprint
 from lowshot.pipeline.plan import Stop
+from lowshot.pipeline.tuning import winner
 from lowshot.recipe import Recipe
 from lowshot.registry import CLASSIFIERS, GENERATORS
 
@@ -162,9 +163,7 @@ class LowShotPhase:
             "params": section.params_for(self.representation),
             "n_per_class": section.n_per_class,
             "evaluate": self.recipe.evaluate.model_dump(mode="json", exclude={"methods"}),
-            "features": self._given_features(),
-            "seed": self.recipe.seed,
-            **self._plugin_inputs,
+            **self.common_inputs,
         }
         path = result_path(self.recipe.folder, self.representation, method)
         subject = f"{self.representation}/{method}"
@@ -207,9 +206,7 @@ class LowShotPhase:
             "n_per_class": section.n_per_class,
             "episodes": self.recipe.episodes.model_dump(mode="json", exclude={"methods"}),
             "setup": self.recipe.evaluate.setup,
-            "features": self._given_features(),
-            "seed": self.recipe.seed,
-            **self._plugin_inputs,
+            **self.common_inputs,
         }
         path = episodes_path(self.recipe.folder, self.representation, method)
         subject = f"{self.representation}/{method}"
@@ -239,15 +236,14 @@ class LowShotPhase:
     # ------------------------------------------------------------------ shared
 
     def _method(self, method: str, examples: int = 0) -> Method:
+        """A method of the recipe, with the parameters that were chosen for it if it has a grid."""
         section = self.recipe.evaluate.methods[method]
-        params = section.params_for(self.representation)
-        if self.is_pretrained(method):
-            params["pretrained"] = self.classifier_path(method)
-        generator = None
-        if section.generator is not None:
-            generator = GeneratorSource(self.generator_path(section.generator).absolute(), self.scratch)
+        params, n_per_class = self.params(method), section.n_per_class
+        if section.grid is not None:
+            chosen, chosen_n_per_class = winner(self.recipe.folder, self.representation, method)
+            params, n_per_class = {**params, **chosen}, chosen_n_per_class or n_per_class
         classifier = CLASSIFIERS.build(section.classifier, **params)
-        return Method(classifier, generator, section.n_per_class, self.recipe.seed, examples)
+        return Method(classifier, self.generator_source(method), n_per_class, self.recipe.seed, examples)
 
     def _tags(self, method: str) -> dict[str, Any]:
         return {
@@ -255,17 +251,37 @@ class LowShotPhase:
             "recipe_hash": self.recipe.fingerprint,
             "representation": self.representation,
             "method": method,
+            "tuned": self.recipe.evaluate.methods[method].grid is not None,
         }
+
+    def params(self, method: str) -> dict[str, Any]:
+        """The parameters of a method's classifier, before any are chosen."""
+        params = self.recipe.evaluate.methods[method].params_for(self.representation)
+        return {**params, "pretrained": self.classifier_path(method)} if self.is_pretrained(method) else params
+
+    def generator_source(self, method: str) -> GeneratorSource | None:
+        """The fitted generator of a method, if it has one."""
+        name = self.recipe.evaluate.methods[method].generator
+        return None if name is None else GeneratorSource(self.generator_path(name).absolute(), self.scratch)
 
     @cached_property
     def data(self) -> BenchmarkData:
         """The features with split and experiments, opened once for all methods."""
-        train, test = (FeatureStore.open(self.features[part]) for part in ("train", "test"))
+        train, test, split, experiments = self._read()
         if self.recipe.representations[self.representation].features is not None:
             train.check_finite()
             test.check_finite()
+        return BenchmarkData(train, test, split, experiments)
+
+    @cached_property
+    def validation(self) -> ValidationData:
+        """The validation half of the data, cut out: tuning is handed this and nothing else."""
+        return ValidationData(*self._read(), self.recipe.tune.experiments)
+
+    def _read(self) -> tuple[FeatureStore, FeatureStore, ClassSplit, Experiments]:
+        train, test = (FeatureStore.open(self.features[part]) for part in ("train", "test"))
         experiments = Experiments.from_files(self.experiment_pattern, self.recipe.split.experiments)
-        return BenchmarkData(train, test, ClassSplit.from_json(self.split_file), experiments)
+        return train, test, ClassSplit.from_json(self.split_file), experiments
 
     @property
     def scratch(self) -> Scratch:
@@ -273,16 +289,13 @@ class LowShotPhase:
         return scratch_of(self.recipe)
 
     def _base_inputs(self, base: list[int]) -> dict[str, Any]:
-        return {
-            "base": base,
-            "features": self._given_features(),
-            "seed": self.recipe.seed,
-            **self._plugin_inputs,
-        }
+        return {"base": base, **self.common_inputs}
 
     @property
-    def _plugin_inputs(self) -> dict[str, Any]:
-        return {"plugins": self.plugins} if self.plugins else {}
+    def common_inputs(self) -> dict[str, Any]:
+        """What the results of every stop depend on."""
+        plugins = {"plugins": self.plugins} if self.plugins else {}
+        return {"features": self._given_features(), "seed": self.recipe.seed, **plugins}
 
     def _given_features(self) -> dict[str, str]:
         """Digests of feature files that no stop of the recipe makes."""

@@ -28,7 +28,7 @@ from lowshot.io import fingerprint, read_json, write_json
 if TYPE_CHECKING:
     from lowshot.benchmark.sweep import Job
 
-KINDS = ("split", "train", "extract", "fit-generator", "fit-classifier", "evaluate", "episodes", "report")
+KINDS = ("split", "train", "extract", "fit-generator", "fit-classifier", "tune", "evaluate", "episodes", "report")
 
 _UPSTREAM = "a stop before it changed"
 

@@ -14,8 +14,10 @@ from lowshot.progress import say
 
 if TYPE_CHECKING:
     from lowshot.pipeline.stops import Road
+    from lowshot.recipe import Recipe
     from lowshot.report import Example
     from lowshot.report.published import Nature
+    from lowshot.report.whole import Report
 
 
 COMPARISON = Path("runs") / "comparison"
@@ -74,15 +76,9 @@ def write_recipe_report(road: Road) -> None:
     """Write report.html and its companions from what the other stops wrote, and print the tables."""
     from lowshot.pipeline.generator_views import generator_views
     from lowshot.report.generators import generator_section
-    from lowshot.report.whole import Report
 
     recipe = road.recipe
-    report = Report(
-        labelled_records(road),
-        recipe.evaluate.setup,
-        recipe.report.metrics or None,
-        _natures(road) if recipe.report.paper else None,
-    )
+    report = _report(road)
     page = report.write(
         road.report_page.parent,
         title=recipe.report.title or recipe.name,
@@ -100,24 +96,32 @@ def write_recipe_report(road: Road) -> None:
 
 def print_recipe_report(road: Road) -> None:
     """The tables of a report that is up to date."""
-    from lowshot.report.whole import Report
-
-    recipe = road.recipe
-    natures = _natures(road) if recipe.report.paper else None
-    Report(labelled_records(road), recipe.evaluate.setup, recipe.report.metrics or None, natures).print()
+    _report(road).print()
     say(f"report: {road.report_page}")
 
 
-def labelled_records(road: Road) -> list[dict[str, Any]]:
-    """The recipe's records with the names that tables show in place of the recipe's keys."""
+def _report(road: Road) -> Report:
+    from lowshot.report.whole import Report
+
     recipe = road.recipe
+    return Report(
+        _labelled(recipe, road.records()),
+        recipe.evaluate.setup,
+        recipe.report.metrics or None,
+        _natures(road) if recipe.report.paper else None,
+        _labelled(recipe, road.episode_records()),
+    )
+
+
+def _labelled(recipe: Recipe, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Records with the names that tables show in place of the recipe's keys."""
     return [
         {
             **record,
             "representation": recipe.label(record["representation"]),
             "method": recipe.method_label(record["method"]),
         }
-        for record in road.records()
+        for record in records
     ]
 
 

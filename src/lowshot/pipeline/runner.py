@@ -17,6 +17,7 @@ from lowshot.io import write_text
 from lowshot.pipeline.plan import KINDS, Stamps, Status, Stop
 from lowshot.pipeline.reporting import print_recipe_report
 from lowshot.pipeline.stops import Road
+from lowshot.pipeline.tuning import print_tunings
 from lowshot.progress import say
 from lowshot.recipe import Recipe, load_recipe, read_recipe
 
@@ -75,7 +76,9 @@ def run_recipe(
         ]
         for is_swept, group in itertools.groupby(walk, lambda status: status.stop.job and status.stop.kind):
             if is_swept:
-                _sweep(list(group), stamps, ranks, engine or Engine())
+                _sweep(swept := list(group), stamps, ranks, engine or Engine())
+                if swept[0].stop.kind == "tune" and ranks.first:
+                    print_tunings(recipe, [s.stop.subject for s in swept if s.runs or only == "tune"])
                 continue
             for status in group:
                 _walk(status, stamps, ranks)
@@ -109,6 +112,11 @@ def validate_recipe(path: str | Path, overrides: Sequence[str] = ()) -> str:
 
 def _statuses(road: Road, stamps: Stamps, only: str | None, force: bool) -> list[tuple[bool, str]]:
     """Per stop whether it runs and why; refuses to run a stop alone whose inputs are not there."""
+    if only == "tune" and not any(stop.kind == "tune" for stop in road.stops):
+        raise InputError(
+            "no method has a grid, so there is nothing to tune: give one, such as "
+            "evaluate.methods.NAME.grid={weight_decay: [0.001, 0.01]}, or grid: default"
+        )
     forced: Sequence[str] = () if not force else ([only] if only is not None else KINDS[1:])
     statuses: list[Status] = stamps.statuses(road.stops, forced)
     if only is not None:

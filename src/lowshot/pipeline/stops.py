@@ -23,6 +23,7 @@ from lowshot.io import file_fingerprint
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot_phase import LowShotPhase, episodes_path, result_path, scratch_of
 from lowshot.pipeline.plan import Stop
+from lowshot.pipeline.tuning import tune_stop
 from lowshot.progress import say
 from lowshot.recipe import Recipe, registry_complaints
 from lowshot.representation import checkpoint_path, log_path
@@ -284,7 +285,12 @@ class Road:
                 uses = (f"generator {section.generator}", f"classifier {method}")
                 needs = [split, *extracted.get(name, ())]
                 needs += [learned[name, use] for use in uses if (name, use) in learned]
+                if section.grid is not None:
+                    yield (stop := tune_stop(phase, method, tuple(needs)))
+                    needs.append(stop)
                 before[name, method] = tuple(needs)
+        for name, phase in phases.items():
+            for method in methods:
                 yield phase.evaluate(method, before[name, method], self.results, self._merge_results)
         for name, phase in phases.items():
             for method in self._episode_methods:
