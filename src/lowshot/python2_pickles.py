@@ -1,8 +1,8 @@
 """Torch files that Python 2 wrote, in words that ``weights_only`` knows.
 
-Python 2 had one type for text and bytes. torch's safe reader takes short ones for UTF-8, and does not know the opcode of
-those longer than 255 bytes, such as the content of a numpy array. Here both become text, with a character a byte. The
-pickles are only taken apart, never run.
+Python 2 had one type for text and bytes. torch's safe reader takes short ones for UTF-8, and does not know the opcode
+of those longer than 255 bytes, such as the content of a numpy array. Here both become text, with a character a byte.
+The pickles are only taken apart, never run.
 """
 
 from __future__ import annotations
