@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-PACKAGES = ["classifiers", "data", "features", "report", "representation"]
+PACKAGES = ["benchmark", "classifiers", "data", "features", "report", "representation"]
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +18,13 @@ import joblib
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from threadpoolctl import threadpool_limits
 
-from lowshot.errors import InputError, did_you_mean
+from lowshot.errors import InputError, LowshotError, did_you_mean
 
 KINDS = ("auto", "serial", "loky", "ray")
+
+# How often to try to start Ray, and what its object store gets: tasks and records are small.
+_RAY_STARTS = 3
+_RAY_STORE_BYTES = 1 << 27
 
 # One call of a worker: a function and its arguments, all of which can be pickled.
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -105,16 +110,17 @@ def _workers(backend: str, size: int, deaths: tuple[type[BaseException], ...], *
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Within the block numeric libraries compute on one thread."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Within the block the numeric libraries that are loaded compute on one thread."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 0
+    if torch:
+        torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
             yield
     finally:
-        torch.set_num_threads(before)
+        if torch:
+            torch.set_num_threads(before)
 
 
 @contextlib.contextmanager
@@ -151,11 +157,24 @@ def _start_ray(engine: Engine) -> None:
     import ray
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if engine.address is None:
-        ray.init(num_cpus=engine.local_workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    if engine.address is not None:
+        try:
+            ray.init(address=engine.address, **quiet)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise InputError(f"there is no Ray cluster to join at {engine.address}: {reason}") from error
         return
-    try:
-        ray.init(address=engine.address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(f"there is no Ray cluster to join at {engine.address}: {reason}") from error
+    for left in reversed(range(_RAY_STARTS)):
+        try:
+            ray.init(
+                num_cpus=engine.local_workers,
+                object_store_memory=_RAY_STORE_BYTES,
+                include_dashboard=False,
+                _node_ip_address="127.0.0.1",
+                **quiet,
+            )
+            return
+        except Exception as error:  # Ray has no type of its own for it: on a busy machine its parts wait in vain
+            ray.shutdown()
+            if not left:
+                raise LowshotError(f"Ray did not start on this machine: {error}") from error

@@ -9,8 +9,8 @@ which they run best; what a task needs stands before it. Only the process that c
 
 from __future__ import annotations
 
-import contextlib
 import pickle
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -108,7 +108,7 @@ def run_jobs(
         sweep.close_finished()
         if engine.kind in ("auto", "serial"):
             sweep.run_here(handover=engine.kind == "auto" and engine.local_workers > 1 and not _has_gpu())
-        if sweep.pending:
+        if next(sweep.ready(), None):
             with engine.pool() as pool:
                 sweep.run_on(pool.results, pool.size)
     sweep.raise_failures()
@@ -161,13 +161,14 @@ class _Sweep:
         """Work in this process; with ``handover`` until workers would pay."""
         spent, count = 0.0, 0
         with one_thread():
-            for place, task, inputs in self.ready():
-                outcome, error = _attempt(place, task, inputs)
-                self.cause = self.cause or error
-                self.settle(outcome)
-                spent, count = spent + outcome.seconds, count + 1
-                if handover and self.pending > 1 and spent / count * self.pending > HANDOVER_SECONDS:
-                    return
+            while next(self.ready(), None):
+                for place, task, inputs in self.ready():
+                    outcome, error = _attempt(place, task, inputs)
+                    self.cause = self.cause or error
+                    self.settle(outcome)
+                    spent, count, left = spent + outcome.seconds, count + 1, self.pending
+                    if handover and left > 1 and spent / count * left > HANDOVER_SECONDS:
+                        return
 
     def run_on(self, results: Callable[[Iterable[Call]], Iterator[Any]], size: int) -> None:
         """Work on a pool, in rounds: what is ready now, then what became ready or came back unfinished."""
@@ -278,8 +279,5 @@ def _failure(error: Exception) -> tuple[str, bool]:
 
 def _has_gpu() -> bool:
     """Whether tasks may share a GPU: more processes then cost memory there and gain little."""
-    with contextlib.suppress(ImportError):
-        import torch
-
-        return torch.cuda.is_available()
-    return False
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.cuda.is_available()

@@ -1,0 +1,173 @@
+"""The benchmark as tasks: the same records from any engine, order and number of kills."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lowshot.benchmark import Engine, ResultStore, run_benchmark, summarise
+from lowshot.benchmark.arena import BenchmarkData
+from lowshot.benchmark.method import GeneratorSource, Method, held_bytes
+from lowshot.benchmark.packed import Scratch
+from lowshot.benchmark.sweep import run_jobs
+from lowshot.benchmark.units import Benchmark, experiment_blocks
+from lowshot.classifiers import Logistic, NearestMean
+from lowshot.data import Experiments
+from lowshot.hallucination import Generator
+from lowshot.registry import CLASSIFIERS, GENERATORS
+from tests.benchmark.conftest import World
+from tests.benchmark.counting import measure
+from tests.benchmark.tasks import noted
+from tests.benchmark.test_protocol import measured
+
+SETTINGS = {"n_shots": (1, 5), "n_per_class": 6, "seed": 3, "examples": 2}
+
+
+@pytest.fixture
+def wide(world: World) -> World:
+    """More experiments than are trained together."""
+    world.experiments = Experiments.random(world.train.labels, world.train.paths, n_experiments=27, max_shots=5)
+    return world
+
+
+@pytest.fixture
+def generator(world: World) -> Generator:
+    rows = world.train.rows_of(world.split.base)
+    found: Generator = GENERATORS.build("difference").fit(world.train.rows(rows), world.train.labels[rows])
+    return found
+
+
+def test_engines_and_numbers_of_workers_change_no_digit(wide: World, generator: Generator, tmp_path: Path) -> None:
+    classifier = Logistic(n_steps=8, batch_size=20)
+    found = []
+    for engine in (Engine("serial"), Engine("loky", 2)):
+        store = tmp_path / f"{engine.kind}.jsonl"
+        options = {**SETTINGS, "store": ResultStore(store), "generator": generator, "engine": engine}
+        records = run_benchmark(*wide.parts, classifier, **options)
+        assert ResultStore(store).records == records
+        assert not store.with_suffix(".scratch").exists()
+        found.append(measured(records))
+    assert found[0] == found[1]
+    assert {(r["setup"], r["experiment"]) for r in found[0]} == {
+        *(("val", e) for e in range(1, 26)),
+        *(("test", e) for e in range(1, 28)),
+    }
+
+
+def test_the_order_of_tasks_changes_nothing(wide: World, generator: Generator, tmp_path: Path) -> None:
+    found = []
+    for number in range(2):
+        scratch, store = Scratch(tmp_path / f"scratch {number}"), ResultStore(tmp_path / f"{number}.jsonl")
+        method = Method(NearestMean(), GeneratorSource(generator, scratch), 6, 3, 2)
+        tags = {"representation": "r", "method": "m"}
+        benchmark = Benchmark(
+            BenchmarkData(*wide.parts), method, n_shots=(1, 5), setup="test", prior_target="all_top1", tags=tags
+        )
+        job = benchmark.job("m", store, scratch)
+        job.tasks = random.Random(number).sample(job.tasks, len(job.tasks)) if number else job.tasks
+        run_jobs([job], Engine("serial"))
+        store.arrange(unit.unit for unit in benchmark.units)
+        found.append(measured(ResultStore(store.path).records))
+    assert found[0] == found[1]
+
+
+def test_the_prior_is_that_of_the_first_block_of_validation_runs(wide: World) -> None:
+    first = World(wide.train, wide.test, wide.split, Experiments(wide.experiments.rows[:25]))
+    options = {"n_shots": (1, 3), "prior_target": "all_top1"}
+    few, many = (run_benchmark(*one.parts, NearestMean(), **options) for one in (first, wide))
+    for n in (1, 3):
+        assert len({r["prior"] for r in few + many if r["n_shots"] == n}) == 1
+    assert any(r["prior"] for r in many)
+    # more experiments leave the full blocks alone: nothing of them is run again
+    kept = {r["task"] for r in few} & {r["task"] for r in many}
+    assert kept == {r["task"] for r in few}
+
+
+def test_an_interval_over_many_draws_counts_all_of_them(wide: World) -> None:
+    records = run_benchmark(*wide.parts, NearestMean(), n_shots=(1,), prior=False)
+    [summary] = summarise(records, "novel_top1")
+    assert summary.n_experiments == 27
+    assert summary.half_width is not None
+    assert summary.mean == pytest.approx(np.mean([r["novel_top1"] for r in records]))
+
+
+@pytest.mark.parametrize("n_experiments", [1, 24, 25, 26, 100])
+def test_blocks_hold_every_experiment_once(n_experiments: int) -> None:
+    blocks = experiment_blocks(n_experiments)
+    assert [e for block in blocks for e in block] == list(range(1, n_experiments + 1))
+    assert {len(block) for block in blocks[:-1]} <= {25}
+
+
+@pytest.mark.parametrize("kind", ["serial", "loky"])
+def test_a_killed_sweep_goes_on_and_ends_as_an_uninterrupted_one(world: World, tmp_path: Path, kind: str) -> None:
+    world.split.to_json(tmp_path / "label_idx.json")
+    world.experiments.write(str(tmp_path / "splitfile_{:d}.json"))
+    store = tmp_path / "killed.jsonl"
+    command = [sys.executable, "-m", "tests.benchmark.counting", str(tmp_path), str(store), kind]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    for _ in range(3000):
+        if (store.exists() and len(ResultStore(store).records) >= 9) or process.poll() is not None:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(1.0)  # an orphaned worker ends what it was at, and then itself
+    finished = ResultStore(store).records
+    ran = len(noted(tmp_path))
+    assert 9 <= len(finished) < 30
+
+    records = measure(tmp_path, store, (1, 2, 3, 4, 5), Engine("serial"))
+    assert len(noted(tmp_path)) - ran == 10 - len(finished) // 3  # units of three experiments
+    assert [r for r in records if r in finished] == sorted(finished, key=records.index)
+    again = measure(tmp_path, tmp_path / "whole.jsonl", (1, 2, 3, 4, 5), Engine("serial"))
+    assert measured(records) == measured(again)
+    assert not store.with_suffix(".scratch").exists()
+
+
+def test_a_generator_travels_as_a_file(world: World, generator: Generator, tmp_path: Path) -> None:
+    import cloudpickle
+
+    source = GeneratorSource(generator, Scratch(tmp_path / "scratch"))
+    travelled = cloudpickle.loads(cloudpickle.dumps(source))
+    assert [file.suffix for file in (tmp_path / "scratch").iterdir()] == [".safetensors"]
+    assert travelled.identity == source.identity
+    shots = world.train.rows([0, 1, 2]), np.array([5, 5, 6])
+    for one, other in zip(
+        generator.generate(*shots, 4, random_state=1), travelled.get().generate(*shots, 4, random_state=1)
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["nearest_mean", "logistic", "ridge", "gaussian", "cosine"])
+def test_mapped_base_features_are_not_copied(name: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(60_000, 96)).astype(np.float32)
+    np.save(tmp_path / "base.npy", features)
+    size, labels = features.nbytes, rng.integers(20, size=len(features))
+    del features
+    mapped = np.asarray(np.load(tmp_path / "base.npy", mmap_mode="r"))
+    assert held_bytes(mapped) == 0
+    classifier = CLASSIFIERS.build(name)
+    tracemalloc.start()
+    try:
+        classifier.fit_base(mapped, labels)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < size / 1.5
+    assert held_bytes(classifier) < size / 4
+
+
+def test_records_are_lines_of_json_with_all_that_made_them(world: World, tmp_path: Path) -> None:
+    run_benchmark(*world.parts, NearestMean(), n_shots=(1,), store=ResultStore(tmp_path))
+    for line in (tmp_path / "results.jsonl").read_text().splitlines():
+        assert {"seed", "versions", "host", "time", "unit", "task", "shots", "data"} <= json.loads(line).keys()

@@ -1,0 +1,106 @@
+"""Evaluation as one sweep over all representations and methods of a recipe."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lowshot.benchmark import Engine
+from lowshot.cli import run
+from lowshot.errors import LowshotError
+from lowshot.pipeline import run_recipe
+from lowshot.recipe import load_recipe
+from tests.pipeline.test_tune import due, write_features, write_recipe
+
+METHODS: dict[str, dict[str, Any]] = {
+    "linear": {"params": {"n_steps": 5, "batch_size": 20}},
+    "generated": {"classifier": "nearest_mean", "generator": "difference", "n_per_class": 5},
+}
+
+
+def two_representations(folder: Path, **sections: Any) -> Path:
+    """A recipe of two feature files, one of which other methods are measured on first."""
+    given = {name: {"features": write_features(folder / name)} for name in ("one", "two")}
+    return write_recipe(folder, **{"methods": METHODS, "representations": given, **sections})
+
+
+def results(folder: Path) -> list[dict[str, Any]]:
+    """The merged records without what differs from day to day."""
+    daily = {"seconds", "base_seconds", "time", "host", "versions"}
+    lines = (folder / "out" / "results.jsonl").read_text().splitlines()
+    return [{key: value for key, value in json.loads(line).items() if key not in daily} for line in lines]
+
+
+def test_workers_give_the_bytes_that_one_process_gives(tmp_path: Path) -> None:
+    path = two_representations(tmp_path)
+    run_recipe(path, only="split")
+    run_recipe(path, only="fit-generator")
+    run_recipe(path, only="evaluate", engine=Engine("serial"))
+    serial = results(tmp_path)
+    order = [(r["representation"], r["method"], r["setup"], r["n_shots"], r["experiment"]) for r in serial]
+    assert order == [
+        (representation, method, setup, n, experiment)
+        for representation in ("one", "two")
+        for method in METHODS
+        for setup in ("val", "test")
+        for n in (1, 3)
+        for experiment in (1, 2)
+    ]
+    assert {r["recipe_hash"] for r in serial} == {load_recipe(path).fingerprint}
+    for file in (tmp_path / "out" / "results").glob("*/*.jsonl"):
+        file.unlink()
+    run_recipe(path, only="evaluate", engine=Engine("loky", 2))
+    assert results(tmp_path) == serial
+    assert not (tmp_path / "out" / "scratch").exists()
+
+
+def test_a_method_that_fails_leaves_the_others_finished(tmp_path: Path) -> None:
+    plugin = tmp_path / "fragile.py"
+    code = """
+        from lowshot.classifiers import NearestMean
+        from lowshot.registry import CLASSIFIERS
+
+        @CLASSIFIERS.register("fragile", "breaks where there is little to see")
+        class Fragile(NearestMean):
+            def _fit_novel(self, X, codes):
+                if len(X) == 2 and not WELL:
+                    raise ZeroDivisionError("too few shots")
+                super()._fit_novel(X, codes)
+    """
+    plugin.write_text("WELL = False\n" + textwrap.dedent(code))
+    methods = {"fragile": {"classifier": "fragile"}, "plain": {"classifier": "nearest_mean"}}
+    path = two_representations(tmp_path, methods=methods, plugins=["fragile.py"])
+    with pytest.raises(LowshotError, match=r"one/fragile val n=1: ZeroDivisionError: too few shots") as caught:
+        run_recipe(path)
+    assert "also two/fragile val n=1: ZeroDivisionError" in str(caught.value)
+    assert due(path) == {"evaluate:one/fragile", "evaluate:two/fragile", "report"}
+    assert {r["method"] for r in results(tmp_path)} == {"plain"}
+
+
+def test_a_hundred_experiments_work_in_blocks(tmp_path: Path) -> None:
+    split = {"base": [2, 2], "novel": [2, 2], "experiments": 100, "max_shots": 3}
+    methods = {"plain": {"classifier": "nearest_mean"}}
+    path = write_recipe(tmp_path, methods, split=split, evaluate={"n_shots": [1], "methods": methods})
+    run_recipe(path)
+    found = results(tmp_path)
+    assert [r["experiment"] for r in found if r["setup"] == "test"] == list(range(1, 101))
+    assert [r["experiment"] for r in found if r["setup"] == "val"] == list(range(1, 26))
+    assert {r["unit_size"] for r in found} == {25}
+    assert "100" in (tmp_path / "out" / "report" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "run", "tune", "demo"])
+def test_an_unknown_engine_is_refused_before_anything_is_done(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = [] if command == "demo" else ["cifar100"]
+    assert run([command, *recipe, "--engine", "lokki"]) == 2
+    assert "there is no engine 'lokki'. Did you mean 'loky'?" in capsys.readouterr().err
+    assert run([command, *recipe, "--address", "auto"]) == 2
+    assert "give it with engine ray" in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())
