@@ -23,7 +23,7 @@ def translated(content: bytes) -> io.BytesIO:
     for _ in range(_PICKLES):
         for opcode, argument, place in pickletools.genops(file):
             if opcode.name in ("BINSTRING", "SHORT_BINSTRING"):
-                text = argument.encode("utf-8")
+                text = str(argument).encode("utf-8")
                 parts += [content[done:place], b"X", struct.pack("<I", len(text)), text]
                 done = file.tell()
     return io.BytesIO(b"".join([*parts, content[done:]]))
