@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ class Store:
         records: as they stand there.
         recipe: the content of its ``recipe.yaml``; empty where there is none of that name.
         recipe_yaml: its text.
+        episodes: the records of ``episodes.jsonl`` beside ``results.jsonl``, if it is there.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Store:
     records: Sequence[Record]
     recipe: Mapping[str, Any]
     recipe_yaml: str
+    episodes: Sequence[Record] = ()
 
     def label(self, kind: str, key: str) -> str:
         """What tables call a representation (``kind`` "representations") or a method ("methods")."""
@@ -50,12 +52,14 @@ class Comparison:
         setup: that the tables are of.
         records: of that setup, each run once, with the names that tables show.
         natures: what each representation is.
+        episodes: results on episodes of that setup, each once, with the same names.
         warnings: what makes the numbers differ besides the methods.
     """
 
     setup: str
     records: list[Record]
     natures: dict[str, Nature]
+    episodes: list[Record]
     warnings: list[str]
 
 
@@ -87,7 +91,9 @@ def open_stores(sources: Sequence[str | Path]) -> list[Store]:
         name = recipe if recipes.count(recipe) == 1 else source
         beside = _recipe_beside(file, recipe)
         tree, text = (recipe_tree(beside), read_text(beside)) if beside is not None else ({}, "")
-        stores.append(Store(name, file, records, tree, text))
+        beside = file.with_name("episodes.jsonl")
+        episodes = read_records(beside) if file.name == "results.jsonl" and beside.is_file() else []
+        stores.append(Store(name, file, records, tree, text, episodes))
     return stores
 
 
@@ -111,8 +117,8 @@ def compare(stores: Sequence[Store], setup: str | None = None) -> Comparison:
     ]
     parts, repeated = _without_repetitions(parts)
     warnings += repeated + _data_warnings(parts) + _experiment_warnings(parts)
-    named, natures = _named(parts)
-    return Comparison(setup, named, natures, warnings)
+    named, natures, episodes = _named(parts)
+    return Comparison(setup, named, natures, episodes, warnings)
 
 
 def _recipe_beside(file: Path, name: str) -> Path | None:
@@ -131,19 +137,24 @@ class _Part:
     store: Store
     records: list[Record]
     natures: dict[str, Nature]
+    episodes: list[Record]
 
 
 def _part(store: Store, setup: str) -> _Part:
-    records, natures = [], {}
-    for record in store.records:
-        if record["setup"] == setup:
-            names = {
+    def labelled(records: Sequence[Record]) -> list[Record]:
+        return [
+            {
+                **record,
                 "representation": store.label("representations", record["representation"]),
                 "method": store.label("methods", record["method"]),
             }
-            records.append({**record, **names})
-            natures[names["representation"]] = nature_in_recipe(store.recipe, record["representation"])
-    return _Part(store, records, natures)
+            for record in records
+            if record["setup"] == setup
+        ]
+
+    keys = dict.fromkeys(record["representation"] for record in store.records)
+    natures = {store.label("representations", key): nature_in_recipe(store.recipe, key) for key in keys}
+    return _Part(store, labelled(store.records), natures, labelled(store.episodes))
 
 
 def _without_repetitions(parts: Sequence[_Part]) -> tuple[list[_Part], list[str]]:
@@ -161,8 +172,8 @@ def _without_repetitions(parts: Sequence[_Part]) -> tuple[list[_Part], list[str]
             else:
                 first[key] = record
                 kept.append(record)
-        if kept:
-            found.append(_Part(part.store, kept, part.natures))
+        if kept or part.episodes:
+            found.append(replace(part, records=kept))
     warnings = [f"{repeated} runs stand in several stores and are counted once"] if repeated else []
     if differing:
         warnings.append(
@@ -172,8 +183,8 @@ def _without_repetitions(parts: Sequence[_Part]) -> tuple[list[_Part], list[str]
     return found, warnings
 
 
-def _named(parts: Sequence[_Part]) -> tuple[list[Record], dict[str, Nature]]:
-    """The records of all parts with names that mean one thing each."""
+def _named(parts: Sequence[_Part]) -> tuple[list[Record], dict[str, Nature], list[Record]]:
+    """The records of all parts with names that mean one thing each, what they are, and the results on episodes."""
     features: dict[str, set[Hashable]] = defaultdict(set)
     holders: dict[tuple[str, ...], set[int]] = defaultdict(set)
     for index, part in enumerate(parts):
@@ -181,22 +192,30 @@ def _named(parts: Sequence[_Part]) -> tuple[list[Record], dict[str, Nature]]:
             features[record["representation"]].add(record.get("features", index))
             holders[record["representation"],].add(index)
             holders[record["representation"], record["method"]].add(index)
+
+    def names(part: _Part, record: Record) -> dict[str, str]:
+        representation, method = record["representation"], record["method"]
+        if len(holders[representation,]) > 1 and len(features[representation]) > 1:
+            representation = f"{representation} ({part.store.name})"
+        elif len(holders[representation, method]) > 1:
+            method = f"{method} ({part.store.name})"
+        return {"representation": representation, "method": method}
+
     same_draws = _same_draws(parts)
     named: list[Record] = []
     natures: dict[str, Nature] = {}
+    episodes: dict[Hashable, Record] = {}
     for part in parts:
         for record in part.records:
-            representation, method, experiment = record["representation"], record["method"], record["experiment"]
-            shown = representation
-            if len(holders[representation,]) > 1 and len(features[representation]) > 1:
-                shown = f"{representation} ({part.store.name})"
-            elif len(holders[representation, method]) > 1:
-                method = f"{method} ({part.store.name})"
-            natures[shown] = part.natures[representation]
+            shown = names(part, record)
+            natures[shown["representation"]] = part.natures[record["representation"]]
             # Without the same draws, experiments that share a number are as different as any others.
-            experiment = experiment if same_draws else f"{experiment} of {part.store.name}"
-            named.append({**record, "representation": shown, "method": method, "experiment": experiment})
-    return named, natures
+            number = record["experiment"]
+            named.append({**record, **shown, "experiment": number if same_draws else f"{number} of {part.store.name}"})
+        for record in part.episodes:
+            shown = names(part, record)
+            episodes.setdefault((*shown.values(), record["task"]), {**record, **shown})
+    return named, natures, list(episodes.values())
 
 
 def _same_draws(parts: Sequence[_Part]) -> bool:

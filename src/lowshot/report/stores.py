@@ -30,7 +30,7 @@ def write_store_report(
     """
     stores = open_stores(sources)
     found = compare(stores)
-    report = Report(found.records, found.setup, metrics, found.natures if paper else None)
+    report = Report(found.records, found.setup, metrics, found.natures if paper else None, found.episodes)
     page = report.write(
         out_dir,
         title=" · ".join(store.name for store in stores),
