@@ -89,8 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _train(given: Flags) -> None:
     settings = _settings(given)
     resumed = None
-    if given.allow_resume and given.resume_file:
+    if given.resume_file and given.allow_resume:
         resumed = read_checkpoint(given.resume_file, given.model, given.num_classes)
+    elif given.resume_file:
+        say(f"{given.resume_file} is not used: --resume_file needs --allow_resume 1", style="yellow")
     train, val = (read_source(path, given.num_classes) for path in (given.traincfg, given.valcfg))
     settings = settings.model_copy(update={"batch_size": train.batch_size})
     folder = Path(given.checkpoint_dir)
