@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from lowshot.errors import LowshotError
@@ -40,6 +41,7 @@ def test_everything_runs_once_and_then_nothing(tmp_path: Path) -> None:
     assert _run(stamps, _chain(tmp_path)) == []
 
 
+@hypothesis(deadline=None)  # files are synced to disk, which takes as long as it takes
 @given(st.permutations([("epochs", 6), ("n_shots", 2)]))
 def test_a_change_reaches_what_is_downstream_and_nothing_else(tmp_path_factory: pytest.TempPathFactory, order) -> None:  # type: ignore[no-untyped-def]
     folder = tmp_path_factory.mktemp("chain")

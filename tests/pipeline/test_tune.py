@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
+from lowshot import pipeline
+from lowshot.benchmark import Engine
 from lowshot.benchmark.grid import Tuning
 from lowshot.classifiers import Ridge
 from lowshot.cli import run
@@ -18,10 +21,12 @@ from lowshot.data import ClassSplit
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.io import read_json
-from lowshot.pipeline import run_recipe
 from lowshot.pipeline.plan import Stamps
 from lowshot.pipeline.stops import Road
 from lowshot.recipe import load_recipe
+
+#: Small problems are not worth a second process.
+run_recipe = functools.partial(pipeline.run_recipe, engine=Engine("serial"))
 
 DIM = 5
 METHODS: dict[str, dict[str, Any]] = {
@@ -80,15 +85,21 @@ def records(folder: Path, method: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def walk(path: Path) -> None:
+    """All stops but the report, whose figures take longer than everything else here."""
+    for kind in ("fit-generator", "fit-classifier", "tune", "evaluate"):
+        run_recipe(path, only=kind)
+
+
 def due(path: Path, *overrides: str) -> set[str]:
-    """The stops that would run."""
+    """The stops that would run, but for the report."""
     recipe = load_recipe(path, overrides)
     statuses = Stamps(recipe.folder / "state").statuses(Road(recipe).stops)
-    return {status.stop.key for status in statuses if status.runs}
+    return {status.stop.key for status in statuses if status.runs} - {"report"}
 
 
 def test_the_winner_is_evaluated_and_the_records_say_so(tmp_path: Path) -> None:
-    run_recipe(write_recipe(tmp_path, {**METHODS, "generated": GENERATED}))
+    walk(write_recipe(tmp_path, {**METHODS, "generated": GENERATED}))
     found = Tuning.from_json(read_json(tuned_file(tmp_path)))
     assert found.best.params["alpha"] in (0.01, 1.0, 100.0)
     assert {r["params"]["alpha"] for r in records(tmp_path, "ridge")} == {found.best.params["alpha"]}
@@ -101,7 +112,7 @@ def test_the_winner_is_evaluated_and_the_records_say_so(tmp_path: Path) -> None:
 
     by_hand = tmp_path / "by hand"
     by_hand.mkdir()
-    run_recipe(write_recipe(by_hand, {"ridge": {"classifier": "ridge", "params": found.best.params}}))
+    run_recipe(write_recipe(by_hand, {"ridge": {"classifier": "ridge", "params": found.best.params}}), only="evaluate")
     accuracies = [
         [(r["setup"], r["n_shots"], r["experiment"], r["all_top1"], r.get("all_prior_top1")) for r in found_records]
         for found_records in (records(tmp_path, "ridge"), records(by_hand, "ridge"))
@@ -128,13 +139,13 @@ def test_the_file_of_winners_says_what_the_choice_rests_on(tmp_path: Path) -> No
 
 def test_what_is_out_of_date_is_tuned_again_and_nothing_else(tmp_path: Path) -> None:
     path = write_recipe(tmp_path)
-    run_recipe(path)
+    walk(path)
     assert not due(path)
     changes = {
-        "evaluate.methods.ridge.grid.alpha=[0.1,1.0]": {"tune:given/ridge", "evaluate:given/ridge", "report"},
-        "tune.target=mean_novel_top1": {"tune:given/ridge", "evaluate:given/ridge", "report"},
-        "evaluate.calibrate=none": {"evaluate:given/ridge", "evaluate:given/plain", "report"},
-        "evaluate.methods.plain.params.metric=euclidean": {"evaluate:given/plain", "report"},
+        "evaluate.methods.ridge.grid.alpha=[0.1,1.0]": {"tune:given/ridge", "evaluate:given/ridge"},
+        "tune.target=mean_novel_top1": {"tune:given/ridge", "evaluate:given/ridge"},
+        "evaluate.calibrate=none": {"evaluate:given/ridge", "evaluate:given/plain"},
+        "evaluate.methods.plain.params.metric=euclidean": {"evaluate:given/plain"},
     }
     for override, expected in changes.items():
         assert due(path, override) == expected, override
@@ -195,7 +206,7 @@ def test_poisoning_the_test_half_leaves_the_winners_as_they_are(tmp_path: Path) 
 def test_what_a_trained_network_leaves_open_can_be_tuned(tmp_path: Path) -> None:
     params = {"contextual": False, "n_episodes": 2, "decay_every": 2}
     matching = {"classifier": "matching_network", "params": params, "grid": {"n_support": [2, 4]}}
-    run_recipe(write_recipe(tmp_path, {"matching": matching}))
+    walk(write_recipe(tmp_path, {"matching": matching}))
     best = read_json(tuned_file(tmp_path, "matching"))["params"]
     found = records(tmp_path, "matching")
     assert {r["params"]["n_support"] for r in found} == {best["n_support"]}
@@ -240,7 +251,7 @@ def test_mistakes_in_the_tune_section_are_named(tune: dict[str, Any], message: s
 def test_the_command_prints_the_grid_now_and_whenever_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_recipe(tmp_path, tune={"target": "novel_top1", "n_shots": [3], "experiments": 1})
     for _ in range(2):
-        assert run(["tune", str(path)]) == 0
+        assert run(["tune", str(path), "--engine", "serial"]) == 0
         printed = " ".join(capsys.readouterr().out.split())
         assert printed.count("◀ best") == 1
         assert "novel_top1" in printed
@@ -250,5 +261,5 @@ def test_the_command_prints_the_grid_now_and_whenever_asked(tmp_path: Path, caps
 
 def test_a_recipe_without_a_grid_has_nothing_to_tune(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_recipe(tmp_path, {"plain": {"classifier": "nearest_mean"}})
-    assert run(["tune", str(path)]) == 2
+    assert run(["tune", str(path), "--engine", "serial"]) == 2
     assert "no method has a grid" in " ".join(capsys.readouterr().err.split())
