@@ -24,7 +24,7 @@ def ray_engine() -> Iterator[Engine]:
     """A Ray cluster of two workers on this machine, started once for all tests here."""
     pytest.importorskip("ray")
     engine = Engine("ray", 2)
-    with engines._ray_cluster(engine):
+    with engine._cluster():
         yield engine
 
 
@@ -186,6 +186,7 @@ def test_an_engine_that_makes_no_sense_is_refused(arguments: tuple, message: str
 
 def test_without_ray_the_error_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "lowshot.benchmark.ray_cluster", raising=False)
     with pytest.raises(InputError, match=r"pip install 'lowshot\[ray\]'"):
         sums(Engine("ray", 2), [Add("a", 1, tmp_path)])
 

@@ -8,9 +8,9 @@ results from any engine and any number of workers, and never more busy threads t
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,12 @@ import joblib
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from threadpoolctl import threadpool_limits
 
-from lowshot.errors import InputError, LowshotError, did_you_mean
+from lowshot.errors import InputError, did_you_mean
 
 KINDS = ("auto", "serial", "loky", "ray")
 
-# How often to try to start Ray, and what its object store gets: tasks and records are small.
-_RAY_STARTS = 3
-_RAY_STORE_BYTES = 1 << 27
+# What joblib knows our use of Ray as.
+RAY_BACKEND = "lowshot-ray"
 
 # One call of a worker: a function and its arguments, all of which can be pickled.
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -70,12 +69,19 @@ class Engine:
     def pool(self) -> Iterator[Pool]:
         """Workers for one sweep: loky's for "auto" and "loky", else Ray's."""
         if self.kind == "ray":
-            with _ray_cluster(self) as (workers, deaths), _workers("lowshot-ray", workers, deaths) as pool:
+            with self._cluster() as (workers, deaths), _workers(RAY_BACKEND, workers, deaths) as pool:
                 yield pool
         else:
             # loky passes the limit on to its processes before they load any numeric library.
             with _workers("loky", self.local_workers, (BrokenProcessPool,), inner_max_num_threads=1) as pool:
                 yield pool
+
+    def _cluster(self) -> AbstractContextManager[tuple[int, tuple[type[BaseException], ...]]]:
+        try:
+            from lowshot.benchmark.ray_cluster import ray_cluster
+        except ImportError:
+            raise InputError("engine ray needs the package ray: pip install 'lowshot[ray]'") from None
+        return ray_cluster(self.workers, self.address)
 
 
 class Pool:
@@ -121,60 +127,3 @@ def one_thread() -> Iterator[None]:
     finally:
         if torch:
             torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _ray_cluster(engine: Engine) -> Iterator[tuple[int, tuple[type[BaseException], ...]]]:
-    """Join a cluster, or start one for the time of the block: the number of workers, and what their death raises."""
-    try:
-        import ray
-        from ray.util.joblib.ray_backend import RayBackend
-    except ImportError:
-        raise InputError("engine ray needs the package ray: pip install 'lowshot[ray]'") from None
-
-    class StreamingRayBackend(RayBackend):
-        """Ray's backend, whose results come one by one: joblib allows that to pools that report each result."""
-
-        supports_return_generator = True
-
-    joblib.register_parallel_backend("lowshot-ray", StreamingRayBackend)
-    logging.getLogger("ray.util.multiprocessing.pool").setLevel(logging.ERROR)
-    ours = not ray.is_initialized()
-    if ours:
-        _start_ray(engine)
-    try:
-        cores = int(ray.cluster_resources().get("CPU", 0))
-        workers = engine.workers or cores
-        if workers > cores:
-            raise InputError(f"workers is {workers}, but the Ray cluster has {cores} cores")
-        yield workers, (ray.exceptions.RayError,)
-    finally:
-        if ours:
-            ray.shutdown()
-
-
-def _start_ray(engine: Engine) -> None:
-    import ray
-
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if engine.address is not None:
-        try:
-            ray.init(address=engine.address, **quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise InputError(f"there is no Ray cluster to join at {engine.address}: {reason}") from error
-        return
-    for left in reversed(range(_RAY_STARTS)):
-        try:
-            ray.init(
-                num_cpus=engine.local_workers,
-                object_store_memory=_RAY_STORE_BYTES,
-                include_dashboard=False,
-                _node_ip_address="127.0.0.1",
-                **quiet,
-            )
-            return
-        except Exception as error:  # Ray has no type of its own for it: on a busy machine its parts wait in vain
-            ray.shutdown()
-            if not left:
-                raise LowshotError(f"Ray did not start on this machine: {error}") from error
