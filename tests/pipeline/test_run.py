@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.pipeline import run_recipe, validate_recipe
 from lowshot.pipeline.plan import Stamps
+from lowshot.pipeline.reporting import _with_stop_seconds
 from lowshot.pipeline.stops import Road
 from lowshot.recipe import load_recipe
 
@@ -262,6 +265,9 @@ def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(
     assert _measured(walked / "out") == _measured(tmp_path / "killed")
 
 
+FITTED = ("generator-baseline-analogies", "classifier-baseline-matching")
+
+
 def test_generators_and_learned_classifiers_have_stops_of_their_own(
     walked: Path, write_recipe: Write, tmp_path: Path
 ) -> None:
@@ -285,6 +291,9 @@ def test_generators_and_learned_classifiers_have_stops_of_their_own(
     assert [f.name for f in (out / "classifiers" / "baseline").glob("*.safetensors")] == ["matching.safetensors"]
     assert {r["method"] for r in _records(out)} == set(methods)
     assert _running(path) == []
+    took = {(r["method"], r.get("stop_seconds")) for r in _with_stop_seconds(Road(load_recipe(path)))}
+    stamp = {m: json.loads((out / "state" / f"fit-{m}.json").read_text())["seconds"] for m in FITTED}
+    assert took == {("linear", None), ("hallucinated", stamp[FITTED[0]]), ("matching", stamp[FITTED[1]])}
     more_steps = "generators.analogies.params.n_steps=30"
     assert _running(path, more_steps) == [
         "fit-generator:baseline/analogies",
@@ -299,6 +308,73 @@ def test_generators_and_learned_classifiers_have_stops_of_their_own(
     after = {r["task"]: r["method"] for r in _records(out)}
     kept = {task for task in after if task in before}
     assert {after[task] for task in kept} == {"linear"}  # nothing that rests on the old generator or network is reused
+
+
+def test_methods_that_train_alike_share_one_network(walked: Path, write_recipe: Write) -> None:
+    features = {part: str(walked / "out" / "features" / "baseline" / f"{part}.hdf5") for part in ("train", "test")}
+    matching = {"classifier": "matching_network", "params": {"n_episodes": 3}}
+    more = {"classifier": "matching_network", "params": {"n_episodes": 3, "n_support": 7}}
+    path = write_recipe(
+        representations={"baseline": {"features": features}},
+        generators={"difference": {"generator": "difference"}},
+        evaluate={
+            "n_shots": [1, 5],
+            "methods": {"plain": matching, "more": {**more, "generator": "difference", "n_per_class": 5}},
+        },
+    )
+
+    def trained(*overrides: str) -> list[str]:
+        return [key for key in _running(path, *overrides) if key.startswith("fit-classifier")]
+
+    assert trained() == ["fit-classifier:baseline/plain"]
+    phase = Road(load_recipe(path)).phase("baseline")
+    assert phase.params("more")["pretrained"] == phase.params("plain")["pretrained"]
+    longer = "evaluate.methods.more.params.n_episodes=4"
+    assert trained(longer) == ["fit-classifier:baseline/plain", "fit-classifier:baseline/more"]
+
+
+@pytest.mark.parametrize("names", [("WORLD_SIZE", "RANK"), ("SLURM_NTASKS", "SLURM_PROCID")], ids=["torchrun", "slurm"])
+def test_the_ranks_of_a_launcher_walk_one_road_together(names: tuple[str, str], write_recipe: Write) -> None:
+    path = write_recipe(representations={"baseline": {"train": {"backbone": "witness"}}})
+    with open(path.parent / "tiny_backbone.py", "a") as plugin:
+        plugin.write(WITNESS)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    size, number = names
+    shared = {**os.environ, size: "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    if size == "WORLD_SIZE":
+        shared |= {"LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "test"}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-m", "lowshot", "run", str(path)],
+            env={**shared, number: str(rank), "LOCAL_RANK": str(rank), "SLURM_LOCALID": str(rank), "SLURM_NODEID": "0"},
+        )
+        for rank in range(2)
+    ]
+    for rank in ranks:
+        rank.wait(300)  # judged by what they leave: gloo may abort a process whose work is done
+    out = path.parent / "out"
+    assert {f.name for f in path.parent.glob("rank-*")} == {"rank-0-of-2", "rank-1-of-2"}
+    assert len(FeatureStore.open(out / "features" / "baseline" / "train.hdf5")) == 16 * 8
+    epochs = (out / "representations" / "baseline" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in epochs] == [1, 2]
+    assert len([r for r in _records(out) if r["setup"] == "test"]) == 2 * 2
+    assert (out / "report" / "report.html").exists()
+
+
+WITNESS = """
+
+from pathlib import Path
+import torch
+
+
+@BACKBONES.register("witness", "pipeline_tiny that leaves a file per process that trains it, for tests")
+def witness(num_classes: int) -> Backbone:
+    place, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    (Path(__file__).parent / f"rank-{place}-of-{ranks}").touch()
+    return tiny(num_classes)
+"""
 
 
 @pytest.mark.parametrize(

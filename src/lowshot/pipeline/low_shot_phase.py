@@ -123,13 +123,19 @@ class LowShotPhase:
         given = section.params_for(self.representation).get("pretrained")
         return given is None and "pretrained" in CLASSIFIERS.parameters(section.classifier)
 
-    def fit_classifier(self, method: str, base: list[int], needs: tuple[Stop, ...]) -> Stop:
+    def learner(self, method: str) -> str:
+        """The method whose network this one uses: the first that is trained alike, whatever joins the shots later."""
+        return next(other for other in self.recipe.evaluate.methods if self._training(other) == self._training(method))
+
+    def _training(self, method: str) -> dict[str, Any]:
+        """What an episodic classifier learns, as opposed to how it is used afterwards."""
         section = self.recipe.evaluate.methods[method]
-        inputs = {
-            "classifier": section.classifier,
-            "params": section.params_for(self.representation),
-            **self._base_inputs(base),
-        }
+        use: frozenset[str] = getattr(CLASSIFIERS.get(section.classifier), "use_parameters", frozenset())
+        params = section.params_for(self.representation)
+        return {"classifier": section.classifier, "params": {k: v for k, v in params.items() if k not in use}}
+
+    def fit_classifier(self, method: str, base: list[int], needs: tuple[Stop, ...]) -> Stop:
+        inputs = {**self._training(method), **self._base_inputs(base)}
         path = self.classifier_path(method)
         # Named by what is trained, so that a changed recipe does not try to go on from another training.
         checkpoint = path.with_name(f"{method}-{fingerprint(inputs, [need.fingerprint for need in needs])}.ckpt")
@@ -151,7 +157,7 @@ class LowShotPhase:
             finished.unlink()
 
     def classifier_path(self, method: str) -> Path:
-        return self.recipe.folder / "classifiers" / self.representation / f"{method}.safetensors"
+        return self.recipe.folder / "classifiers" / self.representation / f"{self.learner(method)}.safetensors"
 
     # --------------------------------------------------------------- evaluate
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lowshot.errors import InputError
 from lowshot.io import read_text
+from lowshot.pipeline.plan import Stamps
 from lowshot.progress import say
 
 if TYPE_CHECKING:
@@ -105,12 +106,25 @@ def _report(road: Road) -> Report:
 
     recipe = road.recipe
     return Report(
-        _labelled(recipe, road.records()),
+        _labelled(recipe, list(_with_stop_seconds(road))),
         recipe.evaluate.setup,
         recipe.report.metrics or None,
         _natures(road) if recipe.report.paper else None,
         _labelled(recipe, road.episode_records()),
     )
+
+
+def _with_stop_seconds(road: Road) -> Iterator[dict[str, Any]]:
+    """The results, with what the stops took that fitted a method's generator and classifier, where it has any."""
+    stamps = Stamps(road.folder / "state")
+    seconds = {}
+    for stop in road.stops:
+        fits = [stamps.read(need) for need in stop.needs if need.kind in ("fit-generator", "fit-classifier")]
+        if stop.kind == "evaluate" and fits and all(fits):
+            seconds[stop.subject] = sum(stamp["seconds"] for stamp in fits if stamp)
+    for record in road.records():
+        subject = f"{record['representation']}/{record['method']}"
+        yield {**record, "stop_seconds": seconds[subject]} if subject in seconds else record
 
 
 def _labelled(recipe: Recipe, records: list[dict[str, Any]]) -> list[dict[str, Any]]:

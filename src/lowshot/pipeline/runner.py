@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from lowshot.benchmark import Engine
@@ -19,6 +17,7 @@ from lowshot.pipeline.reporting import print_recipe_report
 from lowshot.pipeline.stops import Road
 from lowshot.pipeline.tuning import print_tunings
 from lowshot.progress import say
+from lowshot.ranks import Ranks, launched_ranks
 from lowshot.recipe import Recipe, load_recipe, read_recipe
 
 # Each rank of a torchrun or SLURM launch walks the same plan; these stops use all of them, the others one.
@@ -62,7 +61,7 @@ def run_recipe(
     recipe = load_recipe(path, changes)
     road = Road(recipe)
     stamps = Stamps(recipe.folder / "state")
-    with _ranks() as ranks:
+    with launched_ranks() as ranks:
         statuses = ranks.share(_statuses(road, stamps, only, force) if ranks.first else None)
         if dry_run:
             _print_plan(recipe, road.stops, statuses, ranks.first)
@@ -137,7 +136,7 @@ def _check_needs(statuses: Sequence[Status], only: str) -> None:
                 )
 
 
-def _walk(status: Status, stamps: Stamps, ranks: _Ranks) -> None:
+def _walk(status: Status, stamps: Stamps, ranks: Ranks) -> None:
     """Do the work of a stop, if it is due."""
     stop = status.stop
     if ranks.first:
@@ -153,7 +152,7 @@ def _walk(status: Status, stamps: Stamps, ranks: _Ranks) -> None:
     ranks.wait()
 
 
-def _sweep(statuses: Sequence[Status], stamps: Stamps, ranks: _Ranks, engine: Engine) -> None:
+def _sweep(statuses: Sequence[Status], stamps: Stamps, ranks: Ranks, engine: Engine) -> None:
     """Do the work of all stops that are due as one sweep over their tasks; each is stamped when its own are done."""
     due = [status.stop for status in statuses if status.runs]
     if ranks.first:
@@ -202,42 +201,3 @@ def _print_plan(recipe: Recipe, stops: Sequence[Stop], statuses: Sequence[tuple[
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes)} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
-
-
-class _Ranks:
-    """The processes that walk one plan together: one, unless a launcher such as torchrun started several."""
-
-    def __init__(self, rank: int, size: int) -> None:
-        self.first = rank == 0
-        self.size = size
-
-    def share(self, value: list[tuple[bool, str]] | None) -> list[tuple[bool, str]]:
-        """The first rank's value, on every rank: all must take the same decisions."""
-        if self.size == 1:
-            assert value is not None
-            return value
-        import torch.distributed
-
-        box = [value]
-        torch.distributed.broadcast_object_list(box, src=0)
-        assert box[0] is not None
-        return box[0]
-
-    def wait(self) -> None:
-        """Until every rank is here."""
-        if self.size > 1:
-            import torch.distributed
-
-            torch.distributed.barrier()
-
-
-@contextlib.contextmanager
-def _ranks() -> Iterator[_Ranks]:
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1 or "RANK" not in os.environ:
-        yield _Ranks(0, 1)
-        return
-    import torch.distributed
-
-    torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-    yield _Ranks(torch.distributed.get_rank(), torch.distributed.get_world_size())

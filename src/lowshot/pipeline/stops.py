@@ -277,12 +277,12 @@ class Road:
                 learned[name, f"generator {generator}"] = stop
         for name, phase in phases.items():
             for method in methods:
-                if phase.is_pretrained(method):
+                if phase.is_pretrained(method) and phase.learner(method) == method:
                     yield (stop := phase.fit_classifier(method, base, extracted.get(name, ())))
                     learned[name, f"classifier {method}"] = stop
         for name, phase in phases.items():
             for method, section in methods.items():
-                uses = (f"generator {section.generator}", f"classifier {method}")
+                uses = (f"generator {section.generator}", f"classifier {phase.learner(method)}")
                 needs = [split, *extracted.get(name, ())]
                 needs += [learned[name, use] for use in uses if (name, use) in learned]
                 if section.grid is not None:
