@@ -89,4 +89,4 @@ def test_the_originals_split_and_experiments_must_belong_to_the_images(
     assert "experiments were made for other data" in " ".join(capsys.readouterr().err.split())
     assert not (imagenet / "runs" / "imagenet_resnet10" / "split").exists()
     assert run(["split", *overrides, *files, "split.base=[193,196]"]) == 2
-    assert "has 3 + 7 base classes, but split.base says 193 + 196" in " ".join(capsys.readouterr().err.split())
+    assert "has 2 + 8 base classes, but split.base says 193 + 196" in " ".join(capsys.readouterr().err.split())

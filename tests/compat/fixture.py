@@ -11,8 +11,8 @@ import yaml
 from PIL import Image
 
 CLASSES = 30
-BASE = (list(range(0, 3)), list(range(3, 10)))
-NOVEL = (list(range(10, 14)), list(range(14, 30)))
+BASE = (list(range(0, 2)), list(range(2, 10)))
+NOVEL = (list(range(10, 13)), list(range(13, 30)))
 SIZES = {"base": (len(BASE[0]), len(BASE[1])), "novel": (len(NOVEL[0]), len(NOVEL[1]))}
 TRAIN_PER_CLASS, VAL_PER_CLASS = 6, 2
 N_SHOTS = (1, 2, 5)

@@ -15,6 +15,8 @@ from PIL import Image
 from lowshot.compat.data_config import read_config, read_source, transforms_of
 from lowshot.compat.data_schema import TransformParams
 from lowshot.compat.transforms import ImageJitter, image_transform, normalisation
+from lowshot.data import ImageDataset
+from lowshot.data.sets.lsun import CATEGORIES
 from lowshot.errors import InputError
 from tests.compat import fixture
 from tests.data.conftest import noise, write_tree
@@ -61,6 +63,29 @@ def test_a_folder_of_classes_is_sorted(folder: Path) -> None:
     source = read_source(config(folder, dataset_type="ImageFolder", dataset_params={"root": "images"}), 2)
     assert source.images.paths == ["a/0.png", "a/1.png", "b/1.png"]
     assert source.images.labels.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "asked"),
+    [
+        ("CIFAR10", {}, ("cifar10", "train", {"download": False})),
+        ("CIFAR100", {"train": False, "download": True}, ("cifar100", "test", {"download": True})),
+        ("LSUN", {"classes": "val"}, ("lsun", "test", {"categories": list(CATEGORIES)})),
+        ("LSUN", {"classes": ["tower_train", "bridge_train"]}, ("lsun", "train", {"categories": ["tower", "bridge"]})),
+    ],
+)
+def test_torchvisions_sets_are_asked_for_with_their_part(
+    kind: str, params: dict[str, Any], asked: tuple[Any, ...], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def build(name: str, part: str, root: Path, **options: Any) -> ImageDataset:
+        calls.append((name, part, options))
+        return ImageDataset(["a"], [0], ["only"])
+
+    monkeypatch.setattr("lowshot.compat.data_config.build_dataset", build)
+    read_source(config(folder, dataset_type=kind, dataset_params={"root": "images", **params}), 1)
+    assert calls == [asked]
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,13 @@ import pytest
 import torch
 
 from lowshot.classifiers import MatchingNetwork
-from lowshot.compat import low_shot, main, parse_results, train_analogy_generator
+from lowshot.compat import low_shot, main, matching_network, parse_results, train_analogy_generator
 from lowshot.compat.formats.checkpoint import write_checkpoint
 from lowshot.compat.formats.generator import write_generator
 from lowshot.compat.formats.matching_network import write_matching_network
 from lowshot.compat.formats.results import Run, write_run
+from lowshot.compat.steps import steps
+from lowshot.errors import InputError
 from lowshot.hallucination import AnalogyGenerator, CalibrationGenerator
 from lowshot.representation import build_backbone
 from tests.compat import features, fixture
@@ -77,7 +79,7 @@ def truncate(path: str) -> Callable[[], object]:
 
 
 def infect(path: str) -> Callable[[], object]:
-    return lambda: Path(path).write_bytes(pickle.dumps(Malice()))
+    return lambda: Path(path).write_bytes(pickle.dumps(Malice(), protocol=2))
 
 
 def infect_zip(path: str) -> Callable[[], object]:
@@ -280,10 +282,6 @@ def test_a_generator_needs_no_network(folder: Path) -> None:
 
 
 def test_the_defaults_that_have_no_flag_are_the_originals(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lowshot.compat import matching_network
-    from lowshot.compat.steps import steps
-    from lowshot.errors import InputError
-
     monkeypatch.delenv("LOWSHOT_COMPAT_STEPS", raising=False)
     assert steps(train_analogy_generator.N_STEPS) == 120_000
     assert steps(matching_network.N_EPISODES) == 60_000
@@ -292,6 +290,27 @@ def test_the_defaults_that_have_no_flag_are_the_originals(monkeypatch: pytest.Mo
     monkeypatch.setenv("LOWSHOT_COMPAT_STEPS", "many")
     with pytest.raises(InputError, match="LOWSHOT_COMPAT_STEPS is 'many'"):
         steps(120_000)
+
+
+def test_training_of_matching_networks_that_was_cut_off_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching_network, "SAVE_EVERY", 1)
+    train = [word.replace("mn.tar", "new.tar") for word in [*MATCHING, "0"]]
+    assert run(*train) == 0
+    whole = (folder / "new.tar").read_bytes()
+    (folder / "new.tar").unlink()
+
+    def cut_off(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(matching_network, "write_matching_network", cut_off)
+        assert run(*train) == 130
+    assert [path.name for path in folder.glob("new.tar*")] == ["new.tar.unfinished"]
+    with monkeypatch.context() as patch:
+        patch.setattr("lowshot.classifiers.episodes.EpisodeSampler.draw", cut_off)  # no further episode is needed
+        assert run(*train) == 0
+    assert [path.name for path in folder.glob("new.tar*")] == ["new.tar"]
+    assert (folder / "new.tar").read_bytes() == whole
 
 
 # ------------------------------------------------------------------------------------------------ parse_results

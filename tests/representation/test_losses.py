@@ -106,3 +106,17 @@ def test_a_new_loss_is_its_formula():
 
     features, scores, labels, weight = batch(0, 4, 3, 5)
     assert ScoresL2Loss()(features, scores, labels, weight) == scores.square().mean()
+
+
+def test_a_function_in_a_file_is_a_loss(tmp_path):
+    file = tmp_path / "spread.py"
+    file.write_text("def loss(features, scores, labels, classifier_weight):\n    return features.var(dim=0).sum()\n")
+    features, scores, labels, weight = batch(0, 4, 3, 5)
+    found = LOSSES.build(f"file:{file}")(features, scores, labels, weight)
+    torch.testing.assert_close(found, features.var(dim=0).sum())
+    (tmp_path / "none.py").write_text("def los(): ...\n")
+    with pytest.raises(InputError, match=r"none\.py defines no function 'loss'"):
+        LOSSES.build(f"file:{tmp_path / 'none.py'}")
+    (tmp_path / "vector.py").write_text("def loss(features, *rest):\n    return features.sum(dim=1)\n")
+    with pytest.raises(InputError, match="must return one number"):
+        LOSSES.build(f"file:{tmp_path / 'vector.py'}")(features, scores, labels, weight)
