@@ -15,8 +15,8 @@ setup: $(READY)  ## make .venv with lowshot and everything for development
 demo: $(READY)  ## the whole road on the embedded data set: table in the terminal, report in runs/glyphs/report
 	$(BIN)/lowshot demo
 
-test: $(READY)  ## all tests
-	$(BIN)/python -m pytest -q
+test: $(READY)  ## all tests, a file a core at a time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
 check: $(READY)  ## style, format and types
 	$(BIN)/ruff check .
