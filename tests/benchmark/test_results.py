@@ -90,8 +90,8 @@ def test_records_of_a_torn_file_are_those_of_whole_units(tmp_path: Path) -> None
     write_records(path, unit("a") + unit("b"))
     path.write_bytes(path.read_bytes()[:-5])
     assert read_records(path) == unit("a")
+    (tmp_path / "log.jsonl").write_text('{"epoch": 1}\n')
     with pytest.raises(InputError, match="line 1 is not a record"):
-        (tmp_path / "log.jsonl").write_text('{"epoch": 1}\n')
         read_records(tmp_path / "log.jsonl")
     with pytest.raises(InputError, match="does not exist"):
         read_records(tmp_path / "none.jsonl")
