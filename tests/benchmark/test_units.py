@@ -147,7 +147,7 @@ def test_a_generator_travels_as_a_file(world: World, generator: Generator, tmp_p
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("name", ["nearest_mean", "logistic", "ridge", "gaussian"])
+@pytest.mark.parametrize("name", ["nearest_mean", "logistic", "ridge"])
 def test_mapped_base_features_are_not_copied(name: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     features = rng.standard_normal(size=(150_000, 64), dtype=np.float32)
