@@ -166,8 +166,8 @@ class _Sweep:
                     outcome, error = _attempt(place, task, inputs)
                     self.cause = self.cause or error
                     self.settle(outcome)
-                    spent, count, left = spent + outcome.seconds, count + 1, self.pending
-                    if handover and left > 1 and spent / count * left > HANDOVER_SECONDS:
+                    spent, count = spent + outcome.seconds, count + 1
+                    if handover and self.pending > 1 and spent / count * self.pending > HANDOVER_SECONDS:
                         return
 
     def run_on(self, results: Callable[[Iterable[Call]], Iterator[Any]], size: int) -> None:
@@ -179,6 +179,7 @@ class _Sweep:
                 for outcomes in results(_calls(ready, size)):
                     for outcome in outcomes:
                         self.settle(outcome)
+                barren = 0
             except WorkersLost as error:
                 barren = barren + 1 if self.pending == left else 0
                 if barren == PATIENCE:

@@ -75,7 +75,10 @@ def run_recipe(
         ]
         for is_swept, group in itertools.groupby(walk, lambda status: status.stop.job and status.stop.kind):
             if is_swept:
-                _sweep(swept := list(group), stamps, ranks, engine or Engine())
+                try:
+                    _sweep(swept := list(group), stamps, ranks, engine or Engine())
+                finally:
+                    road.catch_up()
                 if swept[0].stop.kind == "tune" and ranks.first:
                     print_tunings(recipe, [s.stop.subject for s in swept if s.runs or only == "tune"])
                 continue

@@ -43,6 +43,7 @@ class Road:
         self.folder = recipe.folder
         self.inputs = Inputs(recipe)
         self._next_merge = 0.0
+        self._unmerged = False
 
     @cached_property
     def stops(self) -> list[Stop]:
@@ -316,9 +317,15 @@ class Road:
     def _merge_results(self, last: bool) -> None:
         """Bring the file of all results up to date: at the end, and before that as long as it costs little time."""
         start = time.monotonic()
-        if last or start >= self._next_merge:
+        self._unmerged = not last and start < self._next_merge
+        if not self._unmerged:
             write_records(self.results, self.records())
             self._next_merge = time.monotonic() + 20 * (time.monotonic() - start)
+
+    def catch_up(self) -> None:
+        """Merge what was left for later when a sweep ends early."""
+        if self._unmerged:
+            self._merge_results(last=True)
 
     def records(self) -> list[dict[str, Any]]:
         """The results of the recipe's methods so far, in the order of the recipe."""
