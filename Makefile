@@ -27,7 +27,7 @@ format: $(READY)  ## let ruff mend style and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## every benchmark, each against its plain baseline (about ten minutes)
+bench: $(READY)  ## every benchmark, each against its plain baseline (about a quarter of an hour)
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean:  ## remove what tools leave behind, not .venv and not runs
