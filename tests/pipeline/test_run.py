@@ -319,18 +319,18 @@ def test_methods_that_train_alike_share_one_network(walked: Path, write_recipe: 
         generators={"difference": {"generator": "difference"}},
         evaluate={
             "n_shots": [1, 5],
-            "methods": {"plain": matching, "more": {**more, "generator": "difference", "n_per_class": 5}},
+            "methods": {"alone": matching, "more": {**more, "generator": "difference", "n_per_class": 5}},
         },
     )
 
     def trained(*overrides: str) -> list[str]:
         return [key for key in _running(path, *overrides) if key.startswith("fit-classifier")]
 
-    assert trained() == ["fit-classifier:baseline/plain"]
+    assert trained() == ["fit-classifier:baseline/alone"]
     phase = Road(load_recipe(path)).phase("baseline")
-    assert phase.params("more")["pretrained"] == phase.params("plain")["pretrained"]
+    assert phase.params("more")["pretrained"] == phase.params("alone")["pretrained"]
     longer = "evaluate.methods.more.params.n_episodes=4"
-    assert trained(longer) == ["fit-classifier:baseline/plain", "fit-classifier:baseline/more"]
+    assert trained(longer) == ["fit-classifier:baseline/alone", "fit-classifier:baseline/more"]
 
 
 @pytest.mark.parametrize("names", [("WORLD_SIZE", "RANK"), ("SLURM_NTASKS", "SLURM_PROCID")], ids=["torchrun", "slurm"])
