@@ -146,6 +146,8 @@ def time_ours(folder: Path, args: argparse.Namespace) -> float:
         sys.exit(f"--fraction {args.fraction} of {args.steps} steps is too few to extrapolate from")
     short, long = (train_ours(folder, args, count, RUNS)[0] for count in (few, steps))
     step = (long - short) / (steps - few)
+    if step <= 0:
+        sys.exit(f"{steps} steps took less time than {few}: the machine is busy, or --fraction is too small")
     print(
         f"  ours: {1e3 * step:.1f} ms a step of all {len(RUNS)} runs; {args.steps} steps are extrapolated from {few} "
         f"and {steps}",
