@@ -133,3 +133,24 @@ def test_equal_values_give_equal_bytes_under_any_name(tmp_path: Path) -> None:
     for name in ("a.ckpt", "longer name.ckpt"):
         io.save_torch(tmp_path / name, {"state": torch.arange(5)})
     assert (tmp_path / "a.ckpt").read_bytes() == (tmp_path / "longer name.ckpt").read_bytes()
+
+
+def test_only_one_process_holds_a_lock_and_its_end_lets_it_go(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "lock"
+    holder = """
+        import sys, time
+        from lowshot.io import only_one
+        with only_one(sys.argv[1], lambda: None):
+            print("held", flush=True)
+            time.sleep(60)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(holder), str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    waited = []
+    with io.only_one(path, lambda: waited.append(process.kill())):
+        process.wait()
+    assert len(waited) == 1
+    with io.only_one(path, lambda: waited.append(None)):
+        assert len(waited) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import json
@@ -9,7 +10,7 @@ import os
 import pickle
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,24 @@ def commit(temporary: Pathlike, target: Pathlike) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def only_one(path: Pathlike, busy: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock file ``path``: one process at a time, and none once its holder has ended, however it ended.
+
+    Args:
+        path: made if it is not there, and left there.
+        busy: called once before waiting for another process.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            busy()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def write_bytes(path: Pathlike, data: bytes) -> None:

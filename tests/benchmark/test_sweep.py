@@ -88,9 +88,43 @@ def test_workers_that_keep_dying_are_given_up_by_name(tmp_path: Path, monkeypatc
         yield
 
     monkeypatch.setattr(engines.Pool, "results", deadly)
-    with pytest.raises(LowshotError, match=r"died 3 times in a row.*out of memory.*2 tasks are left, first x, y"):
+    with pytest.raises(LowshotError, match=r"^x: 2 workers died that did nothing else \(out of memory\)"):
         sums(LOKY, [DieAlways("x", 0, tmp_path), DieAlways("y", 0, tmp_path, group="other")])
     assert len(attempts) == 3
+
+
+def test_a_task_that_no_worker_survives_ends_its_own_job_only(tmp_path: Path) -> None:
+    done: list[str] = []
+    jobs = [
+        Job("doomed", [DieAlways("deadly", 0, tmp_path)], lambda task, result: None),
+        Job("fine", [Add(f"a{i}", i, tmp_path) for i in range(3)], lambda task, result: done.append(task.key)),
+    ]
+    with pytest.raises(LowshotError, match=r"^deadly: 2 workers died"):
+        run_jobs(jobs, LOKY)
+    assert sorted(done) == ["a0", "a1", "a2"]
+
+
+def test_a_job_that_cannot_be_finished_names_itself_and_stops_no_other(tmp_path: Path) -> None:
+    def refuse(last: bool) -> None:
+        raise InputError("nothing here is a number")
+
+    done: list[str] = []
+    jobs = [
+        Job("hopeless", [], lambda task, result: None, finish=refuse),
+        Job("fine", [Add("a", 1, tmp_path)], lambda task, result: done.append(task.key)),
+    ]
+    with pytest.raises(InputError, match=r"^hopeless: nothing here is a number"):
+        run_jobs(jobs, Engine("serial"))
+    assert done == ["a"]
+
+
+def test_a_pool_is_no_larger_than_what_is_left_of_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(engines.joblib, "Parallel", lambda n_jobs, **rest: asked.append(n_jobs) or (lambda calls: []))
+    left = iter([3, 1, 0])
+    pool = engines.Pool(2, (), lambda: next(left))
+    assert [list(pool.results([])) for _ in range(3)] == [[], [], []]
+    assert asked == [2, 1, 1]
 
 
 @pytest.mark.parametrize("engine", [Engine("serial"), LOKY])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import random
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from lowshot.benchmark.units import Benchmark, experiment_blocks
 from lowshot.classifiers import Logistic, NearestMean
 from lowshot.data import Experiments
 from lowshot.hallucination import Generator
+from lowshot.hallucination.difference import DifferenceGenerator
 from lowshot.registry import CLASSIFIERS, GENERATORS
 from tests.benchmark.conftest import World
 from tests.benchmark.counting import measure
@@ -145,6 +147,19 @@ def test_a_generator_travels_as_a_file(world: World, generator: Generator, tmp_p
         generator.generate(*shots, 4, random_state=1), travelled.get().generate(*shots, 4, random_state=1)
     ):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_generator_file_of_another_content_is_another_generator(world: World, tmp_path: Path) -> None:
+    train, rows = world.train, world.train.rows_of(world.split.base)
+    path = tmp_path / "generator.safetensors"
+
+    def generated(offset: float) -> np.ndarray:
+        features = train.rows(rows) + offset
+        DifferenceGenerator().fit(features * (1 + offset), train.labels[rows]).save(path)
+        source = pickle.loads(pickle.dumps(GeneratorSource(path, Scratch(tmp_path / "scratch"))))
+        return source.get().generate(np.ones((1, train.dim), np.float32), [9], 4, random_state=0)[0]
+
+    assert not np.array_equal(generated(0.0), generated(1.0))
 
 
 @pytest.mark.parametrize("name", ["nearest_mean", "logistic", "ridge"])

@@ -69,14 +69,14 @@ class Engine:
     def pool(self) -> Iterator[Pool]:
         """Workers for one sweep: loky's for "auto" and "loky", else Ray's."""
         if self.kind == "ray":
-            with self._cluster() as (workers, deaths), _workers(RAY_BACKEND, workers, deaths) as pool:
+            with self._cluster() as (workers, deaths, room), _workers(RAY_BACKEND, workers, deaths, room) as pool:
                 yield pool
         else:
             # loky passes the limit on to its processes before they load any numeric library.
-            with _workers("loky", self.local_workers, (BrokenProcessPool,), inner_max_num_threads=1) as pool:
+            with _workers("loky", self.local_workers, (BrokenProcessPool,), None, inner_max_num_threads=1) as pool:
                 yield pool
 
-    def _cluster(self) -> AbstractContextManager[tuple[int, tuple[type[BaseException], ...]]]:
+    def _cluster(self) -> AbstractContextManager[tuple[int, tuple[type[BaseException], ...], Callable[[], int]]]:
         try:
             from lowshot.benchmark.ray_cluster import ray_cluster
         except ImportError:
@@ -87,13 +87,18 @@ class Engine:
 class Pool:
     """Workers that compute calls.
 
-    Attributes:
-        size: how many there are.
+    Args:
+        size: how many are wanted.
+        deaths: what a call raises whose worker died.
+        room: how many there is room for now; on a cluster that may have shrunk.
     """
 
-    def __init__(self, size: int, deaths: tuple[type[BaseException], ...]) -> None:
+    def __init__(
+        self, size: int, deaths: tuple[type[BaseException], ...], room: Callable[[], int] | None = None
+    ) -> None:
         self.size = size
         self._deaths = deaths
+        self._room = room
 
     def results(self, calls: Iterable[Call]) -> Iterator[Any]:
         """The results of the calls as they come.
@@ -101,7 +106,8 @@ class Pool:
         Raises:
             WorkersLost: a worker died. The next use of the pool starts fresh ones.
         """
-        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+        n_jobs = self.size if self._room is None else max(1, min(self.size, self._room()))
+        parallel = joblib.Parallel(n_jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
         try:
             yield from parallel(joblib.delayed(function)(*arguments) for function, arguments in calls)
         except self._deaths as error:
@@ -109,9 +115,15 @@ class Pool:
 
 
 @contextlib.contextmanager
-def _workers(backend: str, size: int, deaths: tuple[type[BaseException], ...], **options: Any) -> Iterator[Pool]:
+def _workers(
+    backend: str,
+    size: int,
+    deaths: tuple[type[BaseException], ...],
+    room: Callable[[], int] | None,
+    **options: Any,
+) -> Iterator[Pool]:
     with joblib.parallel_config(backend, n_jobs=size, **options):
-        yield Pool(size, deaths)
+        yield Pool(size, deaths, room)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from lowshot.benchmark.arena import BenchmarkData
 from lowshot.benchmark.engine import Engine
 from lowshot.benchmark.episodes import DRAWN_TOGETHER, EpisodeDesign, TaskSampler, mean_over_tasks, novel_rows
-from lowshot.benchmark.method import SETUPS, GeneratorSource, Method, ShotGenerator, forget
+from lowshot.benchmark.method import SETUPS, GeneratorSource, Method, ShotGenerator
 from lowshot.benchmark.packed import PackedArena, Scratch
 from lowshot.benchmark.results import Record, ResultStore
 from lowshot.benchmark.sweep import Job, run_jobs
@@ -100,7 +100,6 @@ def run_episodes(
         )
         store = store or ResultStore(scratch.folder / "episodes.jsonl")
         run_jobs([benchmark.job(method.name, store, scratch)], engine, title="episodes")
-        forget()
         return benchmark.records(store)
 
 

@@ -17,6 +17,7 @@ from lowshot.benchmark.identity import code_of, identity, plain, registered_name
 from lowshot.benchmark.packed import PackedArena, Scratch, write_once
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.hallucination import Generator
+from lowshot.io import file_fingerprint
 from lowshot.registry import CLASSIFIERS, GENERATORS
 
 SETUPS = ("val", "test")
@@ -45,6 +46,8 @@ class GeneratorSource:
         self._file = generator if isinstance(generator, Path) else None
         self._generator = None if isinstance(generator, Path) else generator
         self._scratch = scratch
+        # Workers outlive a sweep and remember generators: one of another content is another generator.
+        self._content = file_fingerprint(generator) if isinstance(generator, Path) else uuid.uuid4().hex
         found = self.get()
         self.name = registered_name(GENERATORS, found)
         self.identity = identity(found)
@@ -54,10 +57,10 @@ class GeneratorSource:
         if self._generator is not None:
             return self._generator
         assert self._file is not None
-        if (found := _GENERATORS.get(str(self._file))) is None:
+        if (found := _GENERATORS.get(self._content)) is None:
             _GENERATORS.make_room()
             found = Generator.load(self._file)
-            _GENERATORS.put(str(self._file), found)
+            _GENERATORS.put(self._content, found)
         kept: ShotGenerator = found
         return kept
 

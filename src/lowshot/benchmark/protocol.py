@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from lowshot.benchmark.arena import BenchmarkData
 from lowshot.benchmark.engine import Engine
-from lowshot.benchmark.method import GeneratorSource, Method, ShotGenerator, forget
+from lowshot.benchmark.method import GeneratorSource, Method, ShotGenerator
 from lowshot.benchmark.packed import Scratch
 from lowshot.benchmark.results import Record, ResultStore
 from lowshot.benchmark.sweep import run_jobs
@@ -102,7 +102,6 @@ def run_benchmark(
         run_jobs([job := benchmark.job(method.name, store, scratch)], engine)
         if job.tasks:
             store.arrange(unit.unit for unit in benchmark.units)
-    forget()
     return benchmark.records(store)
 
 

@@ -24,8 +24,13 @@ _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR
 
 
 @contextlib.contextmanager
-def ray_cluster(workers: int | None, address: str | None) -> Iterator[tuple[int, tuple[type[BaseException], ...]]]:
-    """Join a cluster, or start one for the time of the block: the number of workers, and what their death raises.
+def ray_cluster(
+    workers: int | None, address: str | None
+) -> Iterator[tuple[int, tuple[type[BaseException], ...], Callable[[], int]]]:
+    """Join a cluster, or start one for the time of the block.
+
+    Yields the number of workers, what their death raises, and a function that counts the cores there still are: actors
+    of a pool that is larger would wait for a lost node for ever.
 
     A cluster that this process has joined before is used as it is, and left alone afterwards.
 
@@ -39,10 +44,10 @@ def ray_cluster(workers: int | None, address: str | None) -> Iterator[tuple[int,
     if ours:
         _start(workers or joblib.cpu_count()) if address is None else _join(address)
     try:
-        cores = int(ray.cluster_resources().get("CPU", 0))
+        cores = _cores()
         if (workers or 1) > cores:
             raise InputError(f"workers is {workers}, but the Ray cluster has {cores} cores")
-        yield workers or cores, (ray.exceptions.RayError,)
+        yield workers or cores, (ray.exceptions.RayError,), _cores
     finally:
         if ours:
             ray.shutdown()
@@ -76,6 +81,10 @@ class StreamingRayBackend(RayBackend):
         self._waiting: Counter[int] = Counter()
         size: int = super().configure(*args, **kwargs)
         return size
+
+
+def _cores() -> int:
+    return int(ray.cluster_resources().get("CPU", 0))
 
 
 def _join(address: str) -> None:

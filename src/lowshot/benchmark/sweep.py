@@ -13,6 +13,7 @@ import pickle
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import cloudpickle
 
 from lowshot.benchmark.engine import Call, Engine, WorkersLost, one_thread
+from lowshot.benchmark.method import forget
 from lowshot.errors import InputError, LowshotError
 from lowshot.progress import Tick, progress, say
 from lowshot.registry import import_plugin, plugin_files
@@ -28,8 +30,8 @@ from lowshot.registry import import_plugin, plugin_files
 REPORT_SECONDS = 5.0
 # Engine "auto" starts workers when what is left would take this process longer: starting them takes a third of it.
 HANDOVER_SECONDS = 15.0
-# A sweep is given up when workers die this many times in a row without finishing a task.
-PATIENCE = 3
+# A task is given up when this many workers died that had nothing else to do.
+PATIENCE = 2
 
 
 class Task(Protocol):
@@ -88,7 +90,7 @@ def run_jobs(
     """Run the tasks of all jobs as one sweep.
 
     A task that raises ends its own job; the others go on, and the error is raised after them. When a worker dies,
-    unfinished tasks are handed to fresh ones.
+    unfinished tasks are handed to fresh ones; a task that no worker survives counts as one that raises.
 
     Args:
         jobs: what to do.
@@ -98,19 +100,22 @@ def run_jobs(
 
     Raises:
         InputError: a task raised one; the text names the task.
-        LowshotError: a task raised something else, or workers died again and again.
+        LowshotError: a task raised something else, or no worker survived it.
     """
     engine = engine or Engine()
     total = sum(max(job.total, len(job.tasks)) for job in jobs)
     done = total - sum(len(job.tasks) for job in jobs)
-    with progress(title, total, done) as tick:
-        sweep = _Sweep([_Progress(job) for job in jobs], after, tick)
-        sweep.close_finished()
-        if engine.kind in ("auto", "serial"):
-            sweep.run_here(handover=engine.kind == "auto" and engine.local_workers > 1 and not _has_gpu())
-        if next(sweep.ready(), None):
-            with engine.pool() as pool:
-                sweep.run_on(pool.results, pool.size)
+    try:
+        with progress(title, total, done) as tick:
+            sweep = _Sweep([_Progress(job) for job in jobs], after, tick)
+            sweep.close_finished()
+            if engine.kind in ("auto", "serial"):
+                sweep.run_here(handover=engine.kind == "auto" and engine.local_workers > 1 and not _has_gpu())
+            if next(sweep.ready(), None):
+                with engine.pool() as pool:
+                    sweep.run_on(pool.results, pool.size)
+    finally:
+        forget()
     sweep.raise_failures()
 
 
@@ -171,23 +176,29 @@ class _Sweep:
                         return
 
     def run_on(self, results: Callable[[Iterable[Call]], Iterator[Any]], size: int) -> None:
-        """Work on a pool, in rounds: what is ready now, then what became ready or came back unfinished."""
-        barren = 0
+        """Work on a pool, in rounds: what is ready now, then what became ready or came back unfinished.
+
+        When workers die and nothing gets finished, tasks are tried one at a time, to find the one that they die of.
+        """
+        alone = False
+        deaths: Counter[tuple[int, str]] = Counter()
         while ready := list(self.ready()):
             left = self.pending
             try:
-                for outcomes in results(_calls(ready, size)):
+                for outcomes in results(_calls(ready[:1] if alone else ready, size)):
                     for outcome in outcomes:
                         self.settle(outcome)
-                barren = 0
+                alone = False
             except WorkersLost as error:
-                barren = barren + 1 if self.pending == left else 0
-                if barren == PATIENCE:
-                    keys = ", ".join(key for (_, key), _, _ in list(self.ready())[:3])
-                    raise LowshotError(
-                        f"workers died {PATIENCE} times in a row before they finished a task ({error}): perhaps memory "
-                        f"is short, then fewer workers help (--workers). {self.pending} tasks are left, first {keys}"
-                    ) from error
+                place = ready[0][0]
+                deaths[place] += alone
+                if deaths[place] == PATIENCE:
+                    text = (
+                        f"{PATIENCE} workers died that did nothing else ({error}): perhaps memory is short, then "
+                        "fewer workers help (--workers)"
+                    )
+                    self.settle(_Outcome(place, None, 0.0, (text, False)))
+                alone = self.pending == left
                 say(f"a worker died ({error}); {self.pending} unfinished tasks go to fresh workers", style="yellow")
 
     def settle(self, outcome: _Outcome) -> None:
@@ -214,8 +225,12 @@ class _Sweep:
         for state in self.states:
             if not (state.pending or state.closed or state.failed):
                 state.closed = True
-                state.job.finish(all(other.closed or other.failed for other in self.states))
-                self.after(state.job, state.seconds)
+                try:
+                    state.job.finish(all(other.closed or other.failed for other in self.states))
+                    self.after(state.job, state.seconds)
+                except LowshotError as error:
+                    self.failures.append((f"{state.job.name}: {error}", isinstance(error, InputError)))
+                    state.failed = True
 
     def raise_failures(self) -> None:
         if not self.failures:

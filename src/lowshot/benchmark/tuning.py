@@ -14,7 +14,7 @@ from sklearn.base import clone
 from lowshot.benchmark.engine import Engine
 from lowshot.benchmark.grid import N_PER_CLASS, GridPoint, ParameterGrid, Target, Tuning, grid_points
 from lowshot.benchmark.identity import registered_name
-from lowshot.benchmark.method import GeneratorSource, Method, ShotGenerator, forget
+from lowshot.benchmark.method import GeneratorSource, Method, ShotGenerator
 from lowshot.benchmark.metrics import METRICS, NotANumberError
 from lowshot.benchmark.packed import PackedArena, Scratch
 from lowshot.benchmark.protocol import N_SHOTS
@@ -83,7 +83,6 @@ def tune(
             tags=tags,
         )
         run_jobs([study.job("tune", scratch)], engine, title="tune")
-    forget()
     return study.result()
 
 

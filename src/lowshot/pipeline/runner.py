@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lowshot.benchmark import Engine
-from lowshot.benchmark.method import forget
 from lowshot.benchmark.sweep import Job, run_jobs
 from lowshot.errors import InputError
-from lowshot.io import write_text
+from lowshot.io import only_one, write_text
 from lowshot.pipeline.plan import KINDS, Stamps, Status, Stop
 from lowshot.pipeline.reporting import print_recipe_report
 from lowshot.pipeline.stops import Road
@@ -75,10 +74,7 @@ def run_recipe(
         ]
         for is_swept, group in itertools.groupby(walk, lambda status: status.stop.job and status.stop.kind):
             if is_swept:
-                try:
-                    _sweep(swept := list(group), stamps, ranks, engine or Engine())
-                finally:
-                    road.catch_up()
+                _sweep(swept := list(group), road, stamps, ranks, engine or Engine())
                 if swept[0].stop.kind == "tune" and ranks.first:
                     print_tunings(recipe, [s.stop.subject for s in swept if s.runs or only == "tune"])
                 continue
@@ -86,8 +82,6 @@ def run_recipe(
                 _walk(status, stamps, ranks)
                 if status.stop.kind == "report" and not status.runs and ranks.first:
                     print_recipe_report(road)
-        if ranks.first:
-            road.scratch.remove()
     return recipe
 
 
@@ -155,21 +149,26 @@ def _walk(status: Status, stamps: Stamps, ranks: Ranks) -> None:
     ranks.wait()
 
 
-def _sweep(statuses: Sequence[Status], stamps: Stamps, ranks: Ranks, engine: Engine) -> None:
+def _sweep(statuses: Sequence[Status], road: Road, stamps: Stamps, ranks: Ranks, engine: Engine) -> None:
     """Do the work of all stops that are due as one sweep over their tasks; each is stamped when its own are done."""
     due = [status.stop for status in statuses if status.runs]
     if ranks.first:
         for status in statuses:
             _announce(status, stamps)
     if due and ranks.first:
-        jobs = [stop.job() for stop in due if stop.job is not None]
+        # Another sweep in this folder would add to the same files and remove the same scratch.
+        with only_one(road.folder / "state" / "sweep.lock", lambda: say(f"waiting for another sweep in {road.folder}")):
+            jobs = [stop.job() for stop in due if stop.job is not None]
 
-        def after(job: Job, seconds: float) -> None:
-            [stop] = [stop for stop, its_job in zip(due, jobs) if its_job is job]
-            _finished(stop, seconds, stamps, named=True)
+            def after(job: Job, seconds: float) -> None:
+                [stop] = [stop for stop, its_job in zip(due, jobs) if its_job is job]
+                _finished(stop, seconds, stamps, named=True)
 
-        run_jobs(jobs, engine, after, title=due[0].kind)
-        forget()
+            try:
+                run_jobs(jobs, engine, after, title=due[0].kind)
+                road.scratch.remove()
+            finally:
+                road.catch_up()
     if due:
         ranks.wait()
 
