@@ -45,13 +45,46 @@ def test_a_unit_cut_off_anywhere_is_ignored_and_replaced(tmp_path: Path) -> None
     whole = path.stat().st_size
     ResultStore(path).add(unit("b"))
     written = path.read_bytes()
-    for size in {*range(whole, len(written), 17), whole + 1, len(written) - 1}:
+    for size in {*range(whole, len(written), 17), whole + 1, len(written) - 2}:
         path.write_bytes(written[:size])
         store = ResultStore(path)
         assert store.records == unit("a")
         assert store.find("b") is None
         store.add(unit("b"))
         assert path.read_bytes() == written
+
+
+def test_a_last_line_without_its_end_counts(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    ResultStore(path).add(unit("a"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    assert read_records(path) == unit("a")
+    store = ResultStore(path)
+    assert store.records == unit("a")
+    store.add(unit("b"))
+    assert path.read_bytes().startswith(whole)
+    assert ResultStore(path).records == unit("a") + unit("b")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("unit_size", "2", '"2", but a whole number from 1 is expected'),
+        ("unit_size", 0, "whole number from 1"),
+        ("unit_size", True, "whole number from 1"),
+        ("unit", ["a"], "text is expected"),
+        ("n_shots", "1", "whole number from 1"),
+        ("experiment", 1.5, "whole number from 1"),
+        ("method", None, "text is expected"),
+        ("all_top5", "0.5", "a number or null"),
+    ],
+)
+def test_an_entry_of_the_wrong_type_is_named(tmp_path: Path, key: str, value: object, expected: str) -> None:
+    write_records(tmp_path / "r.jsonl", [*unit("a", 1), {**unit("b", 1)[0], key: value}])
+    for read in (ResultStore, read_records):
+        with pytest.raises(InputError, match=rf"r\.jsonl: line 2: {key} is .*{expected}"):
+            read(tmp_path / "r.jsonl")
 
 
 def test_only_the_units_that_are_kept_stay(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lowshot.benchmark.results import write_records
+from lowshot.benchmark.results import read_records, write_records
 from lowshot.errors import InputError
 from lowshot.pipeline.reporting import report_on
 from lowshot.report.comparison import Comparison, compare, open_stores
@@ -195,11 +195,37 @@ def test_differences_are_paired_only_where_the_shots_are_the_same(tmp_path: Path
             lambda folder: _written(folder, '{"unit": "u", "unit_size": 1, "setup": "test"}\n'),
             "lacks experiment, method",
         ),
+        (
+            lambda folder: _of_a_grid(folder),
+            r"grid\.jsonl lacks task: expected those of `lowshot evaluate`, not the grid",
+        ),
     ],
 )
 def test_what_is_no_store_is_refused(tmp_path: Path, make: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
         open_stores([make(tmp_path)])
+
+
+def _of_a_grid(folder: Path) -> Path:
+    """Records of one method at two points of its grid, as `lowshot tune` keeps them."""
+    records = read_records(store(folder) / "results.jsonl")
+    grid = [{k: v for k, v in r.items() if k != "task"} | {"unit": f"{r['unit']} {p}"} for p in "ab" for r in records]
+    write_records(folder / "grid.jsonl", grid)
+    return folder / "grid.jsonl"
+
+
+def test_episodes_that_lack_an_entry_are_refused_by_name(tmp_path: Path) -> None:
+    write_records(store(tmp_path) / "episodes.jsonl", [{"unit": "u", "unit_size": 1, "setup": "test"}])
+    with pytest.raises(InputError, match=r"episodes\.jsonl lacks accuracy, method.* expected those of `lowshot run`"):
+        open_stores([tmp_path])
+
+
+def test_stores_are_reported_whether_or_not_they_say_when_they_were_made(tmp_path: Path) -> None:
+    records = read_records(store(tmp_path) / "results.jsonl")
+    times = [None, "2026-01-02T03:04:05+0000", None, "2025-01-02T03:04:05+0000"]
+    write_records(tmp_path / "results.jsonl", [{**r, "time": time} for r, time in zip(records, times, strict=True)])
+    page = write_store_report([tmp_path], tmp_path / "out", ["all_top5"])
+    assert "2026-01-02T03:04:05" in Page(page.read_text()).text
 
 
 def _written(folder: Path, text: str) -> Path:

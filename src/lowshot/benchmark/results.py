@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,10 +77,9 @@ class ResultStore:
         self._rewrite()
 
     def _read(self) -> None:
-        whole, _, tail = read_bytes(self.path, "results file").rpartition(b"\n")
-        self._torn = bool(tail)
+        lines, self._torn = _lines(self.path)
         found: dict[str, list[Record]] = {}
-        for record in _parsed(whole, self.path):
+        for record in _parsed(lines, self.path):
             found.setdefault(record["unit"], []).append(record)
         for unit, records in found.items():
             if len(records) >= records[0]["unit_size"]:
@@ -101,21 +102,57 @@ def read_records(path: Pathlike) -> list[Record]:
         InputError: there is no such file, or a line is not a record.
     """
     groups: dict[tuple[Any, ...], list[Record]] = {}
-    for record in _parsed(read_bytes(path, "results file").rpartition(b"\n")[0], path):
+    for record in _parsed(_lines(path)[0], path):
         key = (record["unit"], record.get("representation"), record.get("method"))
         groups.setdefault(key, []).append(record)
     whole = (group[-group[0]["unit_size"] :] for group in groups.values() if len(group) >= group[0]["unit_size"])
     return [record for group in whole for record in group]
 
 
-def _parsed(text: bytes, path: Pathlike) -> Iterator[Record]:
-    for number, line in enumerate(text.splitlines(), start=1):
+def _lines(path: Pathlike) -> tuple[list[bytes], bool]:
+    """The lines of a results file without one that a kill cut off, and whether the last one lacks its end.
+
+    A last line without its end is whole where it is JSON: no part of a record is.
+    """
+    whole, _, tail = read_bytes(path, "results file").rpartition(b"\n")
+    lines = whole.splitlines()
+    if tail.strip():
+        with contextlib.suppress(ValueError):
+            json.loads(tail)
+            lines.append(tail)
+    return lines, bool(tail)
+
+
+def _parsed(lines: Iterable[bytes], path: Pathlike) -> Iterator[Record]:
+    for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
             _ = record["unit"], record["unit_size"]
         except (ValueError, KeyError, TypeError):
             raise InputError(f"results file {path}: line {number} is not a record of lowshot") from None
+        for key, value in record.items():
+            if (expected := _mistake(key, value)) is not None:
+                raise InputError(
+                    f"results file {path}: line {number}: {key} is {json.dumps(value)}, but {expected} is expected"
+                )
         yield record
+
+
+# What other parts of lowshot count, sort or look up by; every other entry may be anything.
+_TEXTS = frozenset({"unit", "task", "representation", "method", "setup", "shots", "features"})
+_COUNTS = frozenset({"unit_size", "n_shots", "experiment", "n_way", "n_query", "n_tasks"})
+_ACCURACIES = re.compile(r".*_top\d+|accuracy|half_width")
+
+
+def _mistake(key: str, value: Any) -> str | None:
+    """What an entry of a record should be, or None where it is that."""
+    if key in _TEXTS:
+        return None if isinstance(value, str) else "text"
+    if key in _COUNTS:
+        return None if type(value) is int and value > 0 else "a whole number from 1"
+    if _ACCURACIES.fullmatch(key):
+        return None if value is None or type(value) in (int, float) else "a number or null"
+    return None
 
 
 def write_records(path: Pathlike, records: Iterable[Mapping[str, Any]]) -> None:

@@ -14,7 +14,8 @@ from lowshot.io import read_text
 from lowshot.recipe import recipe_tree
 from lowshot.report.published import Nature, nature_in_recipe
 
-_KEYS = {"representation", "method", "setup", "n_shots", "experiment"}
+_KEYS = {"representation", "method", "setup", "n_shots", "experiment", "task"}
+_EPISODE_KEYS = {"representation", "method", "setup", "n_shots", "accuracy", "task"}
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,7 @@ def open_stores(sources: Sequence[str | Path]) -> list[Store]:
     for source, _, records in found:
         if not records:
             raise InputError(f"{source} holds no finished results: run `lowshot evaluate` first")
-        if missing := next((sorted(_KEYS - record.keys()) for record in records if _KEYS - record.keys()), None):
-            raise InputError(f"a record of {source} lacks {', '.join(missing)}: expected those of `lowshot evaluate`")
+        _check_keys(source, records, _KEYS, "`lowshot evaluate`, not the grid of `lowshot tune`")
     recipes = [str(records[0].get("recipe") or file.parent.name) for _, file, records in found]
     stores = []
     for (source, file, records), recipe in zip(found, recipes):
@@ -93,8 +93,15 @@ def open_stores(sources: Sequence[str | Path]) -> list[Store]:
         tree, text = (recipe_tree(beside), read_text(beside)) if beside is not None else ({}, "")
         beside = file.with_name("episodes.jsonl")
         episodes = read_records(beside) if file.name == "results.jsonl" and beside.is_file() else []
+        _check_keys(str(beside), episodes, _EPISODE_KEYS, "`lowshot run`")
         stores.append(Store(name, file, records, tree, text, episodes))
     return stores
+
+
+def _check_keys(source: str, records: Sequence[Record], keys: set[str], whose: str) -> None:
+    """Refuse records that are of something else: those of a grid, for one, have no ``task``."""
+    if missing := next((sorted(keys - record.keys()) for record in records if keys - record.keys()), None):
+        raise InputError(f"a record of {source} lacks {', '.join(missing)}: expected those of {whose}")
 
 
 def compare(stores: Sequence[Store], setup: str | None = None) -> Comparison:
@@ -161,10 +168,10 @@ def _without_repetitions(parts: Sequence[_Part]) -> tuple[list[_Part], list[str]
     first: dict[Hashable, Record] = {}
     found = []
     repeated = differing = 0
-    for index, part in enumerate(parts):
+    for part in parts:
         kept = []
         for record in part.records:
-            run = (record["n_shots"], record["experiment"], record.get("task", index))
+            run = (record["n_shots"], record["experiment"], record["task"])
             key = (record["representation"], record["method"], *run)
             if key in first:
                 repeated += 1

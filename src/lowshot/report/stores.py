@@ -50,6 +50,6 @@ def write_store_report(
 
 
 def _store_facts(store: Store) -> dict[str, Any]:
-    last = max(store.records, key=lambda record: record.get("time", ""))
+    last = max(store.records, key=lambda record: str(record.get("time") or ""))
     facts: dict[str, Any] = {key: last[key] for key in ("recipe", "seed", "versions", "host", "time") if key in last}
     return {"file": store.path, "records": len(store.records), **facts}
