@@ -6,10 +6,12 @@ import json
 import textwrap
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from lowshot.benchmark import Engine, summarise
+from lowshot.benchmark import Engine, ResultStore, summarise
+from lowshot.benchmark.units import Unit
 from lowshot.cli import run
 from lowshot.errors import LowshotError
 from lowshot.pipeline import run_recipe
@@ -79,6 +81,52 @@ def test_a_method_that_fails_leaves_the_others_finished(tmp_path: Path) -> None:
     assert "also two/fragile val n=1: ZeroDivisionError" in str(caught.value)
     assert due(path) == {"evaluate:one/fragile", "evaluate:two/fragile"}
     assert {r["method"] for r in results(tmp_path)} == {"plain"}
+
+
+def test_the_file_of_all_results_is_right_though_nothing_is_due(tmp_path: Path) -> None:
+    path = two_representations(tmp_path, episodes={"n_way": 2, "n_shots": [1], "n_query": 4, "n_tasks": 3})
+    kinds = ("fit-generator", "evaluate", "episodes")
+    for kind in kinds:
+        run_recipe(path, only=kind, engine=Engine("serial"))
+    merged = [tmp_path / "out" / name for name in ("results.jsonl", "episodes.jsonl")]
+    whole = [file.read_bytes() for file in merged]
+    for file in merged:  # as a kill between a stamp and a merge leaves it
+        file.write_bytes(file.read_bytes().partition(b"\n")[0] + b"\n")
+    assert due(path) == set()
+    for kind in kinds:
+        run_recipe(path, only=kind)
+    assert [file.read_bytes() for file in merged] == whole
+    two_representations(tmp_path, methods={"linear": METHODS["linear"]})
+    assert due(path) == set()
+    times = [file.stat().st_mtime_ns for file in (tmp_path / "out" / "results").glob("*/generated.jsonl")]
+    run_recipe(path, only="evaluate")
+    assert {r["method"] for r in results(tmp_path)} == {"linear"}
+    assert times == [file.stat().st_mtime_ns for file in (tmp_path / "out" / "results").glob("*/generated.jsonl")]
+
+
+def test_records_that_still_stand_are_todays_recipes(tmp_path: Path) -> None:
+    ridge = {"classifier": "ridge", "params": {"alpha": 1.0}}
+    plain = {"classifier": "nearest_mean"}
+    path = two_representations(tmp_path, methods={"ridge": ridge, "plain": plain})
+    run_recipe(path, only="split")
+    run_recipe(path, only="evaluate", engine=Engine("serial"))
+    before = results(tmp_path)
+    assert {r["tuned"] for r in before} == {False}
+
+    two_representations(tmp_path, methods={"ridge": {**ridge, "grid": {"alpha": [1.0]}}, "plain": plain}, name="other")
+    for kind in ("tune", "evaluate"):
+        with mock.patch.object(Unit, "run", side_effect=AssertionError("nothing is left to measure")):
+            run_recipe(path, only=kind, engine=Engine("serial"))
+    after = results(tmp_path)
+    recipe = load_recipe(path)
+    assert recipe.fingerprint != before[0]["recipe_hash"]
+    tags = {"recipe": "other", "recipe_hash": recipe.fingerprint}
+    order = sorted(before, key=lambda r: (r["representation"], r["method"] != "plain"))
+    assert after == [{**r, **tags, "tuned": r["method"] == "ridge"} for r in order]
+    for representation in ("one", "two"):
+        for method in ("ridge", "plain"):
+            found = ResultStore(tmp_path / "out" / "results" / representation / f"{method}.jsonl").records
+            assert {r["recipe_hash"] for r in found} == {recipe.fingerprint}
 
 
 def test_a_hundred_experiments_work_in_blocks(tmp_path: Path) -> None:

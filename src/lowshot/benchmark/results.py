@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError
-from lowshot.io import Pathlike, atomic_path, read_bytes
+from lowshot.io import Pathlike, read_bytes, write_text
 
 Record = dict[str, Any]
 
@@ -47,7 +47,7 @@ class ResultStore:
     def add(self, records: Sequence[Mapping[str, Any]]) -> list[Record]:
         """Append the records of one unit and make them durable."""
         unit = [dict(record) for record in records]
-        lines = "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in unit)
+        lines = _text(unit)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self._torn:
             self._rewrite()
@@ -71,6 +71,12 @@ class ResultStore:
         order = [next(ordered) if unit in placed else unit for unit in self._units]
         if order != list(self._units):
             self._put(order)
+
+    def retag(self, tags: Mapping[str, Any]) -> None:
+        """Give every record these entries, where an earlier recipe gave it others: its runs are the same."""
+        if any(record.get(key) != value for record in self.records for key, value in tags.items()):
+            self._units = {unit: [{**record, **tags} for record in records] for unit, records in self._units.items()}
+            self._rewrite()
 
     def _put(self, order: Sequence[str]) -> None:
         self._units = {unit: self._units[unit] for unit in order}
@@ -157,5 +163,15 @@ def _mistake(key: str, value: Any) -> str | None:
 
 def write_records(path: Pathlike, records: Iterable[Mapping[str, Any]]) -> None:
     """Write records as JSON lines atomically."""
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records)
+    write_text(path, _text(records))
+
+
+def update_records(path: Pathlike, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write records where the file does not hold just these; a file that is not there holds none."""
+    text = _text(records)
+    if (read_bytes(path) if Path(path).exists() else b"") != text.encode("utf-8"):
+        write_text(path, text)
+
+
+def _text(records: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records)

@@ -197,7 +197,7 @@ class LowShotPhase:
             n_shots=recipe.evaluate.n_shots,
             setup=recipe.evaluate.setup,
             prior_target=recipe.evaluate.prior_target if recipe.evaluate.calibrate == "prior" else None,
-            tags=self._tags(method),
+            tags=self.tags(method),
         )
 
     # --------------------------------------------------------------- episodes
@@ -227,7 +227,7 @@ class LowShotPhase:
             self._method(method),
             designs=[EpisodeDesign(section.n_way, n, section.n_query, section.n_tasks) for n in section.n_shots],
             setup=self.recipe.evaluate.setup,
-            tags=self._tags(method),
+            tags=self.tags(method),
         )
         units = [unit.unit for unit in benchmark.units]
 
@@ -251,7 +251,8 @@ class LowShotPhase:
         classifier = CLASSIFIERS.build(section.classifier, **params)
         return Method(classifier, self.generator_source(method), n_per_class, self.recipe.seed, examples)
 
-    def _tags(self, method: str) -> dict[str, Any]:
+    def tags(self, method: str) -> dict[str, Any]:
+        """What every record of a method says of the recipe; no digest of its runs covers it."""
         return {
             "recipe": self.recipe.name,
             "recipe_hash": self.recipe.fingerprint,

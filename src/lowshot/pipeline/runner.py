@@ -155,22 +155,27 @@ def _sweep(statuses: Sequence[Status], road: Road, stamps: Stamps, ranks: Ranks,
     if ranks.first:
         for status in statuses:
             _announce(status, stamps)
-    if due and ranks.first:
         # Another sweep in this folder would add to the same files and remove the same scratch.
         with only_one(road.folder / "state" / "sweep.lock", lambda: say(f"waiting for another sweep in {road.folder}")):
-            jobs = [stop.job() for stop in due if stop.job is not None]
-
-            def after(job: Job, seconds: float) -> None:
-                [stop] = [stop for stop, its_job in zip(due, jobs) if its_job is job]
-                _finished(stop, seconds, stamps, named=True)
-
             try:
-                run_jobs(jobs, engine, after, title=due[0].kind)
-                road.scratch.remove()
+                if due:
+                    _run(due, stamps, engine)
+                    road.scratch.remove()
             finally:
                 road.catch_up()
     if due:
         ranks.wait()
+
+
+def _run(due: Sequence[Stop], stamps: Stamps, engine: Engine) -> None:
+    """Run the tasks of these stops; each is stamped when its own are done."""
+    jobs = [stop.job() for stop in due if stop.job is not None]
+
+    def after(job: Job, seconds: float) -> None:
+        [stop] = [stop for stop, its_job in zip(due, jobs) if its_job is job]
+        _finished(stop, seconds, stamps, named=True)
+
+    run_jobs(jobs, engine, after, title=due[0].kind)
 
 
 def _announce(status: Status, stamps: Stamps) -> None:

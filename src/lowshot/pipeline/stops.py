@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from lowshot.benchmark import ResultStore
 from lowshot.benchmark.episodes import EpisodeDesign, novel_rows
 from lowshot.benchmark.packed import Scratch
-from lowshot.benchmark.results import write_records
+from lowshot.benchmark.results import update_records, write_records
 from lowshot.data import Experiments
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore, extract_features
 from lowshot.io import file_fingerprint
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot_phase import LowShotPhase, episodes_path, result_path, scratch_of
-from lowshot.pipeline.plan import Stop
+from lowshot.pipeline.plan import Stamps, Stop
 from lowshot.pipeline.tuning import tune_stop
 from lowshot.progress import say
 from lowshot.recipe import Recipe, registry_complaints
@@ -43,7 +43,6 @@ class Road:
         self.folder = recipe.folder
         self.inputs = Inputs(recipe)
         self._next_merge = 0.0
-        self._unmerged = False
 
     @cached_property
     def stops(self) -> list[Stop]:
@@ -317,15 +316,23 @@ class Road:
     def _merge_results(self, last: bool) -> None:
         """Bring the file of all results up to date: at the end, and before that as long as it costs little time."""
         start = time.monotonic()
-        self._unmerged = not last and start < self._next_merge
-        if not self._unmerged:
+        if last or start >= self._next_merge:
             write_records(self.results, self.records())
             self._next_merge = time.monotonic() + 20 * (time.monotonic() - start)
 
     def catch_up(self) -> None:
-        """Merge what was left for later when a sweep ends early."""
-        if self._unmerged:
-            self._merge_results(last=True)
+        """Make the files of results say what today's recipe says, whether or not a stop had anything to do.
+
+        A sweep that was killed may have left a merge for later, the recipe may have lost a method, and records that an
+        earlier recipe left may still stand: then they are this recipe's too, under its names.
+        """
+        stamps = Stamps(self.folder / "state")
+        for stop in self.stops:
+            if stop.kind in ("evaluate", "episodes") and stamps.stale(stop) is None:
+                representation, method = stop.subject.split("/")
+                ResultStore(stop.outputs[0]).retag(self.phase(representation).tags(method))
+        update_records(self.results, self.records())
+        update_records(self.episodes, self.episode_records())
 
     def records(self) -> list[dict[str, Any]]:
         """The results of the recipe's methods so far, in the order of the recipe."""
