@@ -19,6 +19,7 @@ from lowshot.benchmark import Engine, ResultStore, run_benchmark, summarise
 from lowshot.benchmark.arena import BenchmarkData
 from lowshot.benchmark.method import GeneratorSource, Method, held_bytes
 from lowshot.benchmark.packed import Scratch
+from lowshot.benchmark.results import Record
 from lowshot.benchmark.sweep import run_jobs
 from lowshot.benchmark.units import Benchmark, experiment_blocks
 from lowshot.classifiers import Logistic, NearestMean
@@ -186,3 +187,14 @@ def test_records_are_lines_of_json_with_all_that_made_them(world: World, tmp_pat
     run_benchmark(*world.parts, NearestMean(), n_shots=(1,), store=ResultStore(tmp_path))
     for line in (tmp_path / "results.jsonl").read_text().splitlines():
         assert {"seed", "versions", "host", "time", "unit", "task", "shots", "data"} <= json.loads(line).keys()
+
+
+def test_records_that_are_found_again_have_todays_tags(world: World, tmp_path: Path) -> None:
+    def run(**tags: object) -> list[Record]:
+        store = ResultStore(tmp_path / "r.jsonl")
+        return run_benchmark(*world.parts, NearestMean(), n_shots=(1,), setup="val", store=store, tags=tags)
+
+    first = run(recipe_hash="then", tuned=False)
+    assert run(recipe_hash="now", tuned=True, method="renamed") == [
+        {**record, "recipe_hash": "now", "tuned": True, "method": "renamed"} for record in first
+    ]

@@ -129,6 +129,26 @@ def test_records_that_still_stand_are_todays_recipes(tmp_path: Path) -> None:
             assert {r["recipe_hash"] for r in found} == {recipe.fingerprint}
 
 
+def test_a_raised_protocol_measures_everything_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    methods = {"ridge": {"classifier": "ridge", "grid": {"alpha": [1.0]}}}
+    path = write_recipe(tmp_path, methods, episodes={"n_way": 2, "n_shots": [1], "n_query": 4, "n_tasks": 3})
+    kinds = ("split", "tune", "evaluate", "episodes")
+
+    def units() -> dict[str, set[str]]:
+        for kind in kinds:
+            run_recipe(path, only=kind, engine=Engine("serial"))
+        places = {kind: tmp_path / "out" / kind / "given" / "ridge.jsonl" for kind in ("tuned", "results", "episodes")}
+        return {kind: {record["unit"] for record in ResultStore(file).records} for kind, file in places.items()}
+
+    before = units()
+    monkeypatch.setattr("lowshot.benchmark.units.PROTOCOL", 2)
+    assert due(path) == {"tune:given/ridge", "evaluate:given/ridge", "episodes:given/ridge"}
+    after = units()
+    assert all(after[kind] and not after[kind] & before[kind] for kind in before)
+    monkeypatch.undo()
+    assert units() == before
+
+
 def test_a_hundred_experiments_work_in_blocks(tmp_path: Path) -> None:
     split = {"base": [2, 2], "novel": [2, 2], "experiments": 100, "max_shots": 3}
     methods = {"plain": {"classifier": "nearest_mean"}}

@@ -19,7 +19,7 @@ from lowshot.benchmark.method import SETUPS, GeneratorSource, Method, ShotGenera
 from lowshot.benchmark.packed import PackedArena, Scratch
 from lowshot.benchmark.results import Record, ResultStore
 from lowshot.benchmark.sweep import Job, run_jobs
-from lowshot.benchmark.units import provenance
+from lowshot.benchmark.units import protocol, provenance
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.data import ClassSplit, Experiments
 from lowshot.errors import InputError
@@ -263,7 +263,8 @@ class EpisodeBenchmark:
         labels = {"train": self.data.train.labels, "test": self.data.test.labels}
         part, rows = novel_rows(labels, self.data.split, self.setup, design)
         sampler = TaskSampler(rows, design, method.seed)
-        unit = fingerprint("episodes", self.data.fingerprints, self.setup, method.fingerprinted, part, sampler.digest)
+        measured = [self.setup, method.fingerprinted, part, sampler.digest]
+        unit = fingerprint("episodes", self.data.fingerprints, *measured, *protocol())
         key = f"{tags['representation']}/{tags['method']} {self.setup} {design.n_way}-way {design.n_shots}-shot"
         store = self.data.test if part == "test" else self.data.train
         about = {**tags, **self.data.arena(self.setup).about, "part": part}

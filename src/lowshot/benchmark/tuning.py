@@ -21,7 +21,7 @@ from lowshot.benchmark.protocol import N_SHOTS
 from lowshot.benchmark.results import Record, ResultStore
 from lowshot.benchmark.summary import mean_and_half_width
 from lowshot.benchmark.sweep import Job, run_jobs
-from lowshot.benchmark.units import experiment_blocks, provenance
+from lowshot.benchmark.units import experiment_blocks, protocol, provenance
 from lowshot.benchmark.validation import ValidationData
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.errors import InputError, did_you_mean
@@ -173,7 +173,7 @@ class Study:
         trials = []
         for n in self.n_shots:
             for block in experiment_blocks(len(self.data.experiments)):
-                unit = fingerprint("tune", self.data.fingerprint, *method.fingerprinted, n, list(block))
+                unit = fingerprint("tune", self.data.fingerprint, *method.fingerprinted, n, list(block), *protocol())
                 key = f"{text} n={n}" + (f" runs {block[0]}-{block[-1]}" if block[0] > 1 else "")
                 trials.append(Trial(key, group, unit, method, base, n, block, self.tags))
         return trials

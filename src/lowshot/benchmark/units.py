@@ -22,6 +22,14 @@ from lowshot.io import fingerprint
 # Experiments that are trained together: many share each product, and memory follows this number, not that of all.
 BLOCK_EXPERIMENTS = 25
 
+# Raised by a change of the code that gives the same inputs other numbers: what was measured before is measured again.
+PROTOCOL = 1
+
+
+def protocol() -> list[int]:
+    """What digests hold of ``PROTOCOL``: nothing at 1, so that results from before there was one still stand."""
+    return [PROTOCOL] if PROTOCOL > 1 else []
+
 
 @dataclass
 class Unit:
@@ -161,8 +169,11 @@ class Benchmark:
         return Job(name, due, done, finish, known, len(self.units))
 
     def records(self, store: ResultStore) -> list[Record]:
-        """The records of all units, validation first, whatever the order in which they were computed."""
-        return [record for unit in self.units for record in store.find(unit.unit) or ()]
+        """The records of all units, validation first, whatever the order in which they were computed.
+
+        Tags are in no digest: a unit may have been added to the store under others, and has today's here.
+        """
+        return [{**record, **self.tags} for unit in self.units for record in store.find(unit.unit) or ()]
 
     def _unit(self, setup: str, n: int, block: range, target: str | None, choice: Unit | None) -> Unit:
         arena: Arena = self.data.arena(setup)
@@ -173,6 +184,7 @@ class Benchmark:
             generator,
             code,
             arena.draws(n, block),
+            *protocol(),
         )
         key = f"{self.tags['representation']}/{self.tags['method']} {setup} n={n}"
         if len(self.data.experiments) > BLOCK_EXPERIMENTS:

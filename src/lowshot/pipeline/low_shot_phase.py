@@ -21,7 +21,7 @@ from lowshot.benchmark.episodes import EpisodeDesign
 from lowshot.benchmark.method import GeneratorSource, Method
 from lowshot.benchmark.packed import Scratch
 from lowshot.benchmark.sweep import Job
-from lowshot.benchmark.units import Benchmark
+from lowshot.benchmark.units import Benchmark, protocol
 from lowshot.classifiers.persistence import save_classifier
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
@@ -302,7 +302,8 @@ class LowShotPhase:
     def common_inputs(self) -> dict[str, Any]:
         """What the results of every stop depend on."""
         plugins = {"plugins": self.plugins} if self.plugins else {}
-        return {"features": self._given_features(), "seed": self.recipe.seed, **plugins}
+        rules = {"protocol": protocol()} if protocol() else {}
+        return {"features": self._given_features(), "seed": self.recipe.seed, **plugins, **rules}
 
     def _given_features(self) -> dict[str, str]:
         """Digests of feature files that no stop of the recipe makes."""
