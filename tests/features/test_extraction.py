@@ -218,7 +218,7 @@ def test_ranks_of_a_launcher_share_the_images(
         )
         for rank in range(2)
     ]
-    assert [rank.wait(60) for rank in ranks] == [0, 0]
+    assert [rank.wait(300) for rank in ranks] == [0, 0]
     assert (tmp_path / "f.h5").read_bytes() == whole
 
 

@@ -54,7 +54,9 @@ def test_backbones_keep_their_features_and_lose_their_batch_norms(name: str) -> 
     assert norms(folded) == 0
     assert norms(model) > 0
     with torch.no_grad():
-        torch.testing.assert_close(folded(images)[1], model(images)[1], rtol=1e-3, atol=1e-4)
+        expected = model(images)[1]
+        # Sums of large terms may cancel: their error is measured by the largest feature.
+        torch.testing.assert_close(folded(images)[1], expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
 @pytest.mark.parametrize(

@@ -167,8 +167,9 @@ def train_regressor(
     """
     place = torch.device(device)
     generator = torch.Generator().manual_seed(random_state)
-    table = torch.from_numpy(np.asarray(centroids, np.float32)).to(place)
-    classifier = torch.from_numpy(np.asarray(classifier_weight, np.float32)).to(place)
+    # Copies in one layout and alignment: the last digit of a product may follow either, and a result must not.
+    table = torch.tensor(np.ascontiguousarray(centroids, np.float32), device=place)
+    classifier = torch.tensor(np.ascontiguousarray(classifier_weight, np.float32), device=place)
     row_of = torch.from_numpy(np.asarray(rows, np.int64)).to(place)
     quadruples = torch.from_numpy(analogies.quadruples).to(place)
     inputs, targets = quadruples[:, [0, 2, 3]].contiguous(), quadruples[:, 1].contiguous()
