@@ -13,7 +13,7 @@ def demo(
     workers: WorkersOption = None,
     address: AddressOption = None,
 ) -> None:
-    """Walk the whole road on the embedded data set, in under three minutes on two cores. Nothing is downloaded.
+    """Walk the whole road on the embedded data set, in a few minutes on two cores. Nothing is downloaded.
 
     The same as [bold]lowshot run glyphs[/]: renders characters as a camera would see them, trains two
     representations, extracts features, learns the novel characters from 1 to 20 pictures each, prints the table and
