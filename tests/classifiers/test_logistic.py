@@ -221,6 +221,17 @@ def test_reduced_precision_is_close_and_leaves_torch_as_it_was():
     assert torch.get_float32_matmul_precision() == before
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"lr": -1.0}, {"lr": math.nan}, {"weight_decay": math.inf}, {"momentum": 1.0}, {"dampening": -0.1}],
+)
+def test_rates_that_no_step_can_use_are_refused_before_any_fit(wrong):
+    p = problem()
+    (name,) = wrong
+    with pytest.raises(InputError, match=rf"{name}=.* must be 0 or more"):
+        Logistic(**wrong).fit_base(*p.base)
+
+
 def test_unknown_choices_are_refused():
     p = problem()
     for wrong in ({"solver": "newton"}, {"precision": "float8"}):

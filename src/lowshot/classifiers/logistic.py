@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from sklearn.utils import check_random_state
 from lowshot.classifiers.balanced_sgd import Pool, Schedule, balanced_sgd, products_in
 from lowshot.classifiers.linear import LinearLowShotClassifier
 from lowshot.classifiers.softmax import class_balanced, fit_softmax
-from lowshot.classifiers.transforms import check_at_least, forward_rows
+from lowshot.classifiers.transforms import check_at_least, check_within, forward_rows
 from lowshot.errors import InputError
 from lowshot.registry import CLASSIFIERS
 
@@ -81,8 +82,10 @@ class Logistic(LinearLowShotClassifier):
         self.device = device
 
     def _check_parameters(self) -> None:
-        check_at_least(0, weight_decay=self.weight_decay, n_steps=self.n_steps)
+        check_at_least(0, n_steps=self.n_steps)
         check_at_least(1, batch_size=self.batch_size)
+        check_within(0, math.inf, lr=self.lr, weight_decay=self.weight_decay, dampening=self.dampening)
+        check_within(0, 1, momentum=self.momentum)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._base_examples_ = np.asarray(X, np.float32), codes

@@ -7,6 +7,8 @@ space, where every cosine is near one; centring lets the angles between classes 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lowshot.errors import InputError, did_you_mean
@@ -47,6 +49,14 @@ def check_at_least(least: float, **parameters: float) -> None:
     for name, value in parameters.items():
         if not value >= least:
             raise InputError(f"{name}={value!r} must be {least} or more")
+
+
+def check_within(least: float, below: float, **parameters: float) -> None:
+    """Refuse the first of the named parameters that is not in [least, below): infinite ones and no numbers too."""
+    for name, value in parameters.items():
+        if not least <= value < below:
+            end = "and finite" if math.isinf(below) else f"and below {below}"
+            raise InputError(f"{name}={value!r} must be {least} or more {end}")
 
 
 def forward_rows(X: np.ndarray, copy: bool = False) -> np.ndarray:
