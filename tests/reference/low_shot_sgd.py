@@ -21,13 +21,15 @@ def low_shot_accuracies(
     momentum: float = 0.9,
     dampening: float = 0.9,
     balanced: bool = True,
+    all_outputs: bool = True,
 ) -> list[float]:
     """Top-1 and top-5 accuracy of novel, base and all queries, as fractions.
 
     A linear layer with bias over all outputs, started uniformly within 1/sqrt(D). Each batch has as many base examples
     as the base classes are among all classes, drawn without replacement, and shots drawn with replacement for the rest;
     with ``balanced=False`` it is drawn from all examples alike, which is not what the original does. A query is right
-    for top-k when fewer than k outputs, of all of them, score higher.
+    for top-k when fewer than k outputs, of all of them, score higher; with ``all_outputs=False`` fewer than k of those
+    that have examples, which is not what the original does either.
     """
     n_base, n_novel = len(np.unique(base[1])), len(np.unique(shots[1]))
     from_base = round(batch_size * n_base / (n_base + n_novel))
@@ -53,6 +55,8 @@ def low_shot_accuracies(
         velocity_b = momentum * velocity_b + keep * gradient_b
         weight, bias = weight - lr * velocity_w, bias - lr * velocity_b
     scores = queries[0] @ weight.T + bias
+    if not all_outputs:
+        scores[:, np.setdiff1d(np.arange(n_outputs), np.concatenate([base[1], shots[1]]))] = -np.inf
     ahead = (scores > scores[np.arange(len(scores)), queries[1]][:, None]).sum(axis=1)
     novel = np.isin(queries[1], shots[1])
     groups = (novel, ~novel, np.ones(len(novel), bool))

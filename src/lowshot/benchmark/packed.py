@@ -56,10 +56,10 @@ class PackedArena:
         return self.array("shots")[places], np.repeat(self.classes.novel, n)
 
     def score(self, classifier: LowShotClassifier) -> Standing:
-        """The queries' standing under a classifier of exactly the setup's classes."""
+        """The queries' standing; classes that a classifier has beyond the setup's compete on the side of the base."""
         order = np.argsort(classifier.classes_)
         columns = classifier.classes_[order]
-        if not np.array_equal(columns, self.label_space):
+        if not np.isin(self.label_space, columns).all():
             raise InputError(f"{type(classifier).__name__} must have the classes of its base and its shots as classes_")
         place = {name: np.searchsorted(columns, getattr(self.classes, name)) for name in ("base", "novel")}
         queries, labels = self.array("queries"), self.array("query_labels")

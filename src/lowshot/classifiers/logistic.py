@@ -128,7 +128,12 @@ class Logistic(LinearLowShotClassifier):
             ]
         )
         for run, (weight, bias) in zip(runs, learned, strict=True):
-            run.coef_, run.intercept_ = weight, bias
+            run._keep(weight, bias)
+
+    def _keep(self, weight: np.ndarray, bias: np.ndarray) -> None:
+        """Keep the rows of the classes, of an (n_outputs, D) weight and its bias."""
+        classes = len(self.classes_)
+        self.coef_, self.intercept_ = weight[:classes].copy(), bias[:classes].copy()
 
     def _sgd(
         self, runs: Sequence[Self], shots: Sequence[Examples], base: Examples | None, n_base: int, n_classes: int
@@ -144,8 +149,7 @@ class Logistic(LinearLowShotClassifier):
                 getattr(self, "_base_seed_", 0),
                 [run._seed() for run in runs],
             )
-        pairs = zip(weights.cpu().numpy(), biases.cpu().numpy())
-        return [(weight[:n_classes].copy(), bias[:n_classes].copy()) for weight, bias in pairs]
+        return list(zip(weights.cpu().numpy(), biases.cpu().numpy()))
 
     def _pool(self, X: np.ndarray, columns: np.ndarray) -> Pool:
         device = self.device

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lowshot.classifiers import Logistic
+from lowshot.compat.all_outputs import AllOutputs
 from lowshot.compat.formats.generator import read_generator
 from lowshot.compat.low_shot_run import run_one
 from lowshot.compat.program import Flags, parser, run
@@ -62,7 +62,7 @@ def _run(given: Flags) -> None:
     if given.generator_name:
         generator = load_generator(given.generator_name, given.generator_file)
         generation = {"generator": generator, "n_per_class": given.max_per_label}
-    classifier = Logistic(
+    classifier = AllOutputs(
         lr=given.lr,
         weight_decay=given.wd,
         momentum=given.momentum,
