@@ -74,6 +74,30 @@ def only_one(path: Pathlike, busy: Callable[[], None]) -> Iterator[None]:
         yield
 
 
+def require_writable(path: Pathlike, what: str, folder: bool = False) -> None:
+    """Refuse a place where nothing can be written, before the work that would end there. It leaves no trace.
+
+    Args:
+        path: a file to write, or with ``folder`` a folder to write files in; what is missing on the way will be made.
+        what: what messages call it, such as the name of a flag.
+
+    Raises:
+        InputError: a file stands where a folder must, or the other way round, or the system refuses a new file there.
+    """
+    target = Path(path)
+    try:
+        if target.exists() and target.is_dir() != folder:
+            kinds = ("a file", "a folder")
+            raise InputError(f"{what} {path} is {kinds[not folder]}: expected {kinds[folder]} to write")
+        there = target if folder else target.parent
+        while not there.exists():
+            there = there.parent
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(f"{what} {path} cannot be written: {error.strerror or error}") from None
+
+
 def write_bytes(path: Pathlike, data: bytes) -> None:
     """Write a whole file atomically."""
     with atomic_path(path) as temporary:

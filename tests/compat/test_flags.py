@@ -99,9 +99,9 @@ WHOLE_NUMBERS = {"test", "lowshotn"}
 def test_flags_and_defaults_are_the_originals(name: str) -> None:
     parser = importlib.import_module(f"lowshot.compat.{name}").flags()
     required = [flag for flag, default in FLAGS[name].items() if default is REQUIRED]
-    given = dict.fromkeys(required, "7")
+    given = dict.fromkeys(required, "1")
     found = vars(parser.parse_args([word for flag, value in given.items() for word in (f"--{flag}", value)]))
-    read = {flag: 7 if flag in WHOLE_NUMBERS else "7" for flag in required}
+    read = {flag: 1 if flag in WHOLE_NUMBERS else "1" for flag in required}
     defaults = {flag: default for flag, default in FLAGS[name].items() if default is not REQUIRED}
     assert found == {**defaults, **read}
     for flag in required:
@@ -117,6 +117,73 @@ def test_a_program_explains_every_flag(name: str, capsys: pytest.CaptureFixture[
     printed = capsys.readouterr().out
     assert all(f"--{flag}" in printed for flag in FLAGS[name])
     assert main(["--no_such_flag"]) == 2
+
+
+UNFIT = {
+    "main": {
+        "lr": ("0", "nan", "inf", "x"),
+        "momentum": ("-1", "1", "nan"),
+        "weight_decay": ("-1", "nan"),
+        "lr_decay": ("0", "2"),
+        "step_size": ("0",),
+        "save_freq": ("0",),
+        "start_epoch": ("-1", "90"),
+        "stop_epoch": ("0",),
+        "allow_resume": ("2",),
+        "aux_loss_wt": ("-1", "nan", "inf"),
+        "num_classes": ("0",),
+        "dampening": ("-1", "nan"),
+        "warmup_epochs": ("-1",),
+        "warmup_lr": ("0", "nan"),
+    },
+    "save_features": {"num_classes": ("0", "1.5")},
+    "train_analogy_generator": {"numclasses": ("0",), "initlr": ("0", "-1", "nan", "inf")},
+    "low_shot": {
+        "experimentid": ("-1",),
+        "lowshotn": ("0",),
+        "testsetup": ("2",),
+        "numclasses": ("0",),
+        "lr": ("0", "-1", "nan", "inf"),
+        "momentum": ("-1", "1", "5", "nan"),
+        "wd": ("-1", "nan", "inf"),
+        "maxiters": ("0", "-1", "1.5"),
+        "batchsize": ("0",),
+        "max_per_label": ("-1",),
+    },
+    "matching_network": {
+        "test": ("2", "-1"),
+        "experimentid": ("-1",),
+        "lowshotn": ("0",),
+        "testsetup": ("2",),
+        "K": ("0",),
+    },
+    "parse_results": {"lr": ("0", "nan"), "wd": ("-1",), "max_per_label": ("-1",), "matchingnetwork": ("7",)},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "flag", "value"),
+    [(name, flag, value) for name, flags in UNFIT.items() for flag, values in flags.items() for value in values],
+)
+def test_a_number_that_a_flag_cannot_have_is_named_before_any_file_is_opened(
+    name: str, flag: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """None of the files that the required flags name exists, but it is the number that is complained of."""
+    required = [other for other, default in FLAGS[name].items() if default is REQUIRED and other != flag]
+    arguments = [word for other in required for word in (f"--{other}", "1")]
+    assert importlib.import_module(f"lowshot.compat.{name}").main([*arguments, f"--{flag}={value}"]) == 2
+    assert f"--{flag}" in capsys.readouterr().err.partition("error: ")[2]
+
+
+def test_every_number_among_the_flags_is_checked() -> None:
+    """But for what has no effect."""
+    numbers = {
+        (name, flag)
+        for name, flags in FLAGS.items()
+        for flag, default in flags.items()
+        if isinstance(default, int | float) or flag in WHOLE_NUMBERS
+    }
+    assert numbers - {("main", "print_freq")} == {(name, flag) for name, flags in UNFIT.items() for flag in flags}
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,6 @@ def nothing() -> None: ...
         (shuffle_experiment, LOW_SHOT, "splitfile_1.json do not fit"),
         (shuffle_experiment, [*MATCHING, "1"], "splitfile_1.json do not fit"),
         # flags
-        (nothing, [*LOW_SHOT, "--testsetup", "2"], "--testsetup is 2"),
         (nothing, [*LOW_SHOT, "--experimentid", "9"], "splitfile_9.json does not exist"),
         (nothing, [*LOW_SHOT, "--lowshotn", "11"], "11 shots are asked for"),
         (nothing, [*LOW_SHOT, "--max_per_label", "3"], "--generator_name and --max_per_label go together"),
@@ -190,7 +189,18 @@ def nothing() -> None: ...
         (nothing, [*GENERATION, "--generator_name", "no.py"], "no.py does not exist"),
         (nothing, [*GENERATION, "--generator_name", "json"], "defines no function 'init_generator'"),
         (nothing, [*GENERATION, "--generator_file", "no.tar"], "no.tar does not exist"),
-        (nothing, [*MATCHING, "2"], "--test is 2"),
+        # places that nothing can be written to: known before the work, which would fail too, on what comes next to it
+        (nothing, [*LOW_SHOT, "--outdir", "net.tar", "--lowshotn", "99"], "--outdir net.tar is a file"),
+        (nothing, [*LOW_SHOT, "--outdir", "net.tar/x", "--lowshotn", "99"], "--outdir net.tar/x cannot be written"),
+        (nothing, [*MATCHING, "1", "--outdir", "net.tar"], "--outdir net.tar is a file: expected a folder"),
+        (nothing, [*MATCHING, "0", "--modelfile", "features"], "--modelfile features is a folder: expected a file"),
+        (nothing, [*SAVE12, "--outfile", "net.tar/val.hdf5"], "--outfile net.tar/val.hdf5 cannot be written: Not a"),
+        (nothing, [*TRAIN, "--checkpoint_dir", "net.tar"], "--checkpoint_dir net.tar is a file"),
+        (
+            nothing,
+            [*WITH_NETWORK, "features/net/train.hdf5", "--outdir", "net.tar"],
+            "--outdir net.tar/net cannot be written",
+        ),
         (nothing, ["parse_results", "--repr", "net"], "no result of this method"),
         (nothing, [*TRAIN, "--lr", "-1"], "--lr: input should be greater than 0"),
         (nothing, [*TRAIN, "--aux_loss_type", "sgn"], "Did you mean 'sgm'"),
@@ -284,6 +294,7 @@ def test_a_generator_needs_no_network(folder: Path) -> None:
 def test_the_defaults_that_have_no_flag_are_the_originals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOWSHOT_COMPAT_STEPS", raising=False)
     assert steps(train_analogy_generator.N_STEPS) == 120_000
+    assert steps(train_analogy_generator.N_CLASSIFIER_STEPS) == 10_000
     assert steps(matching_network.N_EPISODES) == 60_000
     monkeypatch.setenv("LOWSHOT_COMPAT_STEPS", "5")
     assert steps(120_000) == 5

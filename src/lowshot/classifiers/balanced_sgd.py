@@ -25,7 +25,11 @@ Gradients = tuple[torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True)
 class Schedule:
-    """SGD as torch has it (the first step is not dampened), with the low-shot phase's batches."""
+    """SGD as torch has it (the first step is not dampened), with the low-shot phase's batches.
+
+    Attributes:
+        bias: whether there is one; without, biases stay 0.
+    """
 
     lr: float
     momentum: float
@@ -33,6 +37,7 @@ class Schedule:
     weight_decay: float
     n_steps: int
     batch_size: int
+    bias: bool = True
 
 
 class Pool(NamedTuple):
@@ -75,6 +80,8 @@ def balanced_sgd(
     features = torch.stack([run.features for run in shots])
     columns = torch.stack([run.columns for run in shots])
     weight, bias = _start(seeds, n_outputs, features.shape[2], features.device)
+    if not schedule.bias:
+        bias.zero_()
     gradients = torch.zeros_like(weight), torch.zeros_like(bias)
     weight.grad, bias.grad = gradients
     optimizer = torch.optim.SGD(
@@ -102,6 +109,8 @@ def balanced_sgd(
                 times = torch.full(drawn.shape, scale, device=drawn.device)
                 X = stacked.index_select(0, (drawn + offsets).flatten()).view(*drawn.shape, features.shape[2])
                 _add_shot_gradient(gradients, weight, bias, X, columns.gather(1, drawn), times)
+            if not schedule.bias:
+                gradients[1].zero_()
             optimizer.step()
     return weight, bias
 

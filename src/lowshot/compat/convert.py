@@ -16,7 +16,7 @@ from lowshot.compat.formats.recognise import Found, recognise
 from lowshot.data import experiment_files
 from lowshot.errors import InputError
 from lowshot.hallucination import Generator
-from lowshot.io import Pathlike, save_torch
+from lowshot.io import Pathlike, require_writable, save_torch
 from lowshot.representation.checkpoints import rebuild_backbone
 
 
@@ -56,12 +56,14 @@ class Converted:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where to write, if nothing is there or it may be replaced."""
+    """Where to write, if that is possible, and nothing is there or it may be replaced."""
 
     target: str
     force: bool
 
     def require_free(self, *files: Pathlike) -> None:
+        for file in files:
+            require_writable(file, "target")
         found = [str(file) for file in files if Path(file).exists()]
         if found and not self.force:
             raise InputError(f"{found[0]} exists: give --force to replace it, or another target")
@@ -89,8 +91,6 @@ def convert(
         raise InputError(f"{source} has {to}'s format already: there is nothing to convert")
     place = _Place(str(target), force)
     if found.kind not in ("experiments", "results"):
-        if "{" not in str(target) and Path(target).is_dir():
-            raise InputError(f"{target} is a folder: name the file to write")
         place.require_free(target)
     try:
         what, notes = _CONVERTERS[found.kind](found, to, options or Options(), place)

@@ -13,7 +13,7 @@ from typing import Any
 from lowshot.compat.all_outputs import AllOutputs
 from lowshot.compat.formats.generator import read_generator
 from lowshot.compat.low_shot_run import run_one
-from lowshot.compat.program import Flags, parser, run
+from lowshot.compat.program import SWITCH, Flags, fraction, not_negative, parser, positive, run, whole
 from lowshot.errors import InputError, did_you_mean
 from lowshot.hallucination import wrap_functions
 from lowshot.hallucination.plugin import FunctionGenerator
@@ -28,19 +28,21 @@ def flags() -> argparse.ArgumentParser:
     add = found.add_argument
     add("--lowshotmeta", required=True, help="class split, label_idx.json")
     add("--experimentpath", required=True, help="experiments, such as splitfile_{:d}.json")
-    add("--experimentid", default=1, type=int, help="which of them")
-    add("--lowshotn", required=True, type=int, help="shots of each novel class")
+    add("--experimentid", default=1, type=whole(0), help="which of them")
+    add("--lowshotn", required=True, type=whole(1), help="shots of each novel class")
     add("--trainfile", required=True, help="features of the training images")
     add("--testfile", required=True, help="features of the test images")
-    add("--testsetup", default=0, type=int, help="0 for the validation classes, 1 for the test classes")
-    add("--numclasses", default=1000, type=int, help="outputs of the classifier")
-    add("--lr", default=0.1, type=float, help="learning rate")
-    add("--momentum", default=0.9, type=float, help="momentum of SGD, and its dampening is 0.9")
-    add("--wd", default=0.001, type=float, help="weight decay")
-    add("--maxiters", default=10000, type=int, help="steps")
-    add("--batchsize", default=1000, type=int, help="examples a step")
+    add("--testsetup", default=0, type=int, choices=SWITCH, help="0 for the validation classes, 1 for the test classes")
+    add("--numclasses", default=1000, type=whole(1), help="outputs of the classifier")
+    add("--lr", default=0.1, type=positive, help="learning rate")
+    add("--momentum", default=0.9, type=fraction, help="momentum of SGD, and its dampening is 0.9")
+    add("--wd", default=0.001, type=not_negative, help="weight decay")
+    add("--maxiters", default=10000, type=whole(1), help="steps")
+    add("--batchsize", default=1000, type=whole(1), help="examples a step")
     add("--outdir", default=".", help="folder for result files")
-    add("--max_per_label", default=0, type=int, help="shots and generated features of each class; 0 generates none")
+    add(
+        "--max_per_label", default=0, type=whole(0), help="shots and generated features of each class; 0 generates none"
+    )
     add(
         "--generator_name",
         default="",

@@ -13,6 +13,7 @@ from lowshot.compat.formats.splits import read_experiments, read_split
 from lowshot.compat.program import Flags
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
+from lowshot.io import require_writable
 from lowshot.progress import say
 
 SETUPS = ("val", "test")
@@ -35,8 +36,7 @@ def run_one(
     Raises:
         InputError: the files do not belong together. Nothing is written then.
     """
-    if given.testsetup not in (0, 1):
-        raise InputError(f"--testsetup is {given.testsetup}: expected 0 (validation classes) or 1 (test classes)")
+    require_writable(given.outdir, "--outdir", folder=True)
     split = read_split(given.lowshotmeta)
     train, test = (open_features(path, num_classes) for path in (given.trainfile, given.testfile))
     experiments = read_experiments(_experiment_file(given), train)
@@ -64,8 +64,6 @@ def representation_of(train: FeatureStore) -> str:
 
 
 def _experiment_file(given: Flags) -> Path:
-    if given.experimentid < 0:
-        raise InputError(f"--experimentid is {given.experimentid}: expected a number of an experiment")
     try:
         return Path(given.experimentpath.format(given.experimentid))
     except (IndexError, KeyError, ValueError):

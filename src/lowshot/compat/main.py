@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from lowshot.compat.data_config import read_source, transforms_of
 from lowshot.compat.formats.checkpoint import MODELS, Checkpoint, read_checkpoint, write_checkpoint
-from lowshot.compat.program import Flags, parser, run
+from lowshot.compat.program import SWITCH, Flags, parser, run, whole
 from lowshot.errors import InputError, did_you_mean
+from lowshot.io import require_writable
 from lowshot.progress import say
 from lowshot.recipe.complaints import complaints
 from lowshot.registry import LOSSES
@@ -66,15 +67,21 @@ def flags() -> argparse.ArgumentParser:
     add("--lr_decay", default=0.1, type=float, help="factor on the learning rate every step_size epochs")
     add("--step_size", default=30, type=int, help="epochs between two decays of the learning rate")
     add("--print_freq", default=10, type=int, help="accepted; a progress bar on a terminal takes its place")
-    add("--save_freq", default=10, type=int, help="epochs whose number it divides are saved, and the last one")
+    add("--save_freq", default=10, type=whole(1), help="epochs whose number it divides are saved, and the last one")
     add("--start_epoch", default=0, type=int, help="number of the first epoch")
-    add("--stop_epoch", default=90, type=int, help="number after that of the last epoch")
-    add("--allow_resume", default=0, type=int, help="1 goes on from resume_file, or from the run in checkpoint_dir")
+    add("--stop_epoch", default=90, type=whole(1), help="number after that of the last epoch")
+    add(
+        "--allow_resume",
+        default=0,
+        type=int,
+        choices=SWITCH,
+        help="1 goes on from resume_file, or from the run in checkpoint_dir",
+    )
     add("--resume_file", help="checkpoint to go on from")
     add("--checkpoint_dir", required=True, help="folder for the checkpoints")
     add("--aux_loss_type", default="l2", help=f"{', '.join(LOSS_NAMES)}, a loss of `lowshot list losses`, or FILE.py")
     add("--aux_loss_wt", default=0.1, type=float, help="weight of the auxiliary loss; 0 trains a true baseline")
-    add("--num_classes", default=1000, type=int, help="outputs of the network, base and novel classes")
+    add("--num_classes", default=1000, type=whole(1), help="outputs of the network, base and novel classes")
     add("--dampening", default=0.0, type=float, help="dampening of the momentum")
     add("--warmup_epochs", default=0, type=int, help="first epochs that run at warmup_lr")
     add("--warmup_lr", default=0.01, type=float, help="learning rate of the warm-up epochs")
@@ -88,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _train(given: Flags) -> None:
     settings = _settings(given)
+    require_writable(given.checkpoint_dir, "--checkpoint_dir", folder=True)
     resumed = None
     if given.resume_file and given.allow_resume:
         resumed = read_checkpoint(given.resume_file, given.model, given.num_classes)
@@ -169,8 +177,6 @@ def _settings(given: Flags) -> TrainSettings:
     _known_model(given.model)
     values = {field: getattr(given, flag) for field, flag in SETTINGS.items()}
     values |= {"backbone": given.model.lower(), "save_every": 1, "loss": _loss_name(given)}
-    if given.save_freq < 1:
-        raise InputError(f"--save_freq is {given.save_freq}: expected at least 1")
     if not 0 <= given.start_epoch < given.stop_epoch:
         raise InputError(
             f"--start_epoch is {given.start_epoch}: expected 0 to --stop_epoch - 1 = {given.stop_epoch - 1}"

@@ -14,9 +14,10 @@ from lowshot.compat.formats.features import open_features
 from lowshot.compat.formats.matching_network import read_matching_network, write_matching_network
 from lowshot.compat.formats.splits import read_split
 from lowshot.compat.low_shot_run import run_one
-from lowshot.compat.program import Flags, parser, run
+from lowshot.compat.program import SWITCH, Flags, parser, run, whole
 from lowshot.compat.steps import steps
 from lowshot.errors import InputError
+from lowshot.io import require_writable
 from lowshot.progress import say
 
 N_EPISODES = 60_000
@@ -27,16 +28,16 @@ def flags() -> argparse.ArgumentParser:
     """The original's flags and defaults."""
     found = parser("matching_network", "Train matching networks on the base classes, or test them on the novel ones.")
     add = found.add_argument
-    add("--test", required=True, type=int, help="0 trains and writes modelfile, 1 tests it")
+    add("--test", required=True, type=int, choices=SWITCH, help="0 trains and writes modelfile, 1 tests it")
     add("--trainfile", required=True, help="features of the training images")
     add("--lowshotmeta", required=True, help="class split, label_idx.json")
     add("--modelfile", required=True, help="the weights: written or read")
     add("--testfile", help="features of the test images (to test)")
     add("--experimentpath", help="experiments, such as splitfile_{:d}.json (to test)")
-    add("--experimentid", default=1, type=int, help="which of them")
-    add("--lowshotn", default=1, type=int, help="shots of each novel class")
-    add("--testsetup", default=0, type=int, help="0 for the validation classes, 1 for the test classes")
-    add("--K", default=5, type=int, help="steps of a query over the support set")
+    add("--experimentid", default=1, type=whole(0), help="which of them")
+    add("--lowshotn", default=1, type=whole(1), help="shots of each novel class")
+    add("--testsetup", default=0, type=int, choices=SWITCH, help="0 for the validation classes, 1 for the test classes")
+    add("--K", default=5, type=whole(1), help="steps of a query over the support set")
     add("--outdir", default=".", help="folder for result files")
     return found
 
@@ -47,10 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: Flags) -> None:
-    if given.test not in (0, 1):
-        raise InputError(f"--test is {given.test}: expected 0 (train) or 1 (test)")
-    if given.K < 1:
-        raise InputError(f"--K is {given.K}: expected at least 1")
     if given.test:
         _test(given)
     else:
@@ -58,6 +55,7 @@ def _run(given: Flags) -> None:
 
 
 def _train(given: Flags) -> None:
+    require_writable(given.modelfile, "--modelfile")
     split = read_split(given.lowshotmeta)
     train = open_features(given.trainfile)
     split.check_labels(train.labels)

@@ -11,7 +11,7 @@ from pathlib import Path
 from lowshot.benchmark import N_SHOTS
 from lowshot.benchmark.summary import mean_and_half_width
 from lowshot.compat.formats.results import METRICS, Run, read_run
-from lowshot.compat.program import Flags, parser, run
+from lowshot.compat.program import SWITCH, Flags, not_negative, parser, positive, run, whole
 from lowshot.errors import InputError
 from lowshot.progress import say
 
@@ -25,10 +25,10 @@ def flags() -> argparse.ArgumentParser:
     add = found.add_argument
     add("--resultsdir", default=".", help="folder with the result files")
     add("--repr", default="", help="representation: the name of the folder that held its features")
-    add("--lr", default=0.1, type=float, help="learning rate of the low-shot phase")
-    add("--wd", default=0.001, type=float, help="weight decay of the low-shot phase")
-    add("--max_per_label", default=0, type=int, help="shots and generated features of each class")
-    add("--matchingnetwork", default=0, type=int, help="1 for the results of matching networks")
+    add("--lr", default=0.1, type=positive, help="learning rate of the low-shot phase")
+    add("--wd", default=0.001, type=not_negative, help="weight decay of the low-shot phase")
+    add("--max_per_label", default=0, type=whole(0), help="shots and generated features of each class")
+    add("--matchingnetwork", default=0, type=int, choices=SWITCH, help="1 for the results of matching networks")
     return found
 
 

@@ -1,16 +1,22 @@
-"""What the six programs share: flags as the original has them, and how a program ends."""
+"""What the six programs share: flags as the original has them, what numbers they take, and how a program ends."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from lowshot.errors import LowshotError
 from lowshot.progress import say
 
 Flags = argparse.Namespace
+T = TypeVar("T", int, float)
+
+SWITCH = (0, 1)
+"""The choices of a flag that says no or yes."""
 
 
 def parser(program: str, purpose: str) -> argparse.ArgumentParser:
@@ -21,6 +27,31 @@ def parser(program: str, purpose: str) -> argparse.ArgumentParser:
         epilog="A flag has the name and the default that it has in the original program; see docs/original.md.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+
+
+def _number(read: Callable[[str], T], fits: Callable[[T], bool], expected: str) -> Callable[[str], T]:
+    """The type of a flag: what ``read`` makes of its text, where that ``fits``."""
+
+    def typed(text: str) -> T:
+        try:
+            value = read(text)
+        except ValueError:
+            value = None
+        if value is None or not fits(value):
+            raise argparse.ArgumentTypeError(f"{text} is not {expected}")
+        return value
+
+    return typed
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """A whole number of at least ``least``."""
+    return _number(int, lambda value: value >= least, f"a whole number of at least {least}")
+
+
+positive = _number(float, lambda value: 0 < value < math.inf, "a finite number above 0")
+not_negative = _number(float, lambda value: 0 <= value < math.inf, "a finite number of at least 0")
+fraction = _number(float, lambda value: 0 <= value < 1, "a number of at least 0 and below 1")
 
 
 def run(flags: argparse.ArgumentParser, work: Callable[[Flags], None], arguments: Sequence[str] | None) -> int:

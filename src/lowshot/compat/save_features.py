@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from lowshot.compat.data_config import read_source, transforms_of
 from lowshot.compat.formats.checkpoint import MODELS, read_checkpoint
-from lowshot.compat.program import Flags, parser, run
+from lowshot.compat.program import Flags, parser, run, whole
 from lowshot.features import extract_features
+from lowshot.io import require_writable
 from lowshot.representation.launch import resolve_precision
 
 
@@ -21,7 +22,7 @@ def flags() -> argparse.ArgumentParser:
     add("--outfile", required=True, help="features file to write")
     add("--modelfile", required=True, help="checkpoint of the network")
     add("--model", default="ResNet10", help=", ".join(MODELS))
-    add("--num_classes", default=1000, type=int, help="outputs of the network")
+    add("--num_classes", default=1000, type=whole(1), help="outputs of the network")
     return found
 
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _save(given: Flags) -> None:
+    require_writable(given.outfile, "--outfile")
     backbone = read_checkpoint(given.modelfile, given.model, given.num_classes).backbone
     source = read_source(given.cfg, given.num_classes)
     extract_features(

@@ -1,4 +1,4 @@
-"""The two numbers of steps that the original has in its code and not among its flags."""
+"""The three numbers of steps that the original has in its code and not among its flags."""
 
 from __future__ import annotations
 
