@@ -189,6 +189,19 @@ def nothing() -> None: ...
         (nothing, [*GENERATION, "--generator_name", "no.py"], "no.py does not exist"),
         (nothing, [*GENERATION, "--generator_name", "json"], "defines no function 'init_generator'"),
         (nothing, [*GENERATION, "--generator_file", "no.tar"], "no.tar does not exist"),
+        (
+            lambda: Path("mine.py").write_text(PLUGIN),
+            [*GENERATION, "--generator_name", "mine.py", "--generator_file", "no.txt", "--lowshotn", "99"],
+            "init_generator failed (",
+        ),
+        (
+            lambda: (
+                Path("mine.py").write_text(PLUGIN.replace("return np.vstack", "return np.vsplit")),
+                Path("state.txt").write_text("1"),
+            ),
+            [*GENERATION, "--generator_name", "mine.py", "--generator_file", "state.txt"],
+            "do_generate failed (",
+        ),
         # places that nothing can be written to: known before the work, which would fail too, on what comes next to it
         (nothing, [*LOW_SHOT, "--outdir", "net.tar", "--lowshotn", "99"], "--outdir net.tar is a file"),
         (nothing, [*LOW_SHOT, "--outdir", "net.tar/x", "--lowshotn", "99"], "--outdir net.tar/x cannot be written"),

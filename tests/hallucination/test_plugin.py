@@ -60,6 +60,24 @@ def test_global_draws_follow_the_seed_and_leave_no_trace(filename: str) -> None:
     assert not np.array_equal(made[0], made[2])
 
 
+def test_what_a_function_raises_is_named_with_its_line(filename: str) -> None:
+    shots = np.ones((2, 2), np.float32)
+    with pytest.raises(
+        InputError, match=r"init_generator failed \(.*test_plugin\.py, line \d+\): FileNotFoundError: .*no\.txt"
+    ):
+        wrap_functions(init_generator, do_generate, "no.txt").prepare()
+    with pytest.raises(InputError, match="init_generator failed"):
+        wrap_functions(init_generator, do_generate, "no.txt").generate(shots, [0, 1], 3)
+
+    def odd(feats: Any, labels: Any, generator: Any, max_per_label: int) -> Any:
+        return {}["key"]
+
+    generator = wrap_functions(init_generator, odd, filename)
+    assert generator.prepare() is generator.prepare()
+    with pytest.raises(InputError, match=r"do_generate failed \(.*test_plugin\.py, line \d+\): KeyError: 'key'"):
+        generator.generate(shots, [0, 1], 3)
+
+
 def test_functions_that_lose_shots_or_return_nan_are_refused(filename: str) -> None:
     shots = np.ones((2, 2), np.float32)
     lost = wrap_functions(init_generator, lambda feats, labels, *_: (feats[:1], labels[:1]), filename)

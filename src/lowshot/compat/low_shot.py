@@ -63,6 +63,8 @@ def _run(given: Flags) -> None:
         raise InputError("--generator_name and --max_per_label go together: give both, the second above 0, or neither")
     if given.generator_name:
         generator = load_generator(given.generator_name, given.generator_file)
+        if isinstance(generator, FunctionGenerator):
+            generator.prepare()
         generation = {"generator": generator, "n_per_class": given.max_per_label}
     classifier = AllOutputs(
         lr=given.lr,

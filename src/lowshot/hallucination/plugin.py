@@ -20,13 +20,14 @@ from __future__ import annotations
 
 import random
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from lowshot.errors import InputError
+from lowshot.errors import InputError, LowshotError
 from lowshot.hallucination.base import Generator
 from lowshot.hallucination.checks import as_count, as_features, as_labels
 
@@ -74,23 +75,33 @@ class FunctionGenerator(Generator):
         seeded for the call and put back afterwards. The real features come first, whatever order the functions chose.
 
         Raises:
-            InputError: as for any generator; or what the functions returned is no set of labelled, finite features of
-                the same width, or lacks one of the shots.
+            InputError: as for any generator; or a function raised something; or what they returned is no set of
+                labelled, finite features of the same width, or lacks one of the shots.
         """
         X = as_features(features, "shots", width=getattr(self, "n_features_in_", None))
         y = as_labels(labels, X, "shots")
         count = as_count(n_per_class, "n_per_class")
-        if not hasattr(self, "_state"):
-            self._state = self.init_generator(self.filename)
+        state = self.prepare()
         rng = np.random.default_rng(0 if random_state is None else random_state)
-        with _seeded_globals(int(rng.integers(2**31))):
-            all_features, all_labels = self.do_generate(X.copy(), y.copy(), self._state, count)
+        with _seeded_globals(int(rng.integers(2**31))), _named("do_generate", self.do_generate):
+            all_features, all_labels = self.do_generate(X.copy(), y.copy(), state, count)
         what = "what do_generate returned"
         made = as_features(all_features, what, width=X.shape[1]).astype(X.dtype, copy=False)
         made_labels = as_labels(all_labels, made, what).astype(y.dtype, copy=False)
         generated = np.ones(len(made), bool)
         generated[_rows_of(X, y, made, made_labels)] = False
         return np.concatenate([X, made[generated]]), np.concatenate([y, made_labels[generated]])
+
+    def prepare(self) -> Any:
+        """What ``init_generator`` makes of the file. It is called once; :meth:`generate` does so where nobody has.
+
+        Raises:
+            InputError: the function raised something.
+        """
+        if not hasattr(self, "_state"):
+            with _named("init_generator", self.init_generator):
+                self._state = self.init_generator(self.filename)
+        return self._state
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, classifier_weight: np.ndarray | None) -> None:
         """Nothing to learn."""
@@ -107,6 +118,20 @@ def _rows_of(X: np.ndarray, y: np.ndarray, among: np.ndarray, labels: np.ndarray
             raise InputError(f"do_generate must return the shots and the generated ones, but shot {shot} is gone")
         rows.append(candidates.pop())
     return rows
+
+
+@contextmanager
+def _named(name: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Say of what a function raises whose it is, and at which of its lines: it is the user's."""
+    try:
+        yield
+    except LowshotError:
+        raise
+    except Exception as error:
+        file = getattr(getattr(function, "__code__", None), "co_filename", function.__module__)
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        place = f"{file}, line {lines[-1]}" if lines else file
+        raise InputError(f"{name} failed ({place}): {type(error).__name__}: {error}") from error
 
 
 @contextmanager
