@@ -12,8 +12,9 @@ import torch
 import yaml
 
 from lowshot.data import build_dataset
+from lowshot.plugins import import_plugin
 from lowshot.recipe import Recipe
-from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES, import_plugin
+from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES
 from lowshot.report.recipe_keys import keys_markdown
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lowshot.errors import InputError, LowshotError
-from lowshot.registry import LOSSES, REGISTRIES, Registry, import_plugin
+from lowshot.registry import REGISTRIES, Registry
 
 
 @pytest.fixture
@@ -70,36 +70,6 @@ def test_every_built_in_part_has_a_description_that_fits_a_line() -> None:
         assert not registry.broken
         for entry in entries:
             assert 10 <= len(entry.description) <= 120, entry
-
-
-def test_a_plugin_file_registers_its_parts(tmp_path: Path) -> None:
-    plugin = tmp_path / "my_loss.py"
-    plugin.write_text(
-        textwrap.dedent("""
-        from lowshot.registry import LOSSES
-        from lowshot.representation.losses import AuxiliaryLoss
-
-        @LOSSES.register("plugin_test_loss", "mean score, for a test")
-        class MeanScore(AuxiliaryLoss):
-            def formula(self, features, scores, labels, classifier_weight):
-                return scores.mean()
-        """)
-    )
-    import_plugin(plugin)
-    assert LOSSES.get("plugin_test_loss").__name__ == "MeanScore"
-    import_plugin(plugin)  # naming it twice is harmless
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(None, "does not exist"), ("import nothing_like_this", "ModuleNotFoundError"), ("1/0", "ZeroDivisionError")],
-)
-def test_a_plugin_that_cannot_be_imported_is_named(tmp_path: Path, content: str | None, message: str) -> None:
-    plugin = tmp_path / "broken_plugin.py"
-    if content is not None:
-        plugin.write_text(content)
-    with pytest.raises(InputError, match=rf"broken_plugin\.py.*{message}"):
-        import_plugin(plugin)
 
 
 def test_an_installed_package_adds_parts_and_a_broken_one_harms_nobody(tmp_path: Path) -> None:

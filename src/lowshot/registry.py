@@ -5,7 +5,7 @@ A part is added in one file, in any of three ways:
 * a module inside the registry's own package (``lowshot/representation/losses/my_loss.py``);
 * an entry point of an installed package (group ``lowshot.losses``), which may name the part itself or a
   module that registers it;
-* a file named under ``plugins:`` in a recipe.
+* a file named under ``plugins:`` in a recipe (``lowshot.plugins``).
 
 All three use the same decorator::
 
@@ -17,19 +17,17 @@ All three use the same decorator::
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
-import importlib.util
 import inspect
 import pkgutil
-import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
 from lowshot.errors import InputError, LowshotError, did_you_mean
@@ -39,13 +37,17 @@ Part = TypeVar("Part", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered part: what ``lowshot list`` prints and what :meth:`Registry.get` returns."""
+    """One registered part: what ``lowshot list`` prints and what :meth:`Registry.get` returns.
+
+    ``plugin`` names the module of the plug-in file that registered it; None for any other part.
+    """
 
     name: str
     factory: Callable[..., Any]
     description: str
     source: str
     takes_argument: bool = False
+    plugin: str | None = None
 
 
 class Registry:
@@ -67,6 +69,7 @@ class Registry:
         self.broken: dict[str, str] = {}
         self._entries: dict[str, Entry] = {}
         self._discovered = False
+        _registries.append(self)
 
     def register(self, name: str, description: str, *, takes_argument: bool = False) -> Callable[[Part], Part]:
         """Decorator that adds a class or function under ``name``; the same name twice is an error."""
@@ -144,15 +147,28 @@ class Registry:
             raise InputError("; ".join(complaints))
         return self.get(name)(**params)
 
+    def drop(self, module: str) -> None:
+        """Remove the parts that a module defines."""
+        kept = {k: e for k, e in self._entries.items() if getattr(e.factory, "__module__", None) != module}
+        self._entries = kept
+
     def _add(
         self, name: str, factory: Callable[..., Any], description: str, source: str, takes_argument: bool = False
     ) -> None:
+        importing = _importing
+        if importing is not None:
+            self._discover()  # so that a plug-in that takes a built-in name hears of it
+            source = f"{getattr(factory, '__qualname__', repr(factory))} in {importing.path}"
         present = self._entries.get(name.lower())
         if present is not None and present.factory is not factory and present.source != source:
-            raise LowshotError(
-                f"two {self.kind} parts are called {name!r}: {present.source} and {source}. Rename one of them."
-            )
-        self._entries[name.lower()] = Entry(name, factory, " ".join(description.split()), source, takes_argument)
+            takes_over = importing is not None and present.plugin is not None and importing.takes_from(present.plugin)
+            if not takes_over:
+                raise InputError(
+                    f"two {self.kind} parts are called {name!r}: {present.source} and {source}. Rename one of them."
+                )
+        plugin = None if importing is None else importing.module
+        entry = Entry(name, factory, " ".join(description.split()), source, takes_argument, plugin)
+        self._entries[name.lower()] = entry
 
     def _find(self, stem: str, wanted: str) -> Entry:
         self._discover()
@@ -167,15 +183,16 @@ class Registry:
         if self._discovered:
             return
         self._discovered = True  # set first: the modules imported below may look names up
-        try:
-            package = importlib.import_module(self.package)
-            for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{self.package}.{module.name}")
-        except BaseException:
-            self._discovered = False
-            raise
-        for point in entry_points(group=self.group):
-            self._load(point)
+        with _attributed(None):
+            try:
+                package = importlib.import_module(self.package)
+                for module in pkgutil.iter_modules(package.__path__):
+                    importlib.import_module(f"{self.package}.{module.name}")
+            except BaseException:
+                self._discovered = False
+                raise
+            for point in entry_points(group=self.group):
+                self._load(point)
 
     def _load(self, point: EntryPoint) -> None:
         # Somebody else's broken package must not take down the parts that work.
@@ -216,50 +233,47 @@ def _source_of(factory: Callable[..., Any]) -> str:
     return f"{factory.__module__}.{getattr(factory, '__qualname__', repr(factory))}"
 
 
-def import_plugin(path: str | Path) -> None:
-    """Import a Python file so that the parts it registers exist. This runs the file's code.
+@dataclass(frozen=True)
+class _Importing:
+    """A plug-in whose code runs: its module, its file, and whether it may have the name of another plug-in's part."""
 
-    Raises:
-        InputError: the file is missing or fails while it is imported.
+    module: str
+    path: Path
+    takes_from: Callable[[str], bool]
+
+
+_importing: _Importing | None = None
+_registries: list[Registry] = []
+
+
+@contextlib.contextmanager
+def registering(module: str, path: Path, takes_from: Callable[[str], bool]) -> Iterator[None]:
+    """Parts that are registered within the block are those of a plug-in file.
+
+    Args:
+        module: the name of its module.
+        path: the file.
+        takes_from: asked when a name is that of a part of another plug-in, with the name of that one's module: True
+            lets the new part have it.
     """
-    path = Path(path).resolve()
-    name = f"lowshot_plugin_{path.stem}"
-    if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(path):
-        return
-    if not path.is_file():
-        raise InputError(f"plugin file {path} does not exist")
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"plugin {path} is not a Python file: give a path that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    with _attributed(_Importing(module, path, takes_from)):
+        yield
+
+
+@contextlib.contextmanager
+def _attributed(importing: _Importing | None) -> Iterator[None]:
+    global _importing
+    before, _importing = _importing, importing
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise InputError(f"plugin {path} failed while it was imported: {type(error).__name__}: {error}") from error
+        yield
+    finally:
+        _importing = before
 
 
-def plugin_functions(path: str | Path, *names: str) -> list[Callable[..., Any]]:
-    """The functions of those names in a Python file. This runs the file's code.
-
-    Raises:
-        InputError: as :func:`import_plugin`, or the file defines no function of such a name.
-    """
-    import_plugin(path)
-    return functions_of(sys.modules[f"lowshot_plugin_{Path(path).stem}"], *names)
-
-
-def functions_of(module: ModuleType, *names: str) -> list[Callable[..., Any]]:
-    """The functions of those names in a module; one that is missing is an :class:`InputError`."""
-    if lacking := [name for name in names if not callable(getattr(module, name, None))]:
-        raise InputError(f"{module.__file__} defines no function {lacking[0]!r}: it needs {' and '.join(names)}")
-    return [getattr(module, name) for name in names]
-
-
-def plugin_files() -> list[str]:
-    """The plug-in files that this process imported: a process that it starts has to import them again."""
-    return [str(m.__file__) for name, m in sys.modules.items() if name.startswith("lowshot_plugin_")]
+def drop_parts(module: str) -> None:
+    """Remove the parts that a module defines from all registries."""
+    for registry in _registries:
+        registry.drop(module)
 
 
 DATASETS = Registry("data set", "lowshot.datasets", "lowshot.data.sets")

@@ -14,7 +14,7 @@ import torch
 from torch import multiprocessing
 
 from lowshot.errors import InputError
-from lowshot.registry import import_plugin
+from lowshot.plugins import import_plugin
 from lowshot.representation import launch, training
 from tests.representation.tiny import train, weights
 
@@ -106,9 +106,9 @@ def test_an_abort_on_the_way_out_does_not_lose_a_finished_run(tmp_path, monkeypa
 def test_processes_that_torchrun_started_are_used_for_one_run_after_another(witness, tmp_path):
     plugin, loss = witness
     code = (
-        "import sys; from pathlib import Path; import lowshot.registry\n"
+        "import sys; from pathlib import Path; import lowshot.plugins\n"
         "from tests.representation.tiny import train\n"
-        f"lowshot.registry.import_plugin({str(plugin)!r}); out = Path({str(tmp_path)!r})\n"
+        f"lowshot.plugins.import_plugin({str(plugin)!r}); out = Path({str(tmp_path)!r})\n"
         f"paths = [train(out / 'run', **{loss!r}), train(out / 'second', epochs=1)]\n"
         "assert all(path.is_file() for path in paths)"
     )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lowshot.io import file_fingerprint, fingerprint
+from lowshot.plugins import plugin_of
 from lowshot.registry import Registry
 
 
@@ -24,7 +25,7 @@ def identity(generator: Any) -> Any:
         return None
     learned = {name: value for name, value in sorted(vars(generator).items()) if name.endswith("_")}
     return [
-        f"{type(generator).__module__}.{type(generator).__qualname__}",
+        f"{_home(type(generator))}.{type(generator).__qualname__}",
         plain(generator.get_params()) if hasattr(generator, "get_params") else None,
         {name: _digest(value) for name, value in learned.items()},
     ]
@@ -36,8 +37,16 @@ def _digest(value: Any) -> Any:
     return fingerprint(value) if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else repr(value)
 
 
+def _home(kind: type) -> str:
+    """The module of a class; that of a plug-in without what tells its places and contents apart."""
+    plugin = plugin_of(kind)
+    return kind.__module__ if plugin is None else plugin.alias
+
+
 def code_of(part: Any) -> str | None:
     """A digest of the file that a plug-in's class is written in; None for lowshot's own parts, which have a version."""
+    if (plugin := plugin_of(type(part))) is not None:
+        return plugin.digest
     module = sys.modules.get(type(part).__module__)
     file = getattr(module, "__file__", None)
     if part is None or file is None or type(part).__module__.partition(".")[0] == "lowshot":

@@ -18,6 +18,7 @@ from lowshot.benchmark.packed import PackedArena, Scratch, write_once
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.hallucination import Generator
 from lowshot.io import file_fingerprint
+from lowshot.plugins import imported_plugins
 from lowshot.registry import CLASSIFIERS, GENERATORS
 
 SETUPS = ("val", "test")
@@ -46,8 +47,10 @@ class GeneratorSource:
         self._file = generator if isinstance(generator, Path) else None
         self._generator = None if isinstance(generator, Path) else generator
         self._scratch = scratch
-        # Workers outlive a sweep and remember generators: one of another content is another generator.
-        self._content = file_fingerprint(generator) if isinstance(generator, Path) else uuid.uuid4().hex
+        # Workers outlive a sweep and remember generators: one of another content is another generator,
+        # and so is one whose class says something else today.
+        content = file_fingerprint(generator) if isinstance(generator, Path) else uuid.uuid4().hex
+        self._content = " ".join([content, *(plugin.name for plugin in imported_plugins())])
         found = self.get()
         self.name = registered_name(GENERATORS, found)
         self.identity = identity(found)

@@ -9,7 +9,6 @@ which they run best; what a task needs stands before it. Only the process that c
 
 from __future__ import annotations
 
-import pickle
 import sys
 import time
 import traceback
@@ -18,13 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-import cloudpickle
-
 from lowshot.benchmark.engine import Call, Engine, WorkersLost, one_thread
 from lowshot.benchmark.method import forget
 from lowshot.errors import InputError, LowshotError
+from lowshot.plugins import packed, unpacked
 from lowshot.progress import Tick, progress, say
-from lowshot.registry import import_plugin, plugin_files
 
 # A worker reports once it has worked this long on what it was handed, so that a kill loses no more than that.
 REPORT_SECONDS = 5.0
@@ -244,27 +241,24 @@ class _Sweep:
 def _calls(ready: Sequence[tuple[tuple[int, str], Task, list[Any]]], size: int) -> Iterator[Call]:
     """Tasks as calls of a worker: several of one group at a time while there are many."""
     longest = max(1, len(ready) // (4 * size))
-    plugins = plugin_files()
     chunk: list[tuple[tuple[int, str], Task, list[Any]]] = []
     for item in ready:
         if chunk and (len(chunk) == longest or chunk[-1][1].group != item[1].group):
-            yield _call(plugins, chunk)
+            yield _call(chunk)
             chunk = []
         chunk.append(item)
     if chunk:
-        yield _call(plugins, chunk)
+        yield _call(chunk)
 
 
-def _call(plugins: list[str], chunk: list[tuple[tuple[int, str], Task, list[Any]]]) -> Call:
-    return _work, (plugins, [place for place, _, _ in chunk], cloudpickle.dumps(chunk))
+def _call(chunk: list[tuple[tuple[int, str], Task, list[Any]]]) -> Call:
+    return _work, ([place for place, _, _ in chunk], packed(chunk))
 
 
-def _work(plugins: list[str], places: list[tuple[int, str]], chunk: bytes) -> list[_Outcome]:
+def _work(places: list[tuple[int, str]], chunk: bytes) -> list[_Outcome]:
     """In a worker: run tasks until it is time to report."""
     try:
-        for plugin in plugins:
-            import_plugin(plugin)
-        tasks = pickle.loads(chunk)  # only now: it may hold parts that a plug-in defines
+        tasks = unpacked(chunk)
     except Exception as error:
         return [_Outcome(places[0], None, 0.0, _failure(error))]
     start, outcomes = time.perf_counter(), []

@@ -17,7 +17,8 @@ from lowshot.compat.program import SWITCH, Flags, fraction, not_negative, parser
 from lowshot.errors import InputError, did_you_mean
 from lowshot.hallucination import wrap_functions
 from lowshot.hallucination.plugin import FunctionGenerator
-from lowshot.registry import GENERATORS, functions_of, plugin_functions
+from lowshot.plugins import functions_of, plugin_functions
+from lowshot.registry import GENERATORS
 
 PLUGIN_FUNCTIONS = ("init_generator", "do_generate")
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from lowshot.errors import LowshotError
+from lowshot.plugins import packed, unpacked
 
 POLL_SECONDS = 0.3
 
@@ -40,7 +41,7 @@ def run_in_processes(work: Callable[[Any, int], None], shares: Sequence[Any], po
     errors = context.SimpleQueue()
     threads = max(1, torch.get_num_threads() // len(shares))
     processes = [
-        context.Process(target=_process, args=(work, share, number, threads, errors))
+        context.Process(target=_process, args=(work, packed(share), number, threads, errors))
         for number, share in enumerate(shares)
     ]
     try:
@@ -72,10 +73,10 @@ def end_with_parent() -> None:
         sys.exit(1)
 
 
-def _process(work: Callable[[Any, int], None], share: Any, number: int, threads: int, errors: Any) -> None:
+def _process(work: Callable[[Any, int], None], share: bytes, number: int, threads: int, errors: Any) -> None:
     torch.set_num_threads(threads)
     try:
-        work(share, number)
+        work(unpacked(share), number)
     except LowshotError as error:
         errors.put(error)
         sys.exit(1)

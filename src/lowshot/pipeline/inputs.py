@@ -10,6 +10,7 @@ from lowshot.data import ClassSplit, ImageDataset, build_dataset, drop_bad_image
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.io import file_fingerprint, fingerprint
+from lowshot.plugins import imported_plugins
 from lowshot.progress import say
 from lowshot.recipe import Recipe
 from lowshot.recipe.schema import SplitSection
@@ -35,8 +36,9 @@ class Inputs:
 
     @cached_property
     def plugins(self) -> tuple[str, ...]:
-        """Digests of the recipe's plug-in files."""
-        return tuple(file_fingerprint(path) for path in self.recipe.plugins)
+        """Digests of the recipe's plug-in files, as they were when they were imported."""
+        digests = {plugin.path: plugin.digest for plugin in imported_plugins()}
+        return tuple(digests.get(path.resolve()) or file_fingerprint(path) for path in self.recipe.plugins)
 
     @cached_property
     def train_images(self) -> ImageDataset:

@@ -36,7 +36,7 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe
     Raises:
         InputError: there is no such file, or it is not YAML.
     """
-    from lowshot.registry import import_plugin
+    from lowshot.plugins import import_plugin
 
     source = find_recipe(path)
     recipe, wrong = _checked(_tree(source, overrides))
@@ -45,7 +45,7 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe
     recipe = recipe.model_copy(update={"plugins": tuple(source.parent / plugin for plugin in recipe.plugins)})
     for plugin in recipe.plugins:
         try:
-            import_plugin(plugin)
+            import_plugin(plugin, beside=recipe.plugins)
         except InputError as error:
             wrong.append(f"plugins: {error}")
     return recipe, [*wrong, *cross_complaints(recipe), *registry_complaints(recipe)]

@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import logging
 import os
-import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +15,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnv
 from torch import multiprocessing
 
 from lowshot.errors import InputError, LowshotError
-from lowshot.registry import import_plugin, plugin_files
+from lowshot.plugins import packed, unpacked
 
 Work = Callable[[Fabric, Any], str]
 
@@ -73,7 +72,7 @@ def launch(work: Work, job: Any, devices: int, precision: str) -> str:
     with _environment_kept("MASTER_ADDR", "MASTER_PORT"):
         fabric = Fabric(strategy="ddp_spawn", devices=devices, **where)
         try:
-            return _launched(fabric, _in_own_process, work, pickle.dumps(job), devices, plugin_files(), errors)
+            return _launched(fabric, _in_own_process, work, packed(job), devices, errors)
         except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as error:
             if not errors.empty():
                 raise errors.get() from None
@@ -93,12 +92,10 @@ def _in_existing_process(fabric: Fabric, work: Work, job: Any) -> str:
     return result
 
 
-def _in_own_process(fabric: Fabric, work: Work, job: bytes, devices: int, plugins: list[str], errors: Any) -> str:
-    for plugin in plugins:
-        import_plugin(plugin)
+def _in_own_process(fabric: Fabric, work: Work, job: bytes, devices: int, errors: Any) -> str:
     os.environ["LOCAL_WORLD_SIZE"] = str(devices)  # tells the loaders how many processes share the cores
     try:
-        result = work(fabric, pickle.loads(job))  # only now: it may hold parts that a plugin defines
+        result = work(fabric, unpacked(job))
     except LowshotError as error:
         errors.put(InputError(str(error)) if isinstance(error, InputError) else LowshotError(str(error)))
         raise

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from lowshot.errors import InputError
-from lowshot.registry import LOSSES, plugin_functions
+from lowshot.plugins import plugin_functions
+from lowshot.registry import LOSSES
 from lowshot.representation.losses.base import AuxiliaryLoss
 
 
