@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +20,12 @@ import numpy as np
 
 from lowshot.errors import InputError
 from lowshot.numpy_in_torch import restored, stand_ins
+from lowshot.pickle_calls import taken_apart
 from lowshot.python2_pickles import translated
 
 Pathlike = str | os.PathLike[str]
+
+_READABLE_PROTOCOL = 3
 
 
 @contextmanager
@@ -155,25 +159,42 @@ def load_torch(path: Pathlike, what: str = "checkpoint") -> Any:
         raise InputError(f"{what} {path} does not exist")
     try:
         return restored(_load_torch(path))
-    except pickle.UnpicklingError as error:
-        called = re.search(r"GLOBAL (\S+)", str(error))
-        torchs = str(error).startswith("Weights only")
-        why = "it is damaged or holds more than plain tensors" if torchs else str(error)
-        found = f"it calls for {called[1]!r}" if called else why
-        raise InputError(
-            f"{what} {path} was refused: {found}. Only numbers, text and plain containers of them are read, "
-            "because anything else in a pickle can run code when it is opened"
-        ) from None
-    except Exception as error:  # whatever a reader trips over in damaged bytes
+    except Exception as error:  # whatever a reader trips over in damaged bytes, too
+        raise InputError(f"{what} {path} {_refusal(error, Path(path))}") from None
+
+
+def _refusal(error: Exception, path: Path) -> str:
+    """Why a torch file was not read."""
+    pickled = taken_apart(path)
+    # torch names what it refused, without its module if that is builtins, and nothing in later protocols.
+    torchs = re.findall(r"GLOBAL (\S+)", str(error))
+    found = [name for name in pickled.calls if torchs and name.endswith(torchs[0])]
+    if called := found or torchs or pickled.calls:
+        why = f"it calls for {called[0]!r}"
+    elif not isinstance(error, pickle.UnpicklingError):
         reason = (str(error) or type(error).__name__).split("\n")[0]
-        raise InputError(f"{what} {path} is truncated or not a file that torch wrote: {reason}") from None
+        return f"is truncated or not a file that torch wrote: {reason}"
+    elif pickled.protocol > _READABLE_PROTOCOL:
+        why = (
+            f"it is in pickle protocol {pickled.protocol}, and torch's safe reader knows none above "
+            f"{_READABLE_PROTOCOL}; save it again with the one that torch.save takes by itself"
+        )
+    else:
+        weights_only = str(error).startswith("Weights only")
+        why = "it is damaged or holds more than plain tensors" if weights_only else str(error)
+    return (
+        f"was refused: {why}. Only numbers, text and plain containers of them are read, "
+        "because anything else in a pickle can run code when it is opened"
+    )
 
 
 def _load_torch(path: Pathlike) -> Any:
     import torch
 
     read = functools.partial(torch.load, map_location="cpu", weights_only=True)
-    with torch.serialization.safe_globals(stand_ins()):
+    # torch warns of unusual protocols, which it then reads or refuses.
+    with torch.serialization.safe_globals(stand_ins()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Detected pickle protocol")
         try:
             return read(path)
         except (pickle.UnpicklingError, UnicodeDecodeError) as error:
