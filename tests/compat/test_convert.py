@@ -74,6 +74,7 @@ def test_a_generator_goes_both_ways(tmp_path, convert):
     assert Generator.load(tmp_path / "a.safetensors").n_clusters == 2
     assert convert(tmp_path / "a.safetensors", tmp_path / "b.tar")[0] == 0
     written = torch.load(tmp_path / "b.tar", weights_only=True)
+    assert list(written["model_state"]) == list(content["model_state"])
     assert torch.equal(written["concatenated_centroids"], content["concatenated_centroids"])
     assert all(torch.equal(written["model_state"][name], value) for name, value in content["model_state"].items())
 
@@ -126,8 +127,14 @@ def test_experiments_gain_and_lose_their_image_paths(tmp_path, convert):
     assert [json.loads((tmp_path / f"bare_{number}.json").read_text()) for number in (1, 2)] == DRAWS
     code, said = convert(tmp_path / "splitfile_1.json", tmp_path / "one.json")
     assert code == 0
-    assert "no image paths were known" in said
+    assert "no image paths were known: give --features" in said
     assert "not checked against labels" in said
+    original(tmp_path / "theirs.hdf5", labels=LABELS)
+    code, said = convert(tmp_path / "splitfile_1.json", tmp_path / "two.json", "--features", tmp_path / "theirs.hdf5")
+    assert code == 0
+    assert "theirs.hdf5 has no image paths, so none were added" in said
+    assert "give --features" not in said
+    assert "not checked against labels" not in said
 
 
 def test_results_go_both_ways(tmp_path, convert):
@@ -203,7 +210,7 @@ def test_nothing_is_replaced_without_force(tmp_path, convert):
     ):
         assert "exists: give --force to replace it" in refused(tmp_path, convert, tmp_path / source, tmp_path / target)
         assert convert(tmp_path / source, tmp_path / target, "--force")[0] == 0
-    assert "is a folder: name the file to write" in refused(
+    assert "b is a folder: expected a file to write" in refused(
         tmp_path, convert, tmp_path / "generator.tar", tmp_path / "b", "--force"
     )
 

@@ -178,7 +178,11 @@ def _experiments(found: Found, to: Format, options: Options, place: _Place) -> _
     if to == "original" and experiments.paths is not None:
         notes.append("image paths and class names were left out: rows in another order will no longer be noticed")
     if to == "lowshot" and experiments.paths is None:
-        notes.append("no image paths were known: give --features with a file that has them, and they are added")
+        notes.append(
+            "no image paths were known: give --features with a file that has them, and they are added"
+            if store is None
+            else f"{store.path} has no image paths, so none were added: features that lowshot extracts have them"
+        )
     if store is None:
         notes.append("rows were not checked against labels: give --features to have that done")
     return f"{len(experiments)} experiment{'s' * (len(experiments) != 1)} of {experiments.num_classes} classes", notes

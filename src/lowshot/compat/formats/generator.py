@@ -22,6 +22,7 @@ from lowshot.io import Pathlike, fingerprint, load_torch
 
 _KEYS = ("model_state", "concatenated_centroids", "num_base_classes", "num_clusters_per_class")
 _PARTS = ("weight", "bias")
+_NAMES = tuple(f"{layer}.{part}" for layer in LAYERS for part in _PARTS)
 
 
 def read_generator(path: Pathlike) -> AnalogyGenerator:
@@ -94,7 +95,7 @@ def write_generator(path: Pathlike, generator: AnalogyGenerator) -> list[str]:
     starts = np.cumsum(counts) - counts
     rows = starts[:, None] + np.arange(most) % counts[:, None]
     content = {
-        "model_state": OrderedDict((name, torch.from_numpy(value)) for name, value in generator.weights_.items()),
+        "model_state": OrderedDict((name, torch.from_numpy(generator.weights_[name])) for name in _NAMES),
         "concatenated_centroids": torch.from_numpy(generator.concatenated_centroids_[rows.ravel()]),
         "num_base_classes": len(counts),
         "num_clusters_per_class": most,
@@ -111,13 +112,12 @@ def _weights(state: Any, dim: int, source: str) -> dict[str, np.ndarray]:
     if not isinstance(state, Mapping):
         raise InputError(f"{source}: model_state must map names to tensors")
     plain = {str(name).removeprefix("module."): value for name, value in state.items()}
-    expected = [f"{layer}.{part}" for layer in LAYERS for part in _PARTS]
-    if wrong := sorted(set(expected) ^ plain.keys()):
+    if wrong := sorted(set(_NAMES) ^ plain.keys()):
         raise InputError(
-            f"{source}: model_state must hold {', '.join(expected)} and nothing else; missing or unexpected: "
+            f"{source}: model_state must hold {', '.join(_NAMES)} and nothing else; missing or unexpected: "
             f"{', '.join(wrong[:6])}"
         )
-    weights = {name: _array(plain[name], f"{source}: {name}", 2 - name.endswith("bias")) for name in expected}
+    weights = {name: _array(plain[name], f"{source}: {name}", 2 - name.endswith("bias")) for name in _NAMES}
     width = 3 * dim
     for layer in LAYERS:
         weight, bias = (weights[f"{layer}.{part}"] for part in _PARTS)
