@@ -162,6 +162,29 @@ def test_what_a_store_has_is_not_measured_again(world: World, tmp_path: Path) ->
     assert len(ResultStore(store.path).records) == 4
 
 
+def test_records_are_of_todays_settings_under_todays_tags(world: World, tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / "episodes.jsonl")
+
+    def run(n_tasks: int, **tags: str) -> list[dict]:
+        settings = {**SMALL, "n_tasks": n_tasks, "n_shots": [1], "store": store, "tags": tags}
+        return run_episodes(world.train, world.test, world.split, NearestMean(), **settings)
+
+    [old] = run(30, method="old", representation="r")
+    [new] = run(20, method="old", representation="r")
+    [renamed] = run(30, method="new", note="added")
+    assert new["n_tasks"] == 20
+    assert renamed == {**old, "method": "new", "note": "added", "representation": "features"}
+    assert len(store.records) == 2
+    assert not store.path.with_suffix(".scratch").exists()
+
+
+def test_what_is_no_method_is_refused(world: World) -> None:
+    with pytest.raises(InputError, match="int is no LowShotClassifier"):
+        run_episodes(world.train, world.test, world.split, 5, **SMALL)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="generator and n_per_class go together"):
+        run_episodes(world.train, world.test, world.split, NearestMean(), n_per_class=5, **SMALL)
+
+
 def test_the_interval_is_that_of_the_literature() -> None:
     assert mean_over_tasks(np.array([0.2, 0.4, 0.6, 0.8])) == pytest.approx((0.5, 1.96 * math.sqrt(0.2 / 3 / 4)))
     assert mean_over_tasks(np.array([0.25])) == (0.25, None)

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 
 from lowshot.benchmark.arena import BenchmarkData
 from lowshot.benchmark.engine import Engine
 from lowshot.benchmark.episodes import DRAWN_TOGETHER, EpisodeDesign, TaskSampler, mean_over_tasks, novel_rows
-from lowshot.benchmark.method import SETUPS, GeneratorSource, Method, ShotGenerator
-from lowshot.benchmark.packed import PackedArena, Scratch
+from lowshot.benchmark.measurement import Measurement, as_method, scratch_beside
+from lowshot.benchmark.method import SETUPS, Method, ShotGenerator
+from lowshot.benchmark.packed import PackedArena
 from lowshot.benchmark.results import Record, ResultStore
-from lowshot.benchmark.sweep import Job, run_jobs
 from lowshot.benchmark.units import protocol, provenance
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.data import ClassSplit, Experiments
-from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.io import fingerprint
-from lowshot.registry import CLASSIFIERS
 
 # Floats of the shots, queries and weights of the tasks that are scored at once.
 _FLOATS = 1 << 24
@@ -81,16 +76,9 @@ def run_episodes(
     Raises:
         InputError: features and split do not belong together, fewer than N novel classes, or too few images of one.
     """
-    known = CLASSIFIERS.build(classifier, **(params or {})) if isinstance(classifier, str) else classifier
-    if params and not isinstance(classifier, str):
-        known = clone(known).set_params(**params)
-    if (generator is None) != (n_per_class == 0):
-        raise InputError("generator and n_per_class go together: give both or neither")
     unused = Experiments.random(train.labels, train.paths, n_experiments=1, max_shots=1)
-    with tempfile.TemporaryDirectory(prefix="lowshot-") as name:
-        scratch = Scratch(Path(name))
-        source = None if generator is None else GeneratorSource(generator, scratch)
-        method = Method(known, source, n_per_class, seed)
+    with scratch_beside(store) as scratch:
+        method = as_method(classifier, params, generator, n_per_class, seed, scratch)
         benchmark = EpisodeBenchmark(
             BenchmarkData(train, test, split, unused),
             method,
@@ -99,8 +87,7 @@ def run_episodes(
             tags={"representation": train.path.parent.name, "method": method.name, **(tags or {})},
         )
         store = store or ResultStore(scratch.folder / "episodes.jsonl")
-        run_jobs([benchmark.job(method.name, store, scratch)], engine, title="episodes")
-        return benchmark.records(store)
+        return benchmark.run(method.name, store, scratch, engine, title="episodes")
 
 
 @dataclass
@@ -207,7 +194,7 @@ class EpisodeUnit:
         return lambda wanted: pool[np.searchsorted(rows, wanted)]
 
 
-class EpisodeBenchmark:
+class EpisodeBenchmark(Measurement):
     """All designs of one method on one representation.
 
     Args:
@@ -216,6 +203,7 @@ class EpisodeBenchmark:
         designs: what the tasks are; each gives one record.
         setup: "test", or "val" to report on the classes that hyper-parameters are chosen on.
         tags: further entries of every record, among them ``representation`` and ``method``.
+        packed_shots: those of the low-shot phase, whose packed features serve here as well.
 
     Raises:
         InputError: too few novel classes, or too few images of one.
@@ -229,43 +217,21 @@ class EpisodeBenchmark:
         designs: Sequence[EpisodeDesign],
         setup: str,
         tags: Mapping[str, Any],
+        packed_shots: Sequence[int] = (1,),
     ) -> None:
-        self.data = data
+        super().__init__(data, tags, packed_shots)
         self.setup = setup
-        self.units = [self._unit(method, design, tags) for design in designs]
+        self.units = [self._unit(method, design) for design in designs]
 
-    def job(
-        self,
-        name: str,
-        store: ResultStore,
-        scratch: Scratch,
-        finish: Callable[[bool], None] = lambda last: None,
-        n_shots: Sequence[int] = (1,),
-    ) -> Job:
-        """What is left to do: units that ``store`` has are not run again, the others are added to it.
-
-        ``n_shots`` are those of the low-shot phase, whose packed features serve here as well.
-        """
-        due = [unit for unit in self.units if store.find(unit.unit) is None]
-        for unit in due:
-            unit.arena = self.data.arena(self.setup).pack(scratch, n_shots)
-
-        def done(unit: EpisodeUnit, records: list[Record]) -> None:
-            store.add(records)
-
-        return Job(name, due, done, finish, {}, len(self.units))
-
-    def records(self, store: ResultStore) -> list[Record]:
-        """The records of all designs, in their order."""
-        return [record for unit in self.units for record in store.find(unit.unit) or ()]
-
-    def _unit(self, method: Method, design: EpisodeDesign, tags: Mapping[str, Any]) -> EpisodeUnit:
+    def _unit(self, method: Method, design: EpisodeDesign) -> EpisodeUnit:
         labels = {"train": self.data.train.labels, "test": self.data.test.labels}
         part, rows = novel_rows(labels, self.data.split, self.setup, design)
         sampler = TaskSampler(rows, design, method.seed)
         measured = [self.setup, method.fingerprinted, part, sampler.digest]
         unit = fingerprint("episodes", self.data.fingerprints, *measured, *protocol())
-        key = f"{tags['representation']}/{tags['method']} {self.setup} {design.n_way}-way {design.n_shots}-shot"
+        key = (
+            f"{self.tags['representation']}/{self.tags['method']} {self.setup} {design.n_way}-way {design.n_shots}-shot"
+        )
         store = self.data.test if part == "test" else self.data.train
-        about = {**tags, **self.data.arena(self.setup).about, "part": part}
+        about = {**self.tags, **self.data.arena(self.setup).about, "part": part}
         return EpisodeUnit(key, unit, method, self.setup, sampler, store, about)

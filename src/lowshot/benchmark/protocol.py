@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from sklearn.base import clone
 
 from lowshot.benchmark.arena import BenchmarkData
 from lowshot.benchmark.engine import Engine
-from lowshot.benchmark.method import GeneratorSource, Method, ShotGenerator
-from lowshot.benchmark.packed import Scratch
+from lowshot.benchmark.measurement import as_method, scratch_beside
+from lowshot.benchmark.method import ShotGenerator
 from lowshot.benchmark.results import Record, ResultStore
-from lowshot.benchmark.sweep import run_jobs
 from lowshot.benchmark.units import Benchmark
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.data import ClassSplit, Experiments
-from lowshot.errors import InputError
 from lowshot.features import FeatureStore
-from lowshot.registry import CLASSIFIERS
 
 N_SHOTS = (1, 2, 5, 10, 20)
 
@@ -80,16 +72,8 @@ def run_benchmark(
         InputError: features, split and experiments do not belong together, or a class has too few images.
         LowshotError: a unit failed; those before it are in ``store``.
     """
-    known = CLASSIFIERS.build(classifier, **(params or {})) if isinstance(classifier, str) else classifier
-    if not isinstance(known, LowShotClassifier):
-        raise InputError(f"{type(known).__name__} is no LowShotClassifier (see lowshot.classifiers.base)")
-    if params and not isinstance(classifier, str):
-        known = clone(known).set_params(**params)
-    if (generator is None) != (n_per_class == 0):
-        raise InputError("generator and n_per_class go together: give both or neither")
-    with _scratch(store) as scratch:
-        source = None if generator is None else GeneratorSource(generator, scratch)
-        method = Method(known, source, n_per_class, seed, examples)
+    with scratch_beside(store) as scratch:
+        method = as_method(classifier, params, generator, n_per_class, seed, scratch, examples)
         benchmark = Benchmark(
             BenchmarkData(train, test, split, experiments),
             method,
@@ -98,20 +82,4 @@ def run_benchmark(
             prior_target=prior_target if prior else None,
             tags={"representation": train.path.parent.name, "method": method.name, **(tags or {})},
         )
-        store = store or ResultStore(scratch.folder)
-        run_jobs([job := benchmark.job(method.name, store, scratch)], engine)
-        if job.tasks:
-            store.arrange(unit.unit for unit in benchmark.units)
-    return benchmark.records(store)
-
-
-@contextlib.contextmanager
-def _scratch(store: ResultStore | None) -> Iterator[Scratch]:
-    """A folder beside the results, which a killed run leaves to the next; else one of the system's."""
-    if store is not None:
-        scratch = Scratch(store.path.with_suffix(".scratch"))
-        yield scratch
-        scratch.remove()
-        return
-    with tempfile.TemporaryDirectory(prefix="lowshot-") as name:
-        yield Scratch(Path(name))
+        return benchmark.run(method.name, store or ResultStore(scratch.folder), scratch, engine, title="evaluate")

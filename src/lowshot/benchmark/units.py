@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -12,11 +12,11 @@ from typing import Any
 
 from lowshot import __version__
 from lowshot.benchmark.arena import Arena, BenchmarkData
+from lowshot.benchmark.measurement import Measurement
 from lowshot.benchmark.method import Method
-from lowshot.benchmark.packed import PackedArena, Scratch
+from lowshot.benchmark.packed import PackedArena
 from lowshot.benchmark.prior import Validation, choose_prior, prior_metrics
-from lowshot.benchmark.results import Record, ResultStore
-from lowshot.benchmark.sweep import Job
+from lowshot.benchmark.results import Record
 from lowshot.io import fingerprint
 
 # Experiments that are trained together: many share each product, and memory follows this number, not that of all.
@@ -40,7 +40,7 @@ class Unit:
         needs: the key of the unit whose prior it takes; empty where it chooses one itself, or none is wanted.
         unit: the fingerprint of everything that its results depend on.
         method: what is run.
-        arena: the setup's features; None until :meth:`Benchmark.job` has packed them.
+        arena: the setup's features; None until the job has packed them.
         n: shots per class.
         experiments: their numbers, from 1.
         prior_target: what a prior maximises; None without one.
@@ -105,7 +105,7 @@ class Unit:
         return records
 
 
-class Benchmark:
+class Benchmark(Measurement):
     """All units of one method on one representation, validation first.
 
     Args:
@@ -128,52 +128,27 @@ class Benchmark:
         prior_target: str | None,
         tags: Mapping[str, Any],
     ) -> None:
-        self.data = data
+        super().__init__(data, tags, packed_shots=n_shots)
         self.method = method
-        self.n_shots = n_shots
-        self.tags = tags
         blocks = experiment_blocks(len(data.experiments))
         # All units are named before the first runs: what is wrong with the last one shows now.
         choices: dict[int, Unit] = {}
-        self.units: list[Unit] = []
+        units: list[Unit] = []
         if setup == "test" and prior_target is not None:
             choices = {n: self._unit("val", n, blocks[0], prior_target, None) for n in n_shots}
-            self.units += choices.values()
+            units += choices.values()
         for n in n_shots:
             for block in blocks:
                 unit = self._unit(setup, n, block, prior_target, choices.get(n))
-                self.units.append(unit)
+                units.append(unit)
                 if prior_target is not None:
                     choices.setdefault(n, unit)
+        self.units = units
 
-    def job(
-        self,
-        name: str,
-        store: ResultStore,
-        scratch: Scratch,
-        finish: Callable[[bool], None] = lambda last: None,
-    ) -> Job:
-        """What is left to do: units that ``store`` has are not run again, the others are added to it."""
-        found = {unit.key: store.find(unit.unit) for unit in self.units}
-        due = [unit for unit in self.units if found[unit.key] is None]
-        for unit in due:
-            unit.arena = self.data.arena(unit.setup).pack(scratch, self.n_shots)
-
-        def done(unit: Unit, records: list[Record]) -> None:
-            for example in records[0].get("examples", ()):
-                paths = self.data.test.paths
-                example["path"] = paths[example["row"]] if paths else None
-            store.add(records)
-
-        known = {key: records for key, records in found.items() if records is not None}
-        return Job(name, due, done, finish, known, len(self.units))
-
-    def records(self, store: ResultStore) -> list[Record]:
-        """The records of all units, validation first, whatever the order in which they were computed.
-
-        Tags are in no digest: a unit may have been added to the store under others, and has today's here.
-        """
-        return [{**record, **self.tags} for unit in self.units for record in store.find(unit.unit) or ()]
+    def _complete(self, records: list[Record]) -> None:
+        paths = self.data.test.paths
+        for example in records[0].get("examples", ()):
+            example["path"] = paths[example["row"]] if paths else None
 
     def _unit(self, setup: str, n: int, block: range, target: str | None, choice: Unit | None) -> Unit:
         arena: Arena = self.data.arena(setup)

@@ -1,12 +1,12 @@
-"""The stops after features exist: fit generators and classifiers on base classes, then tune and evaluate methods.
+"""The low-shot phase of one representation: what its stops have in common.
 
-extract:R ─┬→ fit-generator:R/GENERATOR ─┬→ tune:R/METHOD → evaluate:R/METHOD
+extract:R ─┬→ fit-generator:R/GENERATOR ─┬→ tune:R/METHOD → evaluate:R/METHOD, episodes:R/METHOD
            └→ fit-classifier:R/METHOD  ──┘
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,35 +14,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lowshot.benchmark import ResultStore, ValidationData
+from lowshot.benchmark import ValidationData
 from lowshot.benchmark.arena import BenchmarkData
-from lowshot.benchmark.episode_units import EpisodeBenchmark
-from lowshot.benchmark.episodes import EpisodeDesign
 from lowshot.benchmark.method import GeneratorSource, Method
 from lowshot.benchmark.packed import Scratch
-from lowshot.benchmark.sweep import Job
-from lowshot.benchmark.units import Benchmark, protocol
-from lowshot.classifiers.persistence import save_classifier
+from lowshot.benchmark.units import protocol
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
-from lowshot.io import file_fingerprint, fingerprint
-from lowshot.pipeline.plan import Stop
+from lowshot.io import file_fingerprint
 from lowshot.pipeline.tuning import winner
 from lowshot.recipe import Recipe
-from lowshot.registry import CLASSIFIERS, GENERATORS
-
-# Novel queries that are kept with their predictions, for the report.
-EXAMPLES = 12
-
-
-def result_path(folder: Path, representation: str, method: str) -> Path:
-    """Where the records of one method on one representation lie."""
-    return folder / "results" / representation / f"{method}.jsonl"
-
-
-def episodes_path(folder: Path, representation: str, method: str) -> Path:
-    """Where the records of one method on episodes lie."""
-    return folder / "episodes" / representation / f"{method}.jsonl"
+from lowshot.registry import CLASSIFIERS
 
 
 def scratch_of(recipe: Recipe) -> Scratch:
@@ -78,44 +60,8 @@ class LowShotPhase:
         used = {method.generator for method in self.recipe.evaluate.methods.values()}
         return [name for name in self.recipe.generators if name in used]
 
-    # ---------------------------------------------------------- fit-generator
-
-    def fit_generator(self, name: str, base: list[int], needs: tuple[Stop, ...]) -> Stop:
-        section = self.recipe.generators[name]
-        inputs = {
-            "generator": section.generator,
-            "params": section.params_for(self.representation),
-            **self._base_inputs(base),
-            **_file_inputs(section.params_for(self.representation)),
-        }
-        path = self.generator_path(name)
-        return Stop(
-            "fit-generator",
-            f"{self.representation}/{name}",
-            inputs,
-            needs,
-            (path,),
-            lambda: self._make_generator(name, base, path),
-        )
-
-    def _make_generator(self, name: str, base: list[int], path: Path) -> None:
-        section = self.recipe.generators[name]
-        params = {"random_state": self.recipe.seed, "cache": path.with_suffix(".cache")}
-        accepted = GENERATORS.parameters(section.generator)
-        local = {key: value for key, value in params.items() if key in accepted}
-        generator = GENERATORS.build(section.generator, **{**local, **section.params_for(self.representation)})
-        weight = None
-        if self.checkpoint is not None:
-            from lowshot.representation import load_backbone
-
-            weight = load_backbone(self.checkpoint).classifier.weight.detach().numpy()
-        generator.fit(*self._base_examples(base), weight)
-        generator.save(path)
-
     def generator_path(self, name: str) -> Path:
         return self.recipe.folder / "generators" / self.representation / f"{name}.safetensors"
-
-    # --------------------------------------------------------- fit-classifier
 
     def is_pretrained(self, method: str) -> bool:
         """Whether a method's classifier learns on episodes of base classes, which is done once for all its runs."""
@@ -125,123 +71,19 @@ class LowShotPhase:
 
     def learner(self, method: str) -> str:
         """The method whose network this one uses: the first that is trained alike, whatever joins the shots later."""
-        return next(other for other in self.recipe.evaluate.methods if self._training(other) == self._training(method))
+        return next(other for other in self.recipe.evaluate.methods if self.training(other) == self.training(method))
 
-    def _training(self, method: str) -> dict[str, Any]:
+    def training(self, method: str) -> dict[str, Any]:
         """What an episodic classifier learns, as opposed to how it is used afterwards."""
         section = self.recipe.evaluate.methods[method]
         use: frozenset[str] = getattr(CLASSIFIERS.get(section.classifier), "use_parameters", frozenset())
         params = section.params_for(self.representation)
         return {"classifier": section.classifier, "params": {k: v for k, v in params.items() if k not in use}}
 
-    def fit_classifier(self, method: str, base: list[int], needs: tuple[Stop, ...]) -> Stop:
-        inputs = {**self._training(method), **self._base_inputs(base)}
-        path = self.classifier_path(method)
-        # Named by what is trained, so that a changed recipe does not try to go on from another training.
-        checkpoint = path.with_name(f"{method}-{fingerprint(inputs, [need.fingerprint for need in needs])}.ckpt")
-        return Stop(
-            "fit-classifier",
-            f"{self.representation}/{method}",
-            inputs,
-            needs,
-            (path,),
-            lambda: self._make_classifier(method, base, path, checkpoint),
-        )
-
-    def _make_classifier(self, method: str, base: list[int], path: Path, checkpoint: Path) -> None:
-        section = self.recipe.evaluate.methods[method]
-        params = {"random_state": self.recipe.seed, "checkpoint": checkpoint}
-        classifier = CLASSIFIERS.build(section.classifier, **{**params, **section.params_for(self.representation)})
-        save_classifier(classifier.fit_base(*self._base_examples(base)), path)
-        for finished in path.parent.glob(f"{method}-{'[0-9a-f]' * 16}.ckpt"):
-            finished.unlink()
-
     def classifier_path(self, method: str) -> Path:
         return self.recipe.folder / "classifiers" / self.representation / f"{self.learner(method)}.safetensors"
 
-    # --------------------------------------------------------------- evaluate
-
-    def evaluate(self, method: str, needs: tuple[Stop, ...], merged: Path, merge: Callable[[bool], None]) -> Stop:
-        """Every run of one method; ``merge(last)`` then brings the file of all results up to date."""
-        section = self.recipe.evaluate.methods[method]
-        inputs = {
-            "classifier": section.classifier,
-            "params": section.params_for(self.representation),
-            "n_per_class": section.n_per_class,
-            "evaluate": self.recipe.evaluate.model_dump(mode="json", exclude={"methods"}),
-            **self.common_inputs,
-        }
-        path = result_path(self.recipe.folder, self.representation, method)
-        subject = f"{self.representation}/{method}"
-        return Stop(
-            "evaluate", subject, inputs, needs, (path, merged), job=lambda: self._evaluation(method, path, merge)
-        )
-
-    def _evaluation(self, method: str, path: Path, merge: Callable[[bool], None]) -> Job:
-        """The runs of one method that are not in its file of results yet."""
-        benchmark, store = self._benchmark(method), ResultStore(path)
-        units = [unit.unit for unit in benchmark.units]
-
-        def finish(last: bool) -> None:
-            store.keep(units)
-            store.arrange(units)
-            merge(last)
-
-        return benchmark.job(f"evaluate:{self.representation}/{method}", store, self.scratch, finish)
-
-    def _benchmark(self, method: str) -> Benchmark:
-        recipe = self.recipe
-        return Benchmark(
-            self.data,
-            self._method(method, EXAMPLES),
-            n_shots=recipe.evaluate.n_shots,
-            setup=recipe.evaluate.setup,
-            prior_target=recipe.evaluate.prior_target if recipe.evaluate.calibrate == "prior" else None,
-            tags=self.tags(method),
-        )
-
-    # --------------------------------------------------------------- episodes
-
-    def episodes(self, method: str, needs: tuple[Stop, ...], merged: Path, merge: Callable[[bool], None]) -> Stop:
-        """All episodes of one method; ``merge(last)`` then brings the file of all of them up to date."""
-        assert self.recipe.episodes is not None
-        section = self.recipe.evaluate.methods[method]
-        inputs = {
-            "classifier": section.classifier,
-            "params": section.params_for(self.representation),
-            "n_per_class": section.n_per_class,
-            "episodes": self.recipe.episodes.model_dump(mode="json", exclude={"methods"}),
-            "setup": self.recipe.evaluate.setup,
-            **self.common_inputs,
-        }
-        path = episodes_path(self.recipe.folder, self.representation, method)
-        subject = f"{self.representation}/{method}"
-        return Stop("episodes", subject, inputs, needs, (path, merged), job=lambda: self._episodes(method, path, merge))
-
-    def _episodes(self, method: str, path: Path, merge: Callable[[bool], None]) -> Job:
-        """The episodes of one method that are not in its file yet."""
-        section, store = self.recipe.episodes, ResultStore(path)
-        assert section is not None
-        benchmark = EpisodeBenchmark(
-            self.data,
-            self._method(method),
-            designs=[EpisodeDesign(section.n_way, n, section.n_query, section.n_tasks) for n in section.n_shots],
-            setup=self.recipe.evaluate.setup,
-            tags=self.tags(method),
-        )
-        units = [unit.unit for unit in benchmark.units]
-
-        def finish(last: bool) -> None:
-            store.keep(units)
-            store.arrange(units)
-            merge(last)
-
-        name = f"episodes:{self.representation}/{method}"
-        return benchmark.job(name, store, self.scratch, finish, self.recipe.evaluate.n_shots)
-
-    # ------------------------------------------------------------------ shared
-
-    def _method(self, method: str, examples: int = 0) -> Method:
+    def method(self, method: str, examples: int = 0) -> Method:
         """A method of the recipe, with the parameters that were chosen for it if it has a grid."""
         section = self.recipe.evaluate.methods[method]
         params, n_per_class = self.params(method), section.n_per_class
@@ -295,9 +137,6 @@ class LowShotPhase:
         """Where a sweep puts what its workers share."""
         return scratch_of(self.recipe)
 
-    def _base_inputs(self, base: list[int]) -> dict[str, Any]:
-        return {"base": base, **self.common_inputs}
-
     @property
     def common_inputs(self) -> dict[str, Any]:
         """What the results of every stop depend on."""
@@ -310,13 +149,8 @@ class LowShotPhase:
         given = self.recipe.representations[self.representation].features or {}
         return {part: file_fingerprint(path) for part, path in given.items() if path.is_file()}
 
-    def _base_examples(self, base: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    def base_examples(self, base: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Features (N, D) and labels (N,) of all train images of the base classes."""
         store = FeatureStore.open(self.features["train"])
         rows = store.rows_of(base)
         return store.rows(rows), store.labels[rows]
-
-
-def _file_inputs(params: Mapping[str, Any]) -> dict[str, str]:
-    """Digests of the files that parameters name, such as that of a wrapped pair of functions."""
-    named = {key: value for key, value in params.items() if isinstance(value, str) and Path(value).is_file()}
-    return {f"file {key}": file_fingerprint(value) for key, value in named.items()}

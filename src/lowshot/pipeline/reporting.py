@@ -110,7 +110,7 @@ def _report(road: Road) -> Report:
         recipe.evaluate.setup,
         recipe.report.metrics or None,
         _natures(road) if recipe.report.paper else None,
-        _labelled(recipe, road.episode_records()),
+        _labelled(recipe, road.results.episode_records()),
     )
 
 
@@ -122,7 +122,7 @@ def _with_stop_seconds(road: Road) -> Iterator[dict[str, Any]]:
         fits = [stamps.read(need) for need in stop.needs if need.kind in ("fit-generator", "fit-classifier")]
         if stop.kind == "evaluate" and fits and all(fits):
             seconds[stop.subject] = sum(stamp["seconds"] for stamp in fits if stamp)
-    for record in road.records():
+    for record in road.results.records():
         subject = f"{record['representation']}/{record['method']}"
         yield {**record, "stop_seconds": seconds[subject]} if subject in seconds else record
 
@@ -149,7 +149,7 @@ def _natures(road: Road) -> dict[str, Nature]:
 def _training_logs(road: Road) -> dict[str, list[dict[str, Any]]]:
     logs = {}
     for name, section in road.recipe.representations.items():
-        path = road.training_log(name)
+        path = road.representation(name).training_log
         if section.features is None and section.checkpoint is None and path.exists():
             lines = read_text(path, "training log").splitlines()
             logs[road.recipe.label(name)] = [json.loads(line) for line in lines]
