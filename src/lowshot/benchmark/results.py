@@ -36,6 +36,11 @@ class ResultStore:
             self._read()
 
     @property
+    def torn(self) -> bool:
+        """Whether the file ends in the middle of a record or of a unit."""
+        return self._torn
+
+    @property
     def records(self) -> list[Record]:
         """All records of complete units, in the order in which they were added."""
         return [record for records in self._units.values() for record in records]

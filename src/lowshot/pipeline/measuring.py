@@ -93,4 +93,8 @@ def _stop(
         **inputs,
         **phase.common_inputs,
     }
-    return Stop(kind, subject, inputs, needs, outputs, job=job)
+    return Stop(kind, subject, inputs, needs, outputs, job=job, damage=lambda: _damage(outputs[0]))
+
+
+def _damage(path: Path) -> str | None:
+    return f"{path} is cut off" if ResultStore(path).torn else None

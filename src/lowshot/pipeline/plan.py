@@ -2,7 +2,7 @@
 
 A stop's fingerprint covers its own inputs (recipe sections, data listings, seed) and the fingerprints of the stops
 it needs, so a change anywhere upstream reaches everything downstream and nothing else. A stop that finished leaves
-a stamp; it is up to date when the stamp's fingerprint is today's and its outputs are still there.
+a stamp; it is up to date when the stamp's fingerprint is today's and its outputs are still there and whole.
 
 A stop does its work in one of two ways. With an ``action`` it is one call in this process. With a ``job`` it is many
 tasks: neighbours of the same kind that are due form one sweep over all their tasks (``lowshot.benchmark.sweep``), on
@@ -22,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowshot.errors import LowshotError
+from lowshot.errors import InputError, LowshotError
 from lowshot.io import fingerprint, read_json, write_json
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Stop:
         outputs: the files that must exist afterwards.
         action: does the work.
         job: makes the tasks of the work, in place of ``action``.
+        damage: says what has become of the outputs since they were written; None while they are whole.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Stop:
     outputs: tuple[Path, ...]
     action: Callable[[], None] | None = field(default=None, compare=False)
     job: Callable[[], Job] | None = field(default=None, compare=False)
+    damage: Callable[[], str | None] = field(default=lambda: None, compare=False)
 
     @property
     def key(self) -> str:
@@ -102,14 +104,18 @@ class Stamps:
         if missing := [path for path in stop.outputs if not path.exists()]:
             return f"{missing[0]} is missing"
         if stamp["fingerprint"] == stop.fingerprint:
-            return None
+            return stop.damage()
         changes = differences(stamp["inputs"], stop.inputs)
         return "; ".join(changes[:3]) + (f" and {len(changes) - 3} more" if len(changes) > 3 else "") or _UPSTREAM
 
     def read(self, stop: Stop) -> dict[str, Any] | None:
-        """The stamp of a stop, or None when it never finished."""
+        """The stamp of a stop, or None when it never finished, or when nobody can tell."""
         path = self._path(stop)
-        return read_json(path, "stamp") if path.exists() else None
+        try:
+            stamp = read_json(path, "stamp") if path.exists() else None
+        except InputError:
+            return None
+        return stamp if isinstance(stamp, dict) and {"fingerprint", "inputs", "seconds"} <= stamp.keys() else None
 
     def write(self, stop: Stop, seconds: float) -> None:
         """Record that a stop finished; refuses when an output is missing."""

@@ -16,6 +16,7 @@ from lowshot.benchmark.grid import N_PER_CLASS, Tuning, declared_grid
 from lowshot.benchmark.sweep import Job
 from lowshot.benchmark.tuning import Study
 from lowshot.benchmark.units import provenance
+from lowshot.errors import InputError
 from lowshot.io import read_json, write_json
 from lowshot.pipeline.plan import Stop
 from lowshot.recipe.schema import MethodSection, Recipe
@@ -42,7 +43,7 @@ def tune_stop(phase: LowShotPhase, method: str, needs: tuple[Stop, ...]) -> Stop
     }
     subject = f"{phase.representation}/{method}"
     path = tuned_path(recipe.folder, phase.representation, method)
-    return Stop("tune", subject, inputs, needs, (path,), job=lambda: _job(phase, method))
+    return Stop("tune", subject, inputs, needs, (path,), job=lambda: _job(phase, method), damage=lambda: _damage(path))
 
 
 def _job(phase: LowShotPhase, method: str) -> Job:
@@ -94,7 +95,22 @@ def print_tunings(recipe: Recipe, subjects: Iterable[str]) -> None:
 
 
 def _read(folder: Path, representation: str, method: str) -> Tuning:
-    return Tuning.from_json(read_json(tuned_path(folder, representation, method), "tuned hyper-parameters"))
+    return _tuning(tuned_path(folder, representation, method))
+
+
+def _tuning(path: Path) -> Tuning:
+    try:
+        return Tuning.from_json(read_json(path, "tuned hyper-parameters"))
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(f"{path} does not hold what lowshot tune writes: tune again, with --force") from None
+
+
+def _damage(path: Path) -> str | None:
+    try:
+        _tuning(path)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _grid(section: MethodSection) -> dict[str, list[Any]]:
