@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,52 @@ def test_a_recipe_is_one_command(
     said = capsys.readouterr()
     assert all(stop in said.out + said.err for stop in ("split", "train", "extract", "evaluate", "report"))
     assert not (imagenet / "runs").exists()
+
+
+def theirs(name: str) -> list[str]:
+    """The arguments that a recipe's header gives for the original's lists, classes and experiments."""
+    lines = (RECIPES / f"{name}.yaml").read_text().partition("# Theirs")[2].partition("# Costs")[0].splitlines()[1:]
+    words = " ".join(line.lstrip("# ") for line in lines).replace("/path/to/imagenet", "imagenet").split()
+    return [*[word for word in command(name) if not word.startswith(("data.root", "run"))], *words]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_header_says_how_to_run_on_the_originals_lists_classes_and_experiments(
+    name: str, imagenet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(imagenet)
+    assert run(["split", *theirs(name), "--output", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "split" / "splitfile_2.json").read_text())
+    assert found["shots"] == json.loads((imagenet / "experiment_cfgs" / "splitfile_2.json").read_text())
+    split, original = (
+        json.loads(path.read_text()) for path in (tmp_path / "split/label_idx.json", Path("label_idx.json"))
+    )
+    assert split == original
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("data.root=no.json", "image list no.json does not exist"),
+        ("data.options.test_list=no.json", "image list no.json does not exist"),
+        ("data.options.image_root=nowhere", "image folder nowhere does not exist"),
+        ("split.file=no.json", "class split no.json does not exist"),
+        ("split.experiment_files=no_{:d}.json", "experiment no_1.json does not exist"),
+    ],
+)
+def test_a_file_of_the_original_that_is_missing_is_named(
+    missing: str,
+    message: str,
+    imagenet: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(imagenet)
+    given = [*theirs("imagenet_resnet50_sgm"), missing]
+    for arguments in (["validate", *given], ["run", *given, "--output", str(tmp_path)]):
+        assert run(arguments) == 2
+        assert message in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_originals_split_and_experiments_must_belong_to_the_images(

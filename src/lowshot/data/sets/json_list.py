@@ -77,7 +77,7 @@ def json_list(
             classes differently. Images are looked for only when they are loaded.
     """
     folder = Path(root)
-    if folder.is_file():
+    if folder.is_file() or folder.suffix == ".json":
         folder, train_list = folder.parent, train_list or folder.name
     images = Path(image_root) if image_root is not None else folder
     for needed in (folder, images):
