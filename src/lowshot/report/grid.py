@@ -31,37 +31,11 @@ class Grid:
 
     def rich(self) -> Table:
         """For a terminal; a name that repeats the line above is left out."""
-        drawn = Table(
-            title=Text(self.title, style="bold"),
-            caption=Text(f"{self.caption}\n", style="dim"),
-            title_justify="left",
-            caption_justify="left",
-            box=box.SIMPLE_HEAD,
-            show_edge=False,
-            pad_edge=False,
-            collapse_padding=True,
-        )
-        for column, head in enumerate(self.head):
-            if column < self.names:
-                drawn.add_column(head, overflow="fold")
-            else:
-                drawn.add_column(head, justify="right", no_wrap=True)
-        above: Sequence[str] = ()
-        for row in self.rows:
-            same = next((i for i, (a, b) in enumerate(zip(above, row)) if a != b), 0)
-            drawn.add_row(*(Text("" if i < min(same, self.names - 1) else cell) for i, cell in enumerate(row)))
-            above = row
-        return drawn
+        return drawn(self.title, self.head, self.rows, self.caption, self.names)
 
     def markdown(self) -> str:
         """For GitHub, the title in bold."""
-        rule = [":---" if i < self.names else "---:" for i in range(len(self.head))]
-        lines = [markdown_line(cells) for cells in (self.head, rule)]
-        lines += [
-            markdown_line([escaped(cell) if i < self.names else cell for i, cell in enumerate(row)])
-            for row in self.rows
-        ]
-        return "\n".join([f"**{self.title}**", "", *lines, "", self.caption, ""])
+        return in_markdown(self.title, self.head, self.rows, self.caption, self.names)
 
     def html(self) -> Markup:
         """For the page, without the title."""
@@ -84,7 +58,45 @@ class Grid:
         return Markup("" if column < self.names else ' class="number"')
 
 
-def markdown_line(cells: Sequence[str]) -> str:
+def drawn(
+    title: str, head: Sequence[str], rows: Sequence[Sequence[str | Text]], caption: str = "", names: int = 2
+) -> Table:
+    """A table for a terminal: every table of lowshot's reports looks like this. Arguments as :class:`Grid` has them."""
+    table = Table(
+        title=Text(title, style="bold"),
+        caption=Text(f"{caption}\n", style="dim"),
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for column, text in enumerate(head):
+        if column < names:
+            table.add_column(text, overflow="fold")
+        else:
+            table.add_column(text, justify="right", no_wrap=True)
+    above: Sequence[str | Text] = ()
+    for row in rows:
+        same = next((i for i, (a, b) in enumerate(zip(above, row)) if str(a) != str(b)), 0)
+        cells = ["" if i < min(same, names - 1) else cell for i, cell in enumerate(row)]
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+        above = row
+    return table
+
+
+def in_markdown(
+    title: str, head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "", names: int = 2
+) -> str:
+    """A table for GitHub, the title in bold. Arguments as :class:`Grid` has them; numbers are Markdown already."""
+    rule = [":---" if i < names else "---:" for i in range(len(head))]
+    lines = [_markdown_line(cells) for cells in (head, rule)]
+    lines += [_markdown_line([escaped(cell) if i < names else cell for i, cell in enumerate(row)]) for row in rows]
+    return "\n".join([f"**{title}**", "", *lines, "", caption, ""])
+
+
+def _markdown_line(cells: Sequence[str]) -> str:
     """One row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 

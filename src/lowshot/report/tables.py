@@ -6,13 +6,12 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from lowshot.report.grid import escaped, markdown_line
+from lowshot.report.grid import drawn, in_markdown
 from lowshot.report.table_data import Cell, Record, TableData, build_tables, primary
 
 MISSING = "–"
@@ -67,25 +66,16 @@ def _fitting(table: TableData, console: Console) -> Table:
 
 
 def _rich(table: TableData, between: str) -> Table:
-    drawn = Table(
-        title=Text(table.title, style="bold"),
-        caption=Text(f"{table.caption}\n", style="dim"),
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    drawn.add_column("Representation", overflow="fold")
-    drawn.add_column("Low-shot phase", overflow="fold")
-    for head in table.columns:
-        drawn.add_column(head, justify="right", no_wrap=True)
-    for representation, rows in table.groups.items():
-        for i, row in enumerate(rows):
-            cells = [_rich_cell(cell, best, between) for cell, best in zip(row.cells, table.best, strict=True)]
-            drawn.add_row(Text("" if i else representation), Text(row.method), *cells)
-    return drawn
+    rows: list[list[str | Text]] = [
+        [
+            row.representation,
+            row.method,
+            *(_rich_cell(cell, best, between) for cell, best in zip(row.cells, table.best, strict=True)),
+        ]
+        for group in table.groups.values()
+        for row in group
+    ]
+    return drawn(table.title, _head(table), rows, table.caption)
 
 
 def _rich_cell(cell: Cell | None, best: float, between: str) -> Text:
@@ -98,13 +88,19 @@ def _rich_cell(cell: Cell | None, best: float, between: str) -> Text:
 
 
 def _markdown(table: TableData) -> str:
-    head = ["Representation", "Low-shot phase", *table.columns]
-    rule = [":---", ":---", *["---:"] * len(table.columns)]
-    lines = [f"**{table.title}**", "", markdown_line(head), markdown_line(rule)]
-    for row in table.rows:
-        cells = [_markdown_cell(cell, best) for cell, best in zip(row.cells, table.best, strict=True)]
-        lines.append(markdown_line([escaped(row.representation), escaped(row.method), *cells]))
-    return "\n".join([*lines, "", table.caption, ""])
+    rows = [
+        [
+            row.representation,
+            row.method,
+            *(_markdown_cell(cell, best) for cell, best in zip(row.cells, table.best, strict=True)),
+        ]
+        for row in table.rows
+    ]
+    return in_markdown(table.title, _head(table), rows, table.caption)
+
+
+def _head(table: TableData) -> list[str]:
+    return ["Representation", "Low-shot phase", *table.columns]
 
 
 def _markdown_cell(cell: Cell | None, best: float) -> str:
