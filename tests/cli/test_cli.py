@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from lowshot.cli import run
 from lowshot.cli.app import app
+from lowshot.recipe import load_recipe
 
 COMMANDS = [
     "demo",
@@ -34,6 +37,34 @@ def test_every_command_is_there_and_explains_itself(capsys: pytest.CaptureFixtur
     for command in COMMANDS:
         assert run([command.replace("_", "-"), "--help"]) == 0
         assert "Usage:" in capsys.readouterr().out
+
+
+def test_every_command_that_takes_a_recipe_shows_how(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = []
+    for command in sorted({*COMMANDS} - {"demo", "list", "validate", "convert"}):
+        name = command.replace("_", "-")
+        assert run([name, "--help"]) == 0
+        lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+        shown += [shlex.split(line) for line in lines if line.startswith(f"lowshot {name} ")]
+        assert shown, name
+        assert shown[-1][1] == name
+    for _, name, recipe, *rest in shown:
+        changes = list(itertools.takewhile(lambda word: not word.startswith("-"), rest))
+        if name != "report" or recipe == "cifar100":
+            load_recipe("cifar100", changes)
+
+
+@pytest.mark.parametrize("width", ["60", "150"])
+def test_help_flows_with_the_terminal(
+    width: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    assert run(["demo", "--help"]) == 0
+    prose = capsys.readouterr().out.partition("The same as")[2].partition("╭")[0].strip().splitlines()
+    assert all(len(line.rstrip()) > int(width) * 0.7 for line in prose[:-1])
 
 
 @pytest.mark.parametrize(

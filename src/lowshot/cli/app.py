@@ -1,7 +1,8 @@
-"""The typer application and the options that several commands share."""
+"""The typer application, and the arguments and options that commands of several kinds share."""
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Annotated
 
@@ -43,32 +44,18 @@ OverridesArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="Changes to the recipe, such as train.epochs=5 or data.root=photos."),
 ]
-DevicesOption = Annotated[
-    int | None, typer.Option("--devices", min=1, help="Processes, one per GPU if any, that share the work.")
-]
 ForceOption = Annotated[bool, typer.Option("--force", help="Run again what is up to date.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for results (default: runs/NAME).")]
-EngineOption = Annotated[
-    str,
-    typer.Option(
-        "--engine",
-        metavar="auto|serial|loky|ray",
-        help="Where the runs are computed: serial in this process, loky in worker processes, ray on a Ray cluster "
-        "(pip install 'lowshot\\[ray]'); auto starts in this process and moves on to workers where that pays. The "
-        "results are the same.",
-    ),
-]
-WorkersOption = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Runs at a time, each on one core (default: all cores).")
-]
-AddressOption = Annotated[
-    str | None,
-    typer.Option(
-        "--address",
-        help="Ray cluster to join, such as auto or ray://HOST:10001, which must see the same files; without it "
-        "--engine ray starts one on this machine.",
-    ),
-]
-
 # Each module registers its command on import; the order is the order of the help text.
 from lowshot.cli import demo, run, stops, report, split, list as list_command, validate, convert  # noqa: E402, F401, I001
+
+
+def _flowing(text: str) -> str:
+    """A docstring as help: prose in lines as long as the terminal's, indented lines such as examples as they are."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(p if p.startswith(" ") else p.replace("\n", " ") for p in paragraphs)
+
+
+for _command in app.registered_commands:
+    if _command.callback is not None:
+        _command.help = _flowing(_command.callback.__doc__ or "")

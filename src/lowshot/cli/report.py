@@ -15,7 +15,7 @@ def report(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="RECIPE|RESULTS...",
+            metavar="RECIPE|RESULTS",
             help="A recipe, with KEY=VALUE changes if any; or result stores: folders with results.jsonl, .jsonl files.",
         ),
     ],
@@ -33,8 +33,10 @@ def report(
 ) -> None:
     """Print the tables and write report.html, PNG, PDF, Markdown and CSV (stop 7), or compare result stores.
 
-    lowshot report cifar100 --paper
-    lowshot report runs/cifar100 runs/other/results.jsonl --metric all_top5 -o runs/comparison
+    Stores are set side by side, whoever made them; where they are not of the same data and draws, it says so. Examples:
+
+      lowshot report cifar100 data.root=cifar100.zip --paper
+      lowshot report runs/cifar100 runs/other/results.jsonl --metric all_top5 -o runs/comparison
     """
     from lowshot.pipeline.reporting import report_on
 

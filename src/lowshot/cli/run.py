@@ -6,30 +6,15 @@ from typing import Annotated
 
 import typer
 
-from lowshot.cli.app import (
-    AddressOption,
-    DevicesOption,
-    EngineOption,
-    ForceOption,
-    OutputOption,
-    OverridesArgument,
-    RecipeArgument,
-    WorkersOption,
-    app,
-)
+from lowshot.cli.app import app
+from lowshot.cli.walk import DEVICES, ENGINE, RECIPE, Walk, walks
 
 
 @app.command()
+@walks(*RECIPE, *DEVICES, *ENGINE)
 def run(
-    recipe: RecipeArgument,
-    overrides: OverridesArgument = None,
+    walk: Walk,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and why, and do nothing.")] = False,
-    force: ForceOption = False,
-    devices: DevicesOption = None,
-    output: OutputOption = None,
-    engine: EngineOption = "auto",
-    workers: WorkersOption = None,
-    address: AddressOption = None,
 ) -> None:
     """Walk a recipe: split, train, extract, fit, tune, evaluate, report; what is up to date is skipped.
 
@@ -38,8 +23,4 @@ def run(
       lowshot run cifar100 data.root=cifar100.zip
       lowshot run my_recipe.yaml train.epochs=5 evaluate.n_shots=[1,5] --dry-run
     """
-    from lowshot.benchmark import Engine
-    from lowshot.pipeline import run_recipe
-
-    where = Engine(engine, workers, address)
-    run_recipe(recipe, overrides or (), dry_run=dry_run, force=force, devices=devices, output=output, engine=where)
+    walk(dry_run=dry_run)

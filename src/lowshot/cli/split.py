@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from lowshot.cli.app import ForceOption, OutputOption, OverridesArgument, RecipeArgument, app
+from lowshot.cli.app import app
+from lowshot.cli.walk import RECIPE, Walk, walks
 
 
 @app.command()
-def split(
-    recipe: RecipeArgument, overrides: OverridesArgument = None, force: ForceOption = False, output: OutputOption = None
-) -> None:
+@walks(*RECIPE)
+def split(walk: Walk) -> None:
     """Write the class split and the experiments of a recipe: split/label_idx.json and split/splitfile_N.json.
 
     The split says which classes are base and novel, each in a validation and a test half; an experiment is one draw
-    of shots for every class. Both come from the recipe's seed, or are copied from the files that it names.
-    """
-    from lowshot.pipeline import run_recipe
+    of shots for every class. Both come from the recipe's seed, or are copied from the files that it names. Example:
 
-    run_recipe(recipe, overrides or (), only="split", force=force, output=output)
+      lowshot split cifar100 data.root=cifar100.zip split.experiments=100
+    """
+    walk("split")

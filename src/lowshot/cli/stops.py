@@ -1,132 +1,97 @@
-"""``lowshot train | extract | fit-generator | fit-classifier | tune | evaluate``: one stop of a recipe alone."""
+"""``lowshot train | extract | fit-generator | fit-classifier | tune | evaluate | episodes``: a stop of a recipe alone.
+
+Each reads what the stops before it wrote, and refuses to run where that is not up to date.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from lowshot.cli.app import (
-    AddressOption,
-    DevicesOption,
-    EngineOption,
-    ForceOption,
-    OutputOption,
-    OverridesArgument,
-    RecipeArgument,
-    WorkersOption,
-    app,
-)
-
-if TYPE_CHECKING:
-    from lowshot.benchmark import Engine
+from lowshot.cli.app import app
+from lowshot.cli.walk import DEVICES, ENGINE, RECIPE, Walk, walks
 
 
 @app.command()
-def train(
-    recipe: RecipeArgument,
-    overrides: OverridesArgument = None,
-    force: ForceOption = False,
-    devices: DevicesOption = None,
-    output: OutputOption = None,
-) -> None:
+@walks(*RECIPE, *DEVICES)
+def train(walk: Walk) -> None:
     """Train the representations of a recipe on its base classes (stop 1). Resumes from the latest checkpoint.
 
-    Several nodes: [bold]torchrun --nnodes 2 --nproc-per-node 4 -m lowshot train RECIPE[/].
+    Several nodes: [bold]torchrun --nnodes 2 --nproc-per-node 4 -m lowshot train RECIPE[/]. Example:
+
+      lowshot train cifar100 data.root=cifar100.zip train.epochs=5
     """
-    _only("train", recipe, overrides, force, devices, output)
+    walk("train")
 
 
 @app.command()
-def extract(
-    recipe: RecipeArgument,
-    overrides: OverridesArgument = None,
-    force: ForceOption = False,
-    devices: DevicesOption = None,
-    output: OutputOption = None,
-) -> None:
-    """Save the features of all images (stop 2), as HDF5 that the original program reads too."""
-    _only("extract", recipe, overrides, force, devices, output)
+@walks(*RECIPE, *DEVICES)
+def extract(walk: Walk) -> None:
+    """Save the features of all images (stop 2), as HDF5 that the original program reads too.
+
+    Several processes share the images; a killed one goes on where it was. Example:
+
+      lowshot extract cifar100 data.root=cifar100.zip --devices 2
+    """
+    walk("extract")
 
 
 @app.command()
-def fit_generator(
-    recipe: RecipeArgument, overrides: OverridesArgument = None, force: ForceOption = False, output: OutputOption = None
-) -> None:
-    """Fit the generators of a recipe on the base classes (stop 3): one file per representation and generator."""
-    _only("fit-generator", recipe, overrides, force, None, output)
+@walks(*RECIPE)
+def fit_generator(walk: Walk) -> None:
+    """Fit the generators of a recipe on the base classes (stop 3): one file per representation and generator.
+
+    Generators that no method uses are left out. Example:
+
+      lowshot fit-generator cifar100 data.root=cifar100.zip
+    """
+    walk("fit-generator")
 
 
 @app.command()
-def fit_classifier(
-    recipe: RecipeArgument, overrides: OverridesArgument = None, force: ForceOption = False, output: OutputOption = None
-) -> None:
-    """Train the classifiers that learn on episodes of base classes (stop 4), such as matching networks. Resumable."""
-    _only("fit-classifier", recipe, overrides, force, None, output)
+@walks(*RECIPE)
+def fit_classifier(walk: Walk) -> None:
+    """Train the classifiers that learn on episodes of base classes (stop 4), such as matching networks. Resumable.
+
+    Example:
+
+      lowshot fit-classifier cifar100 data.root=cifar100.zip
+    """
+    walk("fit-classifier")
 
 
 @app.command()
-def tune(
-    recipe: RecipeArgument,
-    overrides: OverridesArgument = None,
-    force: ForceOption = False,
-    output: OutputOption = None,
-    engine: EngineOption = "auto",
-    workers: WorkersOption = None,
-    address: AddressOption = None,
-) -> None:
+@walks(*RECIPE, *ENGINE)
+def tune(walk: Walk) -> None:
     """Choose the hyper-parameters of methods with a grid, on validation classes alone (stop 5), and print the grids.
 
-    Killed, it goes on where it was; a wider grid runs its new points alone.
-    """
-    from lowshot.benchmark import Engine
+    The winner of each is what [bold]lowshot evaluate[/] measures. Killed, it goes on where it was; a wider grid runs
+    its new points alone. Examples:
 
-    _only("tune", recipe, overrides, force, None, output, Engine(engine, workers, address))
+      lowshot tune cifar100 data.root=cifar100.zip
+      lowshot tune my_recipe.yaml "evaluate.methods.linear.grid={lr: [0.1, 1], weight_decay: [0.001, 0.01]}"
+      lowshot tune my_recipe.yaml tune.target=mean_novel_top1 --workers 2
+    """
+    walk("tune")
 
 
 @app.command()
-def evaluate(
-    recipe: RecipeArgument,
-    overrides: OverridesArgument = None,
-    force: ForceOption = False,
-    output: OutputOption = None,
-    engine: EngineOption = "auto",
-    workers: WorkersOption = None,
-    address: AddressOption = None,
-) -> None:
+@walks(*RECIPE, *ENGINE)
+def evaluate(walk: Walk) -> None:
     """Learn the novel classes from their shots and measure (stop 6): every method, number of shots, experiment.
 
-    All representations and methods are one sweep. Killed, it goes on where it was; no run is done twice.
-    """
-    from lowshot.benchmark import Engine
+    All representations and methods are one sweep. Killed, it goes on where it was; no run is done twice. Examples:
 
-    _only("evaluate", recipe, overrides, force, None, output, Engine(engine, workers, address))
+      lowshot evaluate cifar100 data.root=cifar100.zip --engine loky --workers 4
+      lowshot evaluate cifar100 data.root=/shared/cifar100.zip --engine ray --address auto
+    """
+    walk("evaluate")
 
 
 @app.command()
-def episodes(
-    recipe: RecipeArgument,
-    overrides: OverridesArgument = None,
-    force: ForceOption = False,
-    output: OutputOption = None,
-    engine: EngineOption = "auto",
-    workers: WorkersOption = None,
-    address: AddressOption = None,
-) -> None:
-    """Measure on standard N-way K-shot episodes of novel classes (section episodes of a recipe)."""
-    from lowshot.benchmark import Engine
+@walks(*RECIPE, *ENGINE)
+def episodes(walk: Walk) -> None:
+    """Measure on standard N-way K-shot episodes of novel classes (section episodes of a recipe).
 
-    _only("episodes", recipe, overrides, force, None, output, Engine(engine, workers, address))
+    The classes of an episode alone compete, as in most of the literature. Example:
 
-
-def _only(
-    kind: str,
-    recipe: str,
-    overrides: list[str] | None,
-    force: bool,
-    devices: int | None,
-    output: Path | None,
-    engine: Engine | None = None,
-) -> None:
-    from lowshot.pipeline import run_recipe
-
-    run_recipe(recipe, overrides or (), only=kind, force=force, devices=devices, output=output, engine=engine)
+      lowshot episodes my_recipe.yaml "episodes={n_way: 5, n_shots: [1, 5], n_tasks: 10000}"
+    """
+    walk("episodes")
