@@ -36,14 +36,17 @@ def pools(p):
 
 
 def batches(draws, base, shots, run, n_steps):
-    """The batches of one run, example by example."""
+    """The batches of one run, example by example: features, columns, and weights that add up to one."""
     for rows, drawn in draws.steps(n_steps):
-        chosen = drawn[run].numpy()
+        chosen, times = drawn[run], torch.ones(draws.from_shots)
         if draws.weighs:
-            chosen = np.repeat(np.arange(len(chosen)), chosen.astype(int))
-        features = [pool.features[index].numpy() for pool, index in ((base, rows), (shots, chosen))]
-        columns = [pool.columns[index].numpy() for pool, index in ((base, rows), (shots, chosen))]
-        yield np.concatenate(features), np.concatenate(columns)
+            chosen, times = torch.arange(len(shots.columns)), drawn[run]
+        parts = [(base, rows, torch.ones(len(rows))), (shots, chosen, times)]
+        yield (
+            np.concatenate([pool.features[index] for pool, index, _ in parts]),
+            np.concatenate([pool.columns[index] for pool, index, _ in parts]),
+            np.concatenate([times for _, _, times in parts]) / (draws.from_base + draws.from_shots),
+        )
 
 
 @settings(max_examples=25, deadline=None)
@@ -56,26 +59,34 @@ def batches(draws, base, shots, run, n_steps):
     extra=st.integers(0, 2),
     momentum=st.sampled_from([0.0, 0.9]),
     dampening=st.sampled_from([0.0, 0.9]),
+    every=st.integers(1, 4),
 )
 def test_two_runs_trained_together_are_two_runs_trained_example_by_example(
-    seed, n_base, n_novel, n_shots, batch_size, extra, momentum, dampening
+    seed, n_base, n_novel, n_shots, batch_size, extra, momentum, dampening, every
 ):
     base, first = pools(problem(n_base=n_base, n_novel=n_novel, n_shots=n_shots, seed=seed))
     _, second = pools(problem(n_base=n_base, n_novel=n_novel, n_shots=n_shots, seed=seed + 1))
     outputs = n_base + n_novel + extra
     rates = {"lr": 0.5, "momentum": momentum, "dampening": dampening, "weight_decay": 0.01}
+    if every > 1:
+        rates["lr"] = 0.05  # longer ones lead away from the minimum, which is refused
     sizes = (n_base, n_novel)
 
     def train(n_steps):
-        schedule = Schedule(n_steps=n_steps, batch_size=batch_size, **rates)
+        schedule = Schedule(n_steps=n_steps, batch_size=batch_size, gradient_every=every, **rates)
         with products_in("float32"):
             return balanced_sgd(base, [first, second], *sizes, outputs, schedule, 3, [4, 5])
 
     start, end = train(0), train(6)
     for run, shots in enumerate((first, second)):
-        draws = Draws(base, [first, second], *sizes, batch_size, 3, [4, 5])
+        draws = Draws(base, [first, second], *sizes, batch_size, 3, [4, 5], dealt=every > 1)
         weight, bias = class_balanced_sgd(
-            start[0][run].numpy(), start[1][run].numpy(), batches(draws, base, shots, run, 6), **rates
+            start[0][run].numpy(),
+            start[1][run].numpy(),
+            batches(draws, base, shots, run, math.ceil(6 / every)),
+            **rates,
+            n_steps=6,
+            every=every,
         )
         np.testing.assert_allclose(end[0][run], weight, atol=2e-5)
         np.testing.assert_allclose(end[1][run], bias, atol=2e-5)
@@ -143,6 +154,33 @@ def test_every_example_is_drawn_equally_often(n_shots):
         expected = 20_000 / len(counts)
         assert abs(counts / expected - 1).max() < 5 / math.sqrt(expected)
     assert not np.array_equal(of_shots[0], of_shots[1])
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 6), min_size=1, max_size=6),
+    batch_size=st.integers(1, 30),
+    seed=st.integers(0, 100),
+)
+def test_dealt_examples_all_come_once_before_any_comes_again_and_classes_come_evenly(sizes, batch_size, seed):
+    columns = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    pool = Pool(torch.zeros(len(columns), 1), columns)
+    draws = Draws(pool, [pool, pool], 1, 1, 2 * batch_size, seed, [seed, seed + 1], dealt=True)
+    decks = [[], [], []]
+    for rows, drawn in draws.steps(2 * len(columns)):
+        if draws.weighs:
+            torch.testing.assert_close(drawn, torch.full((2, len(columns)), batch_size / len(columns)))
+        for deck, dealt in zip(decks, (rows, *([] if draws.weighs else drawn))):
+            deck += dealt.tolist()
+    for deck in decks[: 1 if draws.weighs else 3]:
+        for start in range(0, len(deck) - len(columns) + 1, len(columns)):
+            assert sorted(deck[start : start + len(columns)]) == list(range(len(columns)))
+            for count in range(1, len(columns)):
+                seen = np.bincount(columns[deck[start : start + count]], minlength=len(sizes))
+                share = np.array(sizes) / len(columns)
+                assert np.all(np.abs(seen - count * share) < 1 + len(sizes) * share)
+    if not draws.weighs and len(columns) > 4:
+        assert decks[1] != decks[2]
 
 
 def test_runs_alone_and_together_are_the_same_runs():
@@ -230,6 +268,28 @@ def test_rates_that_no_step_can_use_are_refused_before_any_fit(wrong):
     (name,) = wrong
     with pytest.raises(InputError, match=rf"{name}=.* must be 0 or more"):
         Logistic(**wrong).fit_base(*p.base)
+
+
+def test_a_gradient_that_serves_eight_short_steps_ends_where_eight_gradients_do():
+    p = problem(n_base=5, n_novel=5, n_shots=3, dim=20)
+    each, held, fewer = (
+        Logistic(batch_size=100, random_state=0, **steps).fit_base(*p.base).fit_novel(*p.novel).coef_
+        for steps in (
+            {"n_steps": 800},
+            {"n_steps": 800, "gradient_every": 8},
+            {"n_steps": 100},
+        )
+    )
+    # What is left is the noise of the draws.
+    assert np.linalg.norm(held - each) < 0.2 * np.linalg.norm(fewer - each), "it is not merely less training"
+
+
+def test_steps_too_long_for_one_gradient_are_refused():
+    p = problem(n_shots=3)
+    with pytest.raises(InputError, match=r"gradient_every=8 with lr=500: the loss rose from .* lower gradient_every"):
+        Logistic(lr=500, n_steps=80, batch_size=50, gradient_every=8, random_state=0).fit_base(*p.base).fit_novel(
+            *p.novel
+        )
 
 
 def test_unknown_choices_are_refused():

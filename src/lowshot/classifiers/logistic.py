@@ -36,6 +36,10 @@ class Logistic(LinearLowShotClassifier):
         lr, weight_decay, momentum, dampening: of ``torch.optim.SGD``; the decay is on the bias as well.
         n_steps: SGD steps.
         batch_size: examples per step, base and novel together.
+        gradient_every: steps that one gradient serves. 1 is SGD as published. With more, of equal lengths of all steps,
+            that many times fewer matrix products are made; where a step is short, as it is at the published rates on
+            features of unit scale, accuracies hardly change (measured: docs/results/performance.md). A run whose loss
+            rises over all is refused.
         n_outputs: outputs that are trained; None trains the classes in play. A larger number adds outputs that never
             are the right one, as the original has it (1000, whatever the split): they take part in the softmax while
             training and have no column in the scores.
@@ -51,7 +55,18 @@ class Logistic(LinearLowShotClassifier):
     """
 
     novel_parameters = frozenset(
-        ("solver", "lr", "weight_decay", "momentum", "dampening", "n_steps", "batch_size", "n_outputs", "precision")
+        (
+            "solver",
+            "lr",
+            "weight_decay",
+            "momentum",
+            "dampening",
+            "n_steps",
+            "batch_size",
+            "gradient_every",
+            "n_outputs",
+            "precision",
+        )
     )
     tuning_grid = {"lr": (0.01, 0.1, 1.0), "weight_decay": (1e-4, 1e-3, 1e-2)}
 
@@ -64,6 +79,7 @@ class Logistic(LinearLowShotClassifier):
         dampening: float = 0.9,
         n_steps: int = 10_000,
         batch_size: int = 1000,
+        gradient_every: int = 1,
         n_outputs: int | None = None,
         precision: str = "bfloat16",
         random_state: Any = None,
@@ -76,6 +92,7 @@ class Logistic(LinearLowShotClassifier):
         self.dampening = dampening
         self.n_steps = n_steps
         self.batch_size = batch_size
+        self.gradient_every = gradient_every
         self.n_outputs = n_outputs
         self.precision = precision
         self.random_state = random_state
@@ -83,7 +100,7 @@ class Logistic(LinearLowShotClassifier):
 
     def _check_parameters(self) -> None:
         check_at_least(0, n_steps=self.n_steps)
-        check_at_least(1, batch_size=self.batch_size)
+        check_at_least(1, batch_size=self.batch_size, gradient_every=self.gradient_every)
         check_within(0, math.inf, lr=self.lr, weight_decay=self.weight_decay, dampening=self.dampening)
         check_within(0, 1, momentum=self.momentum)
 
@@ -145,7 +162,15 @@ class Logistic(LinearLowShotClassifier):
                 n_base,
                 n_classes - n_base,
                 self.n_outputs or n_classes,
-                Schedule(self.lr, self.momentum, self.dampening, self.weight_decay, self.n_steps, self.batch_size),
+                Schedule(
+                    self.lr,
+                    self.momentum,
+                    self.dampening,
+                    self.weight_decay,
+                    self.n_steps,
+                    self.batch_size,
+                    self.gradient_every,
+                ),
                 getattr(self, "_base_seed_", 0),
                 [run._seed() for run in runs],
             )
