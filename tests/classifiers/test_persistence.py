@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from lowshot.classifiers.base import LowShotClassifier
@@ -34,6 +36,21 @@ def test_a_finished_recogniser_can_be_saved_with_labels_of_any_kind(name, tmp_pa
     loaded = load_classifier(tmp_path / "animals.safetensors")
     assert np.array_equal(loaded.predict(X), fitted.predict(X))
     assert loaded.classes_.tolist() == ["ant", "bee", "cat", "dog", "eel"]
+
+
+def test_equal_classifiers_are_equal_bytes_and_files_of_the_first_format_are_read(tmp_path):
+    fitted = Ridge(0.1).fit(*problem().base)
+    files = [tmp_path / f"{i}.safetensors" for i in range(6)]
+    for file in files:
+        save_classifier(fitted, file)
+    assert len({file.read_bytes() for file in files}) == 1
+    with safe_open(files[0], framework="numpy") as file:
+        metadata = json.loads(file.metadata()["classifier"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, tmp_path / "old.safetensors", metadata={**metadata, "format": "lowshot-classifier-1"})
+    old, new = (load_classifier(file) for file in (tmp_path / "old.safetensors", files[0]))
+    assert old.get_params() == new.get_params()
+    assert np.array_equal(old.predict(problem().queries[0]), new.predict(problem().queries[0]))
 
 
 def test_parameters_can_be_replaced_when_loading(tmp_path):

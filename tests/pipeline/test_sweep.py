@@ -60,6 +60,18 @@ def test_workers_give_the_bytes_that_one_process_gives(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "scratch").exists()
 
 
+def test_the_same_recipe_in_another_folder_gives_the_same_bytes(tmp_path: Path) -> None:
+    methods = {"proto": {"classifier": "prototypical", "params": {"n_episodes": 2, "n_shots": [1, 2]}}}
+    path = write_recipe(tmp_path, methods, evaluate={"n_shots": [1], "methods": methods})
+    found = []
+    for name in ("out", "another"):
+        for kind in ("split", "fit-classifier", "evaluate"):
+            run_recipe(path, only=kind, output=tmp_path / name, engine=Engine("serial"))
+        [file] = (tmp_path / name / "classifiers").glob("*/*.safetensors")
+        found.append((file.read_bytes(), [r["unit"] for r in ResultStore(tmp_path / name).records]))
+    assert found[0] == found[1]
+
+
 def test_a_method_that_fails_leaves_the_others_finished(tmp_path: Path) -> None:
     plugin = tmp_path / "fragile.py"
     code = """

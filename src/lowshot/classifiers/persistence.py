@@ -20,7 +20,9 @@ from lowshot.errors import InputError, LowshotError
 from lowshot.io import Pathlike, atomic_path
 from lowshot.registry import CLASSIFIERS
 
-FORMAT = "lowshot-classifier-1"
+FORMAT = "lowshot-classifier-2"
+# The same with an entry of the file's own metadata for each; their order was another one in every file.
+_FIRST_FORMAT = "lowshot-classifier-1"
 
 
 def save_classifier(classifier: LowShotClassifier, path: Pathlike) -> None:
@@ -43,8 +45,8 @@ def save_classifier(classifier: LowShotClassifier, path: Pathlike) -> None:
         }
     except TypeError as error:
         raise LowshotError(f"{type(classifier).__name__} cannot be saved: {error}") from None
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    with atomic_path(path) as temporary:  # one entry: equal classifiers are equal bytes
+        save_file(tensors, temporary, metadata={"classifier": json.dumps(metadata)})
 
 
 def load_classifier(path: Pathlike, **params: Any) -> LowShotClassifier:
@@ -70,7 +72,9 @@ def read_state(path: Pathlike, expected: type | None = None) -> tuple[dict[str, 
         raise InputError(f"classifier file {path} does not exist") from None
     except (SafetensorError, OSError) as error:
         raise InputError(f"classifier file {path} is truncated or not a safetensors file: {error}") from None
-    if metadata.get("format") != FORMAT:
+    if "format" not in metadata and "classifier" in metadata:
+        metadata = json.loads(metadata["classifier"])
+    if metadata.get("format") not in (FORMAT, _FIRST_FORMAT):
         raise InputError(f"{path} is a safetensors file but holds no classifier; lowshot fit-classifier writes them")
     name = metadata["classifier"]
     if expected is not None and CLASSIFIERS.get(name) is not expected:

@@ -61,7 +61,8 @@ def _fit_classifier(phase: LowShotPhase, method: str, base: list[int], checkpoin
     section, path = phase.recipe.evaluate.methods[method], phase.classifier_path(method)
     params = {"random_state": phase.recipe.seed, "checkpoint": checkpoint}
     classifier = CLASSIFIERS.build(section.classifier, **{**params, **section.params_for(phase.representation)})
-    save_classifier(classifier.fit_base(*phase.base_examples(base)), path)
+    fitted = classifier.fit_base(*phase.base_examples(base))
+    save_classifier(fitted.set_params(checkpoint=None), path)  # equal classifiers are equal files, wherever they lie
     for finished in path.parent.glob(f"{method}-{'[0-9a-f]' * 16}.ckpt"):
         finished.unlink()
 
