@@ -14,6 +14,7 @@ from lowshot.benchmark import Engine, ResultStore
 from lowshot.benchmark.summary import summarise
 from lowshot.data import Experiments
 from lowshot.errors import InputError
+from lowshot.features import FeatureStore
 from lowshot.pipeline import run_recipe, validate_recipe
 from lowshot.pipeline.plan import Stamps
 from lowshot.pipeline.reporting import report_on
@@ -159,4 +160,19 @@ def test_impossible_episodes_are_mistakes_of_the_recipe(tmp_path: Path, episodes
         validate_recipe(path)
     with pytest.raises(InputError, match=says):
         run_recipe(path)
+    assert not (tmp_path / "out" / "split" / "label_idx.json").exists()
+
+
+def test_features_of_other_rows_are_named_before_anything_is_done(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path)
+    recipe = yaml.safe_load(path.read_text())
+    [given] = [section["features"] for section in recipe["representations"].values()]
+    store = FeatureStore.open(given["train"])
+    with FeatureStore.create(tmp_path / "shuffled.hdf5", store.dim, len(store)) as out:
+        out.append(store.features[::-1], store.labels[::-1])
+    recipe["representations"]["other"] = {"features": {**given, "train": str(tmp_path / "shuffled.hdf5")}}
+    path.write_text(yaml.safe_dump(recipe))
+    for call in (validate_recipe, run_recipe):
+        with pytest.raises(InputError, match=r"shuffled\.hdf5: experiment 1 lists row \d+ as a shot of class"):
+            call(path)
     assert not (tmp_path / "out" / "split" / "label_idx.json").exists()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from lowshot.benchmark.episodes import EpisodeDesign, novel_rows
 from lowshot.data import Experiments
+from lowshot.errors import InputError
+from lowshot.features import FeatureStore
 from lowshot.io import file_fingerprint
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.plan import Stop
@@ -52,20 +54,23 @@ class Splitting:
 
     def experiments(self) -> Experiments:
         """The experiments that the recipe names, checked against the data, or new ones from its seed."""
-        section = self.recipe.split
+        split = self.recipe.split
         labels, paths = self.inputs.listing
-        if section.experiment_files is not None:
-            experiments = Experiments.from_files(section.experiment_files, section.experiments)
+        if split.experiment_files is not None:
+            experiments = Experiments.from_files(split.experiment_files, split.experiments)
         else:
             experiments = Experiments.random(
                 labels,
                 paths,
-                n_experiments=section.experiments,
-                max_shots=section.max_shots,
+                n_experiments=split.experiments,
+                max_shots=split.max_shots,
                 seed=self.recipe.seed,
                 class_names=self.inputs.class_names,
             )
         experiments.check(labels, paths)
+        for section in self.recipe.representations.values():
+            if section.features is not None:  # row numbers mean the same images in all of them
+                _check(experiments, FeatureStore.open(section.features["train"]))
         setup = self.inputs.split.setup(self.recipe.evaluate.setup)
         for experiment in range(1, len(experiments) + 1):
             experiments.shots(experiment, max(self.recipe.evaluate.n_shots), setup.novel)
@@ -79,3 +84,10 @@ class Splitting:
         experiments = self.experiments()  # before anything is written: they may not fit the data
         self.inputs.split.to_json(self.file)
         experiments.write(self.experiment_pattern)
+
+
+def _check(experiments: Experiments, store: FeatureStore) -> None:
+    try:
+        experiments.check(store.labels, store.paths)
+    except InputError as error:
+        raise InputError(f"{store.path}: {error}") from None

@@ -64,7 +64,7 @@ def drawn(
     """A table for a terminal: every table of lowshot's reports looks like this. Arguments as :class:`Grid` has them."""
     table = Table(
         title=Text(title, style="bold"),
-        caption=Text(f"{caption}\n", style="dim"),
+        caption=Text(f"{caption}\n", style="dim") if caption else None,
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
