@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,9 @@ def test_a_mistake_is_named_with_its_key(folder: Path, changes: dict[str, Any], 
         ({"scale": None}, "scale: is missing, and Scale"),
         ({"transform_list": ["ImageJitter", "ToTensor"]}, "jitter_params: is missing, and ImageJitter"),
         ({"jitter_params": {"Hue": 1}}, "transform_params.jitter_params.Hue"),
+        ({"jitter_params": {"Color": -0.1}}, "transform_params.jitter_params.Color"),
+        ({"std": [0.2, 0, 0.2]}, "transform_params.std.1"),
+        ({"mean": [0.2, math.nan, 0.2]}, "transform_params.mean.1"),
     ],
 )
 def test_a_transform_that_cannot_run_is_named(folder: Path, changes: dict[str, Any], message: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -22,12 +22,13 @@ TRANSFORMS = {**PIXEL_TRANSFORMS, "ToTensor": (), "Normalize": ("mean", "std")}
 
 Strength = Literal["Brightness", "Contrast", "Color", "Sharpness"]
 Triple = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
     """Unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class MetaParams(Section):
@@ -80,8 +81,8 @@ class TransformParams(Section):
     image_size: int | None = Field(None, ge=1)
     scale: int | None = Field(None, ge=1)
     mean: Triple | None = None
-    std: Triple | None = None
-    jitter_params: dict[Strength, float] | None = None
+    std: tuple[Positive, Positive, Positive] | None = None
+    jitter_params: dict[Strength, Annotated[float, Field(ge=0)]] | None = None
 
     @model_validator(mode="after")
     def _list_can_run(self) -> TransformParams:
