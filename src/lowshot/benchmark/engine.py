@@ -111,7 +111,7 @@ class Pool:
         try:
             yield from parallel(joblib.delayed(function)(*arguments) for function, arguments in calls)
         except self._deaths as error:
-            raise WorkersLost(str(error).strip().split("\n")[0]) from error
+            raise WorkersLost(str(error).strip().split("\n")[0].split(". ")[0].rstrip(".")) from error
 
 
 @contextlib.contextmanager
