@@ -18,6 +18,10 @@ class InputError(LowshotError, ValueError):
     exit_code = 2
 
 
+class DivergedError(InputError):
+    """A training whose steps were too long; a search for hyper-parameters goes on with its other points."""
+
+
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """The known names most like ``name``, best first; empty where nothing is close."""
     return difflib.get_close_matches(name, list(known), n=n, cutoff=0.5)

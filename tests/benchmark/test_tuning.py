@@ -239,9 +239,11 @@ def test_the_first_of_equal_points_wins_and_nan_never_does() -> None:
         _ = measured([None, None]).best
 
 
-def test_a_training_that_diverges_is_a_point_without_a_value(data: ValidationData) -> None:
+@pytest.mark.parametrize("every", [1, 4])  # with several steps a gradient the classifier refuses to learn
+def test_a_training_that_diverges_is_a_point_without_a_value(every: int, data: ValidationData) -> None:
+    params = {**QUICK, "n_steps": 60, "gradient_every": every}
     with np.errstate(all="ignore"):
-        found = tune(data, "logistic", {**QUICK, "n_steps": 60}, {"lr": [1e30, 0.1]}, n_shots=N_SHOTS)
+        found = tune(data, "logistic", params, {"lr": [1e30, 0.1]}, n_shots=N_SHOTS)
     assert found.points[0].value is None
     assert found.best.params == {"lr": 0.1}
     assert Tuning.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False))) == found

@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from lowshot.classifiers.balanced_sgd import BLOCK_STEPS, Draws, Pool, Schedule, balanced_sgd, products_in
 from lowshot.classifiers.logistic import Logistic
-from lowshot.errors import InputError
+from lowshot.errors import DivergedError, InputError
 from tests.classifiers.problems import problem
 from tests.reference.logistic import class_balanced_sgd
 
@@ -69,7 +69,7 @@ def test_two_runs_trained_together_are_two_runs_trained_example_by_example(
     outputs = n_base + n_novel + extra
     rates = {"lr": 0.5, "momentum": momentum, "dampening": dampening, "weight_decay": 0.01}
     if every > 1:
-        rates["lr"] = 0.05  # longer ones lead away from the minimum, which is refused
+        rates["lr"] = 0.05
     sizes = (n_base, n_novel)
 
     def train(n_steps):
@@ -77,7 +77,10 @@ def test_two_runs_trained_together_are_two_runs_trained_example_by_example(
         with products_in("float32"):
             return balanced_sgd(base, [first, second], *sizes, outputs, schedule, 3, [4, 5])
 
-    start, end = train(0), train(6)
+    try:
+        start, end = train(0), train(6)
+    except DivergedError:  # so few steps on so small batches lead now and then away from the minimum
+        reject()
     for run, shots in enumerate((first, second)):
         draws = Draws(base, [first, second], *sizes, batch_size, 3, [4, 5], dealt=every > 1)
         weight, bias = class_balanced_sgd(
@@ -183,10 +186,11 @@ def test_dealt_examples_all_come_once_before_any_comes_again_and_classes_come_ev
         assert decks[1] != decks[2]
 
 
-def test_runs_alone_and_together_are_the_same_runs():
+@pytest.mark.parametrize("every", [1, 7])
+def test_runs_alone_and_together_are_the_same_runs(every):
     p = problem()
     runs = [problem(n_shots=n, seed=seed).novel for n, seed in [(1, 0), (1, 1), (3, 2), (1, 3)]]
-    known = Logistic(n_steps=30, batch_size=50, random_state=7).fit_base(*p.base)
+    known = Logistic(n_steps=30, batch_size=50, gradient_every=every, random_state=7).fit_base(*p.base)
     together = known.fit_novel_runs(runs, seeds=[1, 2, 3, 4])
     for run, shots, seed in zip(together, runs, [1, 2, 3, 4], strict=True):
         alone = copy.copy(known).set_params(random_state=seed).fit_novel(*shots)

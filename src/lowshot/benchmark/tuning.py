@@ -24,7 +24,7 @@ from lowshot.benchmark.sweep import Job, run_jobs
 from lowshot.benchmark.units import experiment_blocks, protocol, provenance
 from lowshot.benchmark.validation import ValidationData
 from lowshot.classifiers.base import LowShotClassifier
-from lowshot.errors import InputError, did_you_mean
+from lowshot.errors import DivergedError, InputError, did_you_mean
 from lowshot.io import fingerprint
 from lowshot.registry import CLASSIFIERS
 
@@ -207,14 +207,17 @@ class Trial:
     needs: tuple[str, ...] = ()
 
     def run(self) -> list[Record]:
-        """A record for each experiment; its accuracies are None where a score was NaN."""
+        """A record for each experiment; its accuracies are None where a score was NaN or the training was refused."""
         arena, method = self.arena, self.method
         assert arena is not None
         known = self._known(arena)
         start = time.perf_counter()
         runs = [method.shots(arena, experiment, self.n) for experiment in self.experiments]
-        fitted = known.fit_novel_runs([(X, y) for X, y, _ in runs], [seed for *_, seed in runs])
-        accuracies = [_accuracies(arena, one) for one in fitted]
+        try:
+            fitted = known.fit_novel_runs([(X, y) for X, y, _ in runs], [seed for *_, seed in runs])
+            accuracies = [_accuracies(arena, one) for one in fitted]
+        except DivergedError:
+            accuracies = [dict.fromkeys(METRICS) for _ in runs]
         shared = {
             **self.tags,
             "classifier": method.classifier_name,
@@ -223,8 +226,8 @@ class Trial:
             "n_per_class": method.n_per_class,
             "n_shots": self.n,
             "unit": self.unit,
-            "unit_size": len(fitted),
-            "seconds": round((time.perf_counter() - start) / len(fitted), 4),
+            "unit_size": len(runs),
+            "seconds": round((time.perf_counter() - start) / len(runs), 4),
             **provenance(),
         }
         return [{**shared, "experiment": e, **own} for e, own in zip(self.experiments, accuracies)]

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lowshot.errors import InputError
+from lowshot.errors import DivergedError
 
 # Steps whose draws are made, and sent to the device, together.
 BLOCK_STEPS = 64
@@ -87,7 +87,7 @@ def balanced_sgd(
         (R, n_outputs, D) float32 weights and (R, n_outputs) biases.
 
     Raises:
-        InputError: gradients that serve several steps led a run away: its loss ended above where it began.
+        DivergedError: gradients that serve several steps led a run away: its loss ended above where it began.
     """
     approximate = schedule.gradient_every > 1
     sizes = n_base_classes, n_novel_classes, schedule.batch_size
@@ -202,7 +202,7 @@ def _loss(examples: Pool, weight: torch.Tensor, bias: torch.Tensor) -> float:
 def _check_descent(began: Sequence[float], ended: Sequence[float], schedule: Schedule) -> None:
     for before, after in zip(began, ended, strict=True):
         if not after <= before:  # nor where it is no number
-            raise InputError(
+            raise DivergedError(
                 f"gradient_every={schedule.gradient_every} with lr={schedule.lr}: the loss rose from {before:.3g} to "
                 f"{after:.3g}, so these steps are too long for one gradient to serve; lower gradient_every or lr"
             )
