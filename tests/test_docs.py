@@ -13,7 +13,7 @@ import yaml
 
 from lowshot.data import build_dataset
 from lowshot.plugins import import_plugin
-from lowshot.recipe import Recipe
+from lowshot.recipe import Recipe, load_recipe
 from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES
 from lowshot.report.recipe_keys import keys_markdown
 
@@ -40,6 +40,15 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
 def test_recipes_in_the_pages_are_recipes(page: Path) -> None:
     for block in _blocks(page, "yaml"):
         Recipe.model_validate(yaml.safe_load(block))
+
+
+def test_the_ranks_of_scaling_can_share_the_batches_of_its_recipes() -> None:
+    page = (ROOT / "docs" / "scaling.md").read_text()
+    named = re.findall(r"(?:-m|srun) lowshot run (\w+)", page)
+    assert len(named) == 2
+    for name in named:
+        recipe = load_recipe(ROOT / "recipes" / f"{name}.yaml")
+        assert all(recipe.train_settings(one).batch_size % 8 == 0 for one in recipe.representations)
 
 
 @pytest.fixture(scope="module")
