@@ -7,8 +7,7 @@ gradient of drawing and computing every example by itself, to the last rounding.
 
 What remains is bound by matrix products. Where an approximation will do, a gradient may serve several steps, which are
 so short that it hardly changes from one to the next. Fewer batches weigh more each, and drawn independently they bring
-noise that costs accuracy (measured: 2.4 points with eight steps a gradient). So their examples are dealt: every one
-once before any comes again, the classes evenly mixed.
+noise that costs accuracy. So their examples are dealt: every one once before any comes again, the classes evenly mixed.
 """
 
 from __future__ import annotations
