@@ -169,7 +169,9 @@ def _refusal(error: Exception, path: Path) -> str:
     # torch names what it refused, without its module if that is builtins, and nothing in later protocols.
     torchs = re.findall(r"GLOBAL (\S+)", str(error))
     found = [name for name in pickled.calls if torchs and name.endswith(torchs[0])]
-    if called := found or torchs or pickled.calls:
+    if "legacy .tar format" in str(error):  # torch goes on to advise an unsafe reader
+        why = "it is a tar archive, in which only the first versions of torch saved, and no safe reader knows it"
+    elif called := found or torchs or pickled.calls:
         why = f"it calls for {called[0]!r}"
     elif not isinstance(error, pickle.UnpicklingError):
         reason = (str(error) or type(error).__name__).split("\n")[0]

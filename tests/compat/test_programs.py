@@ -183,6 +183,16 @@ def nothing() -> None: ...
         (shuffle_experiment, [*MATCHING, "1"], "splitfile_1.json do not fit"),
         # flags
         (nothing, [*LOW_SHOT, "--experimentid", "9"], "splitfile_9.json does not exist"),
+        (
+            nothing,
+            [*LOW_SHOT, "--experimentpath", "splitfile_{0.id}.json"],
+            "needs one place for the experiment's number",
+        ),
+        (
+            nothing,
+            [*LOW_SHOT, "--experimentpath", "splitfile_{0[id]}.json"],
+            "needs one place for the experiment's number",
+        ),
         (nothing, [*LOW_SHOT, "--lowshotn", "11"], "11 shots are asked for"),
         (nothing, [*LOW_SHOT, "--max_per_label", "3"], "--generator_name and --max_per_label go together"),
         (nothing, [*GENERATION, "--generator_name", "analogy"], "Did you mean 'analogies'"),

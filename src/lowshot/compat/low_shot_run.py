@@ -66,7 +66,7 @@ def representation_of(train: FeatureStore) -> str:
 def _experiment_file(given: Flags) -> Path:
     try:
         return Path(given.experimentpath.format(given.experimentid))
-    except (IndexError, KeyError, ValueError):
+    except (AttributeError, LookupError, TypeError, ValueError):
         raise InputError(
             f"--experimentpath {given.experimentpath!r} needs one place for the experiment's number, such as "
             "splitfile_{:d}.json"

@@ -89,7 +89,7 @@ def names(pattern: str | Path, n_experiments: int) -> list[Path]:
 def _name(pattern: str | Path, number: int) -> Path:
     try:
         file = str(pattern).format(number)
-    except (IndexError, KeyError, ValueError):
+    except (AttributeError, LookupError, TypeError, ValueError):
         file = str(pattern)
     if file == str(pattern):
         raise InputError(f"pattern {str(pattern)!r} needs a place for the experiment's number: splitfile_{{:d}}.json")

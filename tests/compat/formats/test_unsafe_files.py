@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import tarfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -156,3 +157,12 @@ def test_damaged_bytes_give_an_answer_or_an_input_error(tmp_path, container):
 def test_a_missing_file_is_named(tmp_path, read):
     with pytest.raises(InputError, match=r"nothing\.tar does not exist"):
         read(tmp_path / "nothing.tar")
+
+
+def test_the_tar_archives_of_the_first_torch_are_refused_without_torchs_advice_to_read_them_unsafely(tmp_path):
+    with tarfile.open(tmp_path / "bad.tar", "w") as archive:
+        for name in ("sys_info", "pickle", "storages", "tensors"):
+            archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(InputError, match="was refused: it is a tar archive") as refused:
+        read_checkpoint(tmp_path / "bad.tar")
+    assert "weights_only" not in str(refused.value)
