@@ -296,6 +296,11 @@ def test_steps_too_long_for_one_gradient_are_refused():
         )
 
 
+def test_a_gradient_cannot_serve_half_a_step():
+    with pytest.raises(InputError, match=r"gradient_every=2\.5 must be a whole number"):
+        Logistic(gradient_every=2.5).fit(*problem().novel)
+
+
 def test_unknown_choices_are_refused():
     p = problem()
     for wrong in ({"solver": "newton"}, {"precision": "float8"}):

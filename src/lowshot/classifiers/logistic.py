@@ -101,6 +101,8 @@ class Logistic(LinearLowShotClassifier):
     def _check_parameters(self) -> None:
         check_at_least(0, n_steps=self.n_steps)
         check_at_least(1, batch_size=self.batch_size, gradient_every=self.gradient_every)
+        if self.gradient_every != int(self.gradient_every):
+            raise InputError(f"gradient_every={self.gradient_every!r} must be a whole number")
         check_within(0, math.inf, lr=self.lr, weight_decay=self.weight_decay, dampening=self.dampening)
         check_within(0, 1, momentum=self.momentum)
 

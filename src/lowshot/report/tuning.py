@@ -31,7 +31,7 @@ def _caption(tuning: Tuning) -> str:
     experiments = f"{tuning.n_experiments} experiment{'s' if tuning.n_experiments > 1 else ''}"
     lines = [f"Per cent on setup val, {experiments}; ± half of a 95 % interval."]
     if any(point.value is None for point in tuning.points):
-        lines.append("NaN: scores were no numbers, as after a training that diverged; such a point never wins.")
+        lines.append("NaN: the training diverged, or scores were no numbers; such a point never wins.")
     for name, edge in tuning.edges.items():
         beyond = "larger" if edge == "largest" else "smaller"
         lines.append(
