@@ -109,6 +109,13 @@ def test_weights_of_another_architecture_are_refused_with_the_names(state):
         load_state(small(), {"a": 1}, "a.ckpt")
 
 
+@pytest.mark.parametrize("spoil", [lambda weight: weight.to_sparse(), lambda weight: weight.to(torch.complex64)])
+def test_weights_that_are_sparse_or_complex_are_refused_by_name(state, spoil):
+    spoilt = {**state, "classifier.weight": spoil(state["classifier.weight"])}
+    with pytest.raises(InputError, match=r"dense and real\. Not so: classifier\.weight\."):
+        load_state(small(), spoilt, "a.ckpt")
+
+
 def test_a_refused_state_leaves_the_model_as_it_was(state):
     model = small()
     before = model.trunk[0].weight.clone()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lowshot.errors import InputError
@@ -114,6 +115,9 @@ def load_state(model: nn.Module, state: Mapping[str, Any], source: str) -> None:
     """
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{source}: the state must map names to tensors")
+    unfit = [key for key, value in state.items() if value.layout != torch.strided or value.is_complex()]
+    if unfit:
+        raise InputError(f"{source}: weights must be dense and real. {_listed('not so', unfit)}")
     found = dict(state)
     if found and all(key.startswith("module.") for key in found):
         found = {key.removeprefix("module."): value for key, value in found.items()}
