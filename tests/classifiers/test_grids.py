@@ -25,6 +25,7 @@ OTHERS = {
     "dampening": 0.0,
     "n_steps": 20,
     "batch_size": 17,
+    "gradient_every": 2,
     "n_outputs": 12,
     "precision": "bfloat16",
     "alpha": 7.0,
