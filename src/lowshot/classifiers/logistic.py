@@ -36,10 +36,10 @@ class Logistic(LinearLowShotClassifier):
         lr, weight_decay, momentum, dampening: of ``torch.optim.SGD``; the decay is on the bias as well.
         n_steps: SGD steps.
         batch_size: examples per step, base and novel together.
-        gradient_every: steps that one gradient serves. 1 is SGD as published. With more, of equal lengths of all steps,
-            that many times fewer matrix products are made; where a step is short, as it is at the published rates on
-            features of unit scale, accuracies hardly change (measured: docs/results/performance.md). A run whose loss
-            rises over all is refused.
+        gradient_every: steps that one gradient serves. 1 is SGD as published. More make that many times fewer matrix
+            products, on batches whose examples are dealt rather than drawn; where steps are short, accuracies hardly
+            change (measured at the published rates: docs/results/performance.md). Where the loss of a run rises over
+            all, it and the runs trained with it are refused (DivergedError).
         n_outputs: outputs that are trained; None trains the classes in play. A larger number adds outputs that never
             are the right one, as the original has it (1000, whatever the split): they take part in the softmax while
             training and have no column in the scores.
