@@ -10,7 +10,8 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from lowshot.classifiers.balanced_sgd import BLOCK_STEPS, Draws, Pool, Schedule, balanced_sgd, products_in
+from lowshot.classifiers.balanced_sgd import Schedule, balanced_sgd, products_in
+from lowshot.classifiers.draws import BLOCK_STEPS, Draws, Pool
 from lowshot.classifiers.logistic import Logistic
 from lowshot.errors import DivergedError, InputError
 from tests.classifiers.problems import problem

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from lowshot.classifiers.balanced_sgd import Draws, Pool, products_in
+from lowshot.classifiers.balanced_sgd import products_in
+from lowshot.classifiers.draws import Draws, Pool
 from lowshot.compat import base_classifier as judged
 from lowshot.compat import train_analogy_generator
 from lowshot.hallucination import AnalogyGenerator

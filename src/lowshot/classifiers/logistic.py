@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from lowshot.classifiers.balanced_sgd import Pool, Schedule, balanced_sgd, products_in
+from lowshot.classifiers.balanced_sgd import Schedule, balanced_sgd, products_in
+from lowshot.classifiers.draws import Pool
 from lowshot.classifiers.linear import LinearLowShotClassifier
 from lowshot.classifiers.softmax import class_balanced, fit_softmax
 from lowshot.classifiers.transforms import check_at_least, check_within, forward_rows

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from lowshot.classifiers.balanced_sgd import Pool, Schedule, balanced_sgd, products_in
+from lowshot.classifiers.balanced_sgd import Schedule, balanced_sgd, products_in
+from lowshot.classifiers.draws import Pool
 from lowshot.hallucination.analogies.cache import ArrayCache
 from lowshot.hallucination.analogies.device import pick_device
 from lowshot.io import Pathlike, fingerprint
