@@ -30,10 +30,10 @@ from pathlib import Path
 import numpy as np
 
 from lowshot.benchmark import Engine, run_benchmark
-from lowshot.benchmark.sweep import run_tasks
 from lowshot.classifiers import Logistic, NearestMean
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
+from lowshot.parallel.scheduler import run_tasks
 
 DIM, CLASSES = 512, 1000
 SIZES = {"base": (193, 196), "novel": (300, 311)}

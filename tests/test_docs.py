@@ -14,8 +14,8 @@ import yaml
 from lowshot.data import build_dataset
 from lowshot.plugins import import_plugin
 from lowshot.recipe import Recipe, load_recipe
+from lowshot.recipe.keys import keys_markdown
 from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES
-from lowshot.report.recipe_keys import keys_markdown
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

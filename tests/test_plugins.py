@@ -13,14 +13,14 @@ import cloudpickle
 import pytest
 
 from lowshot import plugins
-from lowshot.benchmark.engine import Engine
 from lowshot.benchmark.identity import code_of, identity
-from lowshot.benchmark.sweep import run_tasks
 from lowshot.errors import InputError
-from lowshot.io import file_fingerprint
+from lowshot.files import file_fingerprint
+from lowshot.parallel.engines import Engine
+from lowshot.parallel.scheduler import run_tasks
 from lowshot.plugins import import_plugin, imported_plugins, packed, plugin_of, unpacked
 from lowshot.registry import GENERATORS, LOSSES
-from tests.benchmark.tasks import Add
+from tests.parallel.tasks import Add
 
 PART = """
     from lowshot.registry import GENERATORS

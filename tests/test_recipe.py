@@ -201,7 +201,7 @@ def test_the_order_of_keys_does_not_change_the_fingerprint(tmp_path: Path) -> No
 
 
 def test_reading_a_recipe_and_the_command_line_import_no_torch() -> None:
-    code = "import sys, lowshot.cli, lowshot.recipe, lowshot.io, lowshot.registry; sys.exit('torch' in sys.modules)"
+    code = "import sys, lowshot.cli, lowshot.recipe, lowshot.files, lowshot.registry; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

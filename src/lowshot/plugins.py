@@ -37,7 +37,7 @@ class Plugin:
 
     @cached_property
     def digest(self) -> str:
-        """As :func:`lowshot.io.file_fingerprint` of the file."""
+        """As :func:`lowshot.files.file_fingerprint` of the file."""
         return hashlib.sha256(self.source).hexdigest()[:16]
 
     @cached_property

@@ -10,7 +10,7 @@ from lowshot.benchmark import Engine, ResultStore, run_benchmark
 from lowshot.classifiers import NearestMean
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
-from tests.benchmark.tasks import note
+from tests.parallel.tasks import note
 
 
 class Counting(NearestMean):

@@ -20,17 +20,17 @@ from lowshot.benchmark.arena import BenchmarkData
 from lowshot.benchmark.method import GeneratorSource, Method, held_bytes
 from lowshot.benchmark.packed import Scratch
 from lowshot.benchmark.results import Record
-from lowshot.benchmark.sweep import run_jobs
 from lowshot.benchmark.units import Benchmark, experiment_blocks
 from lowshot.classifiers import Logistic, NearestMean
 from lowshot.data import Experiments
 from lowshot.hallucination import Generator
 from lowshot.hallucination.difference import DifferenceGenerator
+from lowshot.parallel.scheduler import run_jobs
 from lowshot.registry import CLASSIFIERS, GENERATORS
 from tests.benchmark.conftest import World
 from tests.benchmark.counting import measure
-from tests.benchmark.tasks import noted
 from tests.benchmark.test_protocol import measured
+from tests.parallel.tasks import noted
 
 SETTINGS = {"n_shots": (1, 5), "n_per_class": 6, "seed": 3, "examples": 2}
 

@@ -18,8 +18,8 @@ from lowshot.classifiers.persistence import load_classifier, save_classifier
 from lowshot.cli import run
 from lowshot.compat.formats.results import Run, read_runs, to_records, write_run
 from lowshot.hallucination import Generator
-from lowshot.io import save_torch
 from lowshot.representation import build_backbone, load_backbone
+from lowshot.torch_files import save_torch
 from tests.compat.formats.old_files import generator_content, matching_state, save, state
 from tests.compat.formats.test_features_and_splits import DRAWS, LABELS, NAMES, PATHS, bare, original, ours
 

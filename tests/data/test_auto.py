@@ -10,7 +10,7 @@ import pytest
 
 from lowshot.data import build_dataset
 from lowshot.errors import InputError
-from lowshot.io import write_json
+from lowshot.files import write_json
 from tests.data.conftest import zip_tree
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from lowshot.data import BadImageError, build_dataset
 from lowshot.errors import InputError
-from lowshot.io import write_json
+from lowshot.files import write_json
 
 TRAIN = {"image_names": ["train/cow/0.png", "train/ant/1.png", "train/bee/2.png"], "image_labels": [2, 0, 1]}
 TEST = {"image_names": ["test/ant/0.png"], "image_labels": [0]}

@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 
 from lowshot.data import build_transforms
 from lowshot.errors import InputError
-from lowshot.io import fingerprint
+from lowshot.files import fingerprint
 from tests.data.conftest import noise
 
 

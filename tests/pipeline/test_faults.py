@@ -17,9 +17,9 @@ from lowshot.benchmark import Engine, ResultStore
 from lowshot.benchmark.episode_units import EpisodeUnit
 from lowshot.benchmark.tuning import Trial
 from lowshot.benchmark.units import Unit
-from lowshot.io import read_json
-from lowshot.pipeline.plan import Stamps, Stop
-from lowshot.pipeline.stops import Road
+from lowshot.files import read_json
+from lowshot.pipeline.plan import Road
+from lowshot.pipeline.stages.base import Stamps, Stop
 from tests.pipeline.test_sweep import results
 from tests.pipeline.test_tune import due, tuned_file, write_recipe
 

@@ -16,9 +16,9 @@ from lowshot.data import Experiments
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.pipeline import run_recipe, validate_recipe
-from lowshot.pipeline.plan import Stamps
+from lowshot.pipeline.plan import Road
 from lowshot.pipeline.reporting import report_on
-from lowshot.pipeline.stops import Road
+from lowshot.pipeline.stages.base import Stamps
 from lowshot.recipe import load_recipe
 from tests.benchmark.conftest import write_features
 

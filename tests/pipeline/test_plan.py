@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from lowshot.errors import LowshotError
-from lowshot.pipeline.plan import Stamps, Stop, differences
+from lowshot.pipeline.stages.base import Stamps, Stop, differences
 
 
 def _chain(folder: Path, epochs: int = 5, n_shots: int = 1) -> list[Stop]:

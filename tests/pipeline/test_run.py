@@ -21,9 +21,9 @@ from lowshot.data import ClassSplit, Experiments
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.pipeline import run_recipe, validate_recipe
-from lowshot.pipeline.plan import Stamps
+from lowshot.pipeline.plan import Road
 from lowshot.pipeline.reporting import _with_stop_seconds
-from lowshot.pipeline.stops import Road
+from lowshot.pipeline.stages.base import Stamps
 from lowshot.recipe import load_recipe
 
 Write = Callable[..., Path]

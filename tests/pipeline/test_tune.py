@@ -20,9 +20,9 @@ from lowshot.cli import run
 from lowshot.data import ClassSplit
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
-from lowshot.io import read_json
-from lowshot.pipeline.plan import Stamps
-from lowshot.pipeline.stops import Road
+from lowshot.files import read_json
+from lowshot.pipeline.plan import Road
+from lowshot.pipeline.stages.base import Stamps
 from lowshot.recipe import load_recipe
 
 #: Small problems are not worth a second process.

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from lowshot.errors import InputError
-from lowshot.io import save_torch
 from lowshot.representation import build_backbone, load_backbone, load_state
 from lowshot.representation.checkpoints import latest_checkpoint
+from lowshot.torch_files import save_torch
 from tests.representation.tiny import train, weights
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from lowshot.lazy import on_first_use
 
 if TYPE_CHECKING:
-    from lowshot.benchmark.engine import Engine
     from lowshot.benchmark.metrics import low_shot_metrics
     from lowshot.benchmark.prior import choose_prior
     from lowshot.benchmark.protocol import N_SHOTS, run_benchmark
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from lowshot.benchmark.summary import Summary, summarise
     from lowshot.benchmark.tuning import tune
     from lowshot.benchmark.validation import ValidationData
+    from lowshot.parallel.engines import Engine
 
 __all__ = [
     "Engine",

@@ -12,7 +12,7 @@ from lowshot.benchmark.packed import PackedArena, Scratch, write_array, write_ro
 from lowshot.data import ClassSplit, Experiments
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
-from lowshot.io import fingerprint
+from lowshot.files import fingerprint
 
 
 class BenchmarkData:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from lowshot.benchmark.arena import BenchmarkData
-from lowshot.benchmark.engine import Engine
 from lowshot.benchmark.episodes import DRAWN_TOGETHER, EpisodeDesign, TaskSampler, mean_over_tasks, novel_rows
 from lowshot.benchmark.measurement import Measurement, as_method, scratch_beside
 from lowshot.benchmark.method import SETUPS, Method, ShotGenerator
@@ -20,7 +19,8 @@ from lowshot.benchmark.units import protocol, provenance
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
-from lowshot.io import fingerprint
+from lowshot.files import fingerprint
+from lowshot.parallel.engines import Engine
 
 # Floats of the shots, queries and weights of the tasks that are scored at once.
 _FLOATS = 1 << 24

@@ -19,7 +19,7 @@ import numpy as np
 from lowshot.classifiers.episodes import distinct
 from lowshot.data import ClassSplit
 from lowshot.errors import InputError
-from lowshot.io import fingerprint
+from lowshot.files import fingerprint
 
 # Tasks that are drawn from one random stream: 600 tasks are the first 600 of 10 000.
 DRAWN_TOGETHER = 100

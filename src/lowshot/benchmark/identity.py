@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lowshot.io import file_fingerprint, fingerprint
+from lowshot.files import file_fingerprint, fingerprint
 from lowshot.plugins import plugin_of
 from lowshot.registry import Registry
 

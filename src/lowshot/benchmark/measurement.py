@@ -11,13 +11,13 @@ from typing import Any, Protocol
 from sklearn.base import clone
 
 from lowshot.benchmark.arena import BenchmarkData
-from lowshot.benchmark.engine import Engine
 from lowshot.benchmark.method import GeneratorSource, Method, ShotGenerator
 from lowshot.benchmark.packed import PackedArena, Scratch
 from lowshot.benchmark.results import Record, ResultStore
-from lowshot.benchmark.sweep import Job, Task, run_jobs
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.errors import InputError
+from lowshot.parallel.engines import Engine
+from lowshot.parallel.scheduler import Job, Task, run_jobs
 from lowshot.registry import CLASSIFIERS
 
 

@@ -16,8 +16,8 @@ from sklearn.base import clone
 from lowshot.benchmark.identity import code_of, identity, plain, registered_name
 from lowshot.benchmark.packed import PackedArena, Scratch, write_once
 from lowshot.classifiers.base import LowShotClassifier
+from lowshot.files import file_fingerprint
 from lowshot.hallucination import Generator
-from lowshot.io import file_fingerprint
 from lowshot.plugins import imported_plugins
 from lowshot.registry import CLASSIFIERS, GENERATORS
 

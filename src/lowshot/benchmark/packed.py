@@ -15,7 +15,7 @@ from lowshot.classifiers.base import LowShotClassifier
 from lowshot.data.splits import Setup
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
-from lowshot.io import Pathlike, atomic_path
+from lowshot.files import Pathlike, atomic_path
 
 _BLOCK_ROWS = 65536
 _QUERY_BLOCK = 8192

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lowshot.benchmark.arena import BenchmarkData
-from lowshot.benchmark.engine import Engine
 from lowshot.benchmark.measurement import as_method, scratch_beside
 from lowshot.benchmark.method import ShotGenerator
 from lowshot.benchmark.results import Record, ResultStore
@@ -14,6 +13,7 @@ from lowshot.benchmark.units import Benchmark
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
+from lowshot.parallel.engines import Engine
 
 N_SHOTS = (1, 2, 5, 10, 20)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError
-from lowshot.io import Pathlike, read_bytes, write_text
+from lowshot.files import Pathlike, read_bytes, write_text
 
 Record = dict[str, Any]
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from lowshot.benchmark.engine import Engine
 from lowshot.benchmark.grid import N_PER_CLASS, GridPoint, ParameterGrid, Target, Tuning, grid_points
 from lowshot.benchmark.identity import registered_name
 from lowshot.benchmark.method import GeneratorSource, Method, ShotGenerator
@@ -20,12 +19,13 @@ from lowshot.benchmark.packed import PackedArena, Scratch
 from lowshot.benchmark.protocol import N_SHOTS
 from lowshot.benchmark.results import Record, ResultStore
 from lowshot.benchmark.summary import mean_and_half_width
-from lowshot.benchmark.sweep import Job, run_jobs
 from lowshot.benchmark.units import experiment_blocks, protocol, provenance
 from lowshot.benchmark.validation import ValidationData
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.errors import DivergedError, InputError, did_you_mean
-from lowshot.io import fingerprint
+from lowshot.files import fingerprint
+from lowshot.parallel.engines import Engine
+from lowshot.parallel.scheduler import Job, run_jobs
 from lowshot.registry import CLASSIFIERS
 
 

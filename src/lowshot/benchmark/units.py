@@ -17,7 +17,7 @@ from lowshot.benchmark.method import Method
 from lowshot.benchmark.packed import PackedArena
 from lowshot.benchmark.prior import Validation, choose_prior, prior_metrics
 from lowshot.benchmark.results import Record
-from lowshot.io import fingerprint
+from lowshot.files import fingerprint
 
 # Experiments that are trained together: many share each product, and memory follows this number, not that of all.
 BLOCK_EXPERIMENTS = 25

@@ -18,7 +18,7 @@ from lowshot.data import ClassSplit, Experiments
 from lowshot.data.splits import Setup
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
-from lowshot.io import Pathlike, fingerprint
+from lowshot.files import Pathlike, fingerprint
 
 
 class ValidationData(BenchmarkData):

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from lowshot.classifiers.episodes import Episode, EpisodeSampler
 from lowshot.classifiers.transforms import forward_rows
 from lowshot.errors import InputError
-from lowshot.io import load_torch, save_torch
 from lowshot.progress import progress
+from lowshot.torch_files import load_torch, save_torch
 
 PRECISIONS = ("float32", "bfloat16")
 

@@ -24,7 +24,7 @@ from lowshot.classifiers.episodic_training import (
 from lowshot.classifiers.persistence import read_state
 from lowshot.classifiers.transforms import check_at_least, check_choice
 from lowshot.errors import InputError
-from lowshot.io import fingerprint
+from lowshot.files import fingerprint
 
 Path = str | os.PathLike[str]
 

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.errors import InputError, LowshotError
-from lowshot.io import Pathlike, atomic_path
+from lowshot.files import Pathlike, atomic_path
 from lowshot.registry import CLASSIFIERS
 
 FORMAT = "lowshot-classifier-2"

@@ -47,7 +47,6 @@ OverridesArgument = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Run again what is up to date.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for results (default: runs/NAME).")]
 # Each module registers its command on import; the order is the order of the help text.
-from lowshot.cli import demo, run, stops, report, split, list as list_command, validate, convert  # noqa: E402, F401, I001
 
 
 def _flowing(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lowshot.cli.app import app
-from lowshot.cli.walk import ENGINE, Walk, walks
+from lowshot.cli.options import ENGINE, Walk, walks
 
 
 @app.command()

@@ -18,6 +18,6 @@ def list_command(
     parameters: Annotated[bool, typer.Option("--parameters", "-p", help="Show parameters and defaults.")] = False,
 ) -> None:
     """Print everything that a recipe can name, a line each: parts of this package, of plug-ins, and the recipes."""
-    from lowshot.report.listing import print_listing
+    from lowshot.cli.listing import print_listing
 
     print_listing(what, pattern, parameters)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lowshot.cli.app import app
-from lowshot.cli.walk import DEVICES, ENGINE, RECIPE, Walk, walks
+from lowshot.cli.options import DEVICES, ENGINE, RECIPE, Walk, walks
 
 
 @app.command()

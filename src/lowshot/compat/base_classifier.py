@@ -7,9 +7,9 @@ import torch
 
 from lowshot.classifiers.balanced_sgd import Schedule, balanced_sgd, products_in
 from lowshot.classifiers.draws import Pool
+from lowshot.files import Pathlike, fingerprint
 from lowshot.hallucination.analogies.cache import ArrayCache
 from lowshot.hallucination.analogies.device import pick_device
-from lowshot.io import Pathlike, fingerprint
 
 BATCH_SIZE = 1000
 # What low_shot takes unless it is told otherwise.

@@ -15,9 +15,10 @@ from lowshot.compat.formats.features import Format
 from lowshot.compat.formats.recognise import Found, recognise
 from lowshot.data import experiment_files
 from lowshot.errors import InputError
+from lowshot.files import Pathlike, require_writable
 from lowshot.hallucination import Generator
-from lowshot.io import Pathlike, require_writable, save_torch
 from lowshot.representation.checkpoints import rebuild_backbone
+from lowshot.torch_files import save_torch
 
 
 @dataclass(frozen=True)

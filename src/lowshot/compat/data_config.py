@@ -27,7 +27,7 @@ from lowshot.data import ImageDataset, Transforms, build_dataset
 from lowshot.data.sets.json_list import ListedImages, read_list
 from lowshot.data.sets.lsun import CATEGORIES
 from lowshot.errors import InputError
-from lowshot.io import Pathlike, read_text
+from lowshot.files import Pathlike, read_text
 from lowshot.recipe.complaints import complaints
 
 Model = TypeVar("Model", bound=BaseModel)

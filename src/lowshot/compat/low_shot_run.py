@@ -13,7 +13,7 @@ from lowshot.compat.formats.splits import read_experiments, read_split
 from lowshot.compat.program import Flags
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
-from lowshot.io import require_writable
+from lowshot.files import require_writable
 from lowshot.progress import say
 
 SETUPS = ("val", "test")

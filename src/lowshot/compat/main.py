@@ -15,7 +15,7 @@ from lowshot.compat.data_config import read_source, transforms_of
 from lowshot.compat.formats.checkpoint import MODELS, Checkpoint, read_checkpoint, write_checkpoint
 from lowshot.compat.program import SWITCH, Flags, parser, run, whole
 from lowshot.errors import InputError, did_you_mean
-from lowshot.io import require_writable
+from lowshot.files import require_writable
 from lowshot.progress import say
 from lowshot.recipe.complaints import complaints
 from lowshot.registry import LOSSES

@@ -17,7 +17,7 @@ from lowshot.compat.low_shot_run import run_one
 from lowshot.compat.program import SWITCH, Flags, parser, run, whole
 from lowshot.compat.steps import steps
 from lowshot.errors import InputError
-from lowshot.io import require_writable
+from lowshot.files import require_writable
 from lowshot.progress import say
 
 N_EPISODES = 60_000

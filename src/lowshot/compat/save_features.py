@@ -10,7 +10,7 @@ from lowshot.compat.data_config import read_source, transforms_of
 from lowshot.compat.formats.checkpoint import MODELS, read_checkpoint
 from lowshot.compat.program import Flags, parser, run, whole
 from lowshot.features import extract_features
-from lowshot.io import require_writable
+from lowshot.files import require_writable
 from lowshot.representation.launch import resolve_precision
 
 

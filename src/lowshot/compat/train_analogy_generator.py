@@ -17,8 +17,8 @@ from lowshot.compat.formats.splits import read_split
 from lowshot.compat.program import Flags, parser, positive, run, whole
 from lowshot.compat.steps import steps
 from lowshot.errors import InputError
+from lowshot.files import require_writable
 from lowshot.hallucination import AnalogyGenerator
-from lowshot.io import require_writable
 from lowshot.progress import say
 
 N_STEPS = 120_000

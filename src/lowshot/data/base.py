@@ -11,7 +11,7 @@ from PIL import Image
 
 from lowshot.data.decode import MAX_PIXELS, BadImageError, decode, to_rgb
 from lowshot.errors import InputError
-from lowshot.io import fingerprint
+from lowshot.files import fingerprint
 
 
 class ImageDataset:

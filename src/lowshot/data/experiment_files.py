@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError
-from lowshot.io import read_json, write_json
+from lowshot.files import read_json, write_json
 
 FORMAT_VERSION = 1
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lowshot.errors import InputError
-from lowshot.io import fingerprint, read_json, write_json
+from lowshot.files import fingerprint, read_json, write_json
 
 GROUPS = ("base_classes_1", "base_classes_2", "novel_classes_1", "novel_classes_2")
 

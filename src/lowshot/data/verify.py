@@ -12,7 +12,7 @@ from joblib import Parallel, cpu_count, delayed
 from lowshot.data.base import ImageDataset
 from lowshot.data.decode import BadImageError
 from lowshot.errors import InputError
-from lowshot.io import fingerprint, read_json, write_json
+from lowshot.files import fingerprint, read_json, write_json
 from lowshot.progress import progress as progress_bar
 
 _CHUNK = 64

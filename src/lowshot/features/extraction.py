@@ -20,7 +20,7 @@ from lowshot.features.forward import AUTOCAST, Forward, ahead
 from lowshot.features.launch import device_of, end_with_parent, run_in_processes
 from lowshot.features.shard import Shard, cut
 from lowshot.features.store import FeatureStore
-from lowshot.io import Pathlike, fingerprint
+from lowshot.files import Pathlike, fingerprint
 from lowshot.progress import Tick, progress, say
 from lowshot.ranks import launched_ranks
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from lowshot.errors import InputError, LowshotError
-from lowshot.io import read_json, write_json
+from lowshot.files import read_json, write_json
 from lowshot.progress import say
 
 # At most this many seconds of work are lost to a kill.

@@ -14,7 +14,7 @@ import numpy as np
 from lowshot.errors import InputError
 from lowshot.features import layout
 from lowshot.features.writer import FeatureWriter
-from lowshot.io import Pathlike, file_fingerprint
+from lowshot.files import Pathlike, file_fingerprint
 
 # Rows that are read at a time: 64 MiB at 2048-d.
 BLOCK_ROWS = 8192

@@ -14,7 +14,7 @@ import numpy as np
 from lowshot import __version__
 from lowshot.errors import InputError
 from lowshot.features import layout
-from lowshot.io import Pathlike, atomic_path
+from lowshot.files import Pathlike, atomic_path
 
 # Rows of a chunk where the number of rows is not known beforehand.
 CHUNK_ROWS = 1024

@@ -21,9 +21,9 @@ from threadpoolctl import threadpool_limits
 
 from lowshot import __version__
 from lowshot.errors import InputError
+from lowshot.files import fingerprint, write_bytes
 from lowshot.hallucination.checks import as_count, as_features, as_labels, as_weight
 from lowshot.hallucination.sampling import seed_rows
-from lowshot.io import fingerprint, write_bytes
 from lowshot.registry import GENERATORS
 
 FORMAT = "lowshot-generator"

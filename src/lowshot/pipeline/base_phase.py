@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lowshot.classifiers.persistence import save_classifier
-from lowshot.io import file_fingerprint, fingerprint
-from lowshot.pipeline.plan import Stop
+from lowshot.files import file_fingerprint, fingerprint
+from lowshot.pipeline.stages.base import Stop
 from lowshot.registry import CLASSIFIERS, GENERATORS
 
 if TYPE_CHECKING:

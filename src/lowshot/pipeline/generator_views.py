@@ -15,7 +15,7 @@ from lowshot.report.generators import PER_CLASS, GeneratedClass, GeneratorView, 
 
 if TYPE_CHECKING:
     from lowshot.pipeline.low_shot_phase import LowShotPhase
-    from lowshot.pipeline.stops import Road
+    from lowshot.pipeline.plan import Road
 
 SHOWN_CLASSES = 4
 

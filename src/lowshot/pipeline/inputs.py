@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lowshot.data import ClassSplit, ImageDataset, build_dataset, drop_bad_images
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
-from lowshot.io import file_fingerprint, fingerprint
+from lowshot.files import file_fingerprint, fingerprint
 from lowshot.plugins import imported_plugins
 from lowshot.progress import say
 from lowshot.recipe import Recipe

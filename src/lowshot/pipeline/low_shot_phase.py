@@ -21,7 +21,7 @@ from lowshot.benchmark.packed import Scratch
 from lowshot.benchmark.units import protocol
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
-from lowshot.io import file_fingerprint
+from lowshot.files import file_fingerprint
 from lowshot.pipeline.tuning import winner
 from lowshot.recipe import Recipe
 from lowshot.registry import CLASSIFIERS

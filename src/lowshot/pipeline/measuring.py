@@ -10,10 +10,10 @@ from lowshot.benchmark import ResultStore
 from lowshot.benchmark.episode_units import EpisodeBenchmark
 from lowshot.benchmark.episodes import EpisodeDesign
 from lowshot.benchmark.measurement import Measurement
-from lowshot.benchmark.sweep import Job
 from lowshot.benchmark.units import Benchmark
-from lowshot.pipeline.plan import Stop
+from lowshot.parallel.scheduler import Job
 from lowshot.pipeline.result_files import ResultFiles, episodes_path, result_path
+from lowshot.pipeline.stages.base import Stop
 
 if TYPE_CHECKING:
     from lowshot.pipeline.low_shot_phase import LowShotPhase

@@ -1,165 +1,174 @@
-"""Stops, what each depends on, and whether its last result still stands.
+"""The road of a recipe: its stops in the order in which they can run, and what would stop them.
 
-A stop's fingerprint covers its own inputs (recipe sections, data listings, seed) and the fingerprints of the stops
-it needs, so a change anywhere upstream reaches everything downstream and nothing else. A stop that finished leaves
-a stamp; it is up to date when the stamp's fingerprint is today's and its outputs are still there and whole.
-
-A stop does its work in one of two ways. With an ``action`` it is one call in this process. With a ``job`` it is many
-tasks: neighbours of the same kind that are due form one sweep over all their tasks (``lowshot.benchmark.sweep``), on
-the engine that the user chose. To make such a stop, give a function that returns a ``Job``: the tasks that earlier runs
-have not finished (each small, picklable, with a readable key), ``on_done`` that writes a task's result down at once,
-and ``finish`` that writes the outputs of the stop. The function is called when everything the stop needs is there. The
-stop is stamped as soon as its own tasks are finished and ``finish`` has returned; after a kill the function is called
-again and finds in its own files what is left to do.
+split ─┬→ train:REPRESENTATION → extract:REPRESENTATION → evaluate:REPRESENTATION/METHOD → report
+       └──────────────────────────────────────────────────────────↗
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from lowshot.errors import InputError, LowshotError
-from lowshot.io import fingerprint, read_json, write_json
+from lowshot.benchmark.packed import Scratch
+from lowshot.errors import InputError
+from lowshot.features import FeatureStore
+from lowshot.pipeline.base_phase import fit_classifier_stop, fit_generator_stop
+from lowshot.pipeline.inputs import Inputs
+from lowshot.pipeline.low_shot_phase import LowShotPhase, scratch_of
+from lowshot.pipeline.measuring import episodes_stop, evaluate_stop
+from lowshot.pipeline.representation_phase import PARTS, RepresentationPhase
+from lowshot.pipeline.result_files import ResultFiles
+from lowshot.pipeline.splitting import Splitting
+from lowshot.pipeline.stages.base import Stop
+from lowshot.pipeline.tuning import tune_stop
+from lowshot.recipe import Recipe, registry_complaints
 
-if TYPE_CHECKING:
-    from lowshot.benchmark.sweep import Job
 
-KINDS = ("split", "train", "extract", "fit-generator", "fit-classifier", "tune", "evaluate", "episodes", "report")
+class Road:
+    """All stops of one recipe, in the order in which they can run."""
 
-_UPSTREAM = "a stop before it changed"
-
-
-@dataclass(frozen=True)
-class Stop:
-    """One piece of work of a plan.
-
-    Attributes:
-        kind: one of ``KINDS``.
-        subject: what it works on, e.g. a representation; part of the key.
-        inputs: JSON-like values that the result depends on.
-        needs: the stops whose results it reads.
-        outputs: the files that must exist afterwards.
-        action: does the work.
-        job: makes the tasks of the work, in place of ``action``.
-        damage: says what has become of the outputs since they were written; None while they are whole.
-    """
-
-    kind: str
-    subject: str
-    inputs: Mapping[str, Any]
-    needs: tuple[Stop, ...]
-    outputs: tuple[Path, ...]
-    action: Callable[[], None] | None = field(default=None, compare=False)
-    job: Callable[[], Job] | None = field(default=None, compare=False)
-    damage: Callable[[], str | None] = field(default=lambda: None, compare=False)
-
-    @property
-    def key(self) -> str:
-        return f"{self.kind}:{self.subject}" if self.subject else self.kind
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.folder = recipe.folder
+        self.inputs = Inputs(recipe)
+        self.splitting = Splitting(recipe, self.inputs)
+        self.results = ResultFiles(recipe)
 
     @cached_property
-    def fingerprint(self) -> str:
-        return fingerprint(self.kind, dict(self.inputs), [stop.fingerprint for stop in self.needs])
+    def stops(self) -> list[Stop]:
+        """The plan: one split, then kind by kind all representations, then one report."""
+        return list(self._stops())
 
+    def _stops(self) -> Iterator[Stop]:
+        yield (split := self.splitting.stop())
+        trained: dict[str, tuple[Stop, ...]] = {}
+        extracted: dict[str, tuple[Stop, ...]] = {}
+        for name in self.recipe.representations:
+            if (phase := self.representation(name)).is_trained_here:
+                yield (train := phase.train())
+                trained[name] = (train,)
+        for name in self.recipe.representations:
+            if (phase := self.representation(name)).is_extracted_here:
+                yield (extract := phase.extract(trained.get(name, ())))
+                extracted[name] = (extract,)
+        yield from (evaluations := tuple(self._low_shot_phase(split, extracted)))
+        yield self._report(tuple(stop for stop in evaluations if stop.kind in ("evaluate", "episodes")))
 
-@dataclass(frozen=True)
-class Status:
-    """Whether a stop has to run, and the reason that ``--dry-run`` prints."""
+    def representation(self, name: str) -> RepresentationPhase:
+        """One representation up to its features."""
+        return RepresentationPhase(self.recipe, self.inputs, name)
 
-    stop: Stop
-    runs: bool
-    why: str
+    # ------------------------------------------------------- low-shot phase
 
+    def _low_shot_phase(self, split: Stop, extracted: Mapping[str, tuple[Stop, ...]]) -> Iterator[Stop]:
+        """The generators and classifiers that learn from base classes first, then the methods that use them."""
+        base = self.inputs.split.base.tolist()
+        phases = {name: self.phase(name) for name in self.recipe.representations}
+        methods = self.recipe.evaluate.methods
+        learned: dict[tuple[str, str], Stop] = {}
+        before: dict[tuple[str, str], tuple[Stop, ...]] = {}
+        for name, phase in phases.items():
+            for generator in phase.generators:
+                yield (stop := fit_generator_stop(phase, generator, base, extracted.get(name, ())))
+                learned[name, f"generator {generator}"] = stop
+        for name, phase in phases.items():
+            for method in methods:
+                if phase.is_pretrained(method) and phase.learner(method) == method:
+                    yield (stop := fit_classifier_stop(phase, method, base, extracted.get(name, ())))
+                    learned[name, f"classifier {method}"] = stop
+        for name, phase in phases.items():
+            for method, section in methods.items():
+                uses = (f"generator {section.generator}", f"classifier {phase.learner(method)}")
+                needs = [split, *extracted.get(name, ())]
+                needs += [learned[name, use] for use in uses if (name, use) in learned]
+                if section.grid is not None:
+                    yield (stop := tune_stop(phase, method, tuple(needs)))
+                    needs.append(stop)
+                before[name, method] = tuple(needs)
+        for name, phase in phases.items():
+            for method in methods:
+                yield evaluate_stop(phase, method, before[name, method], self.results)
+        for name, phase in phases.items():
+            for method in self.results.episode_methods:
+                yield episodes_stop(phase, method, before[name, method], self.results)
 
-class Stamps:
-    """The records of finished stops, one JSON file each, in ``folder``."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def statuses(self, stops: Iterable[Stop], force: Iterable[str] = ()) -> list[Status]:
-        """The state of each stop in order; a stop runs as well when one that it needs runs."""
-        force = set(force)
-        running: set[str] = set()
-        found = []
-        for stop in stops:
-            upstream = [need.key for need in stop.needs if need.key in running]
-            why = "asked for with --force" if stop.kind in force else self.stale(stop)
-            if upstream and why in (None, _UPSTREAM):
-                why = f"after {', '.join(upstream)}"
-            if why is not None:
-                running.add(stop.key)
-            found.append(Status(stop, why is not None, why or f"up to date ({self._when(stop)})"))
-        return found
-
-    def stale(self, stop: Stop) -> str | None:
-        """Why the last result of a stop does not stand, or None when it does."""
-        stamp = self.read(stop)
-        if stamp is None:
-            return "has not finished yet"
-        if missing := [path for path in stop.outputs if not path.exists()]:
-            return f"{missing[0]} is missing"
-        if stamp["fingerprint"] == stop.fingerprint:
-            return stop.damage()
-        changes = differences(stamp["inputs"], stop.inputs)
-        return "; ".join(changes[:3]) + (f" and {len(changes) - 3} more" if len(changes) > 3 else "") or _UPSTREAM
-
-    def read(self, stop: Stop) -> dict[str, Any] | None:
-        """The stamp of a stop, or None when it never finished, or when nobody can tell."""
-        path = self._path(stop)
-        try:
-            stamp = read_json(path, "stamp") if path.exists() else None
-        except InputError:
-            return None
-        return stamp if isinstance(stamp, dict) and {"fingerprint", "inputs", "seconds"} <= stamp.keys() else None
-
-    def write(self, stop: Stop, seconds: float) -> None:
-        """Record that a stop finished; refuses when an output is missing."""
-        if missing := [path for path in stop.outputs if not path.exists()]:
-            raise LowshotError(f"stop {stop.key} ended without writing {missing[0]}")
-        write_json(
-            self._path(stop),
-            {
-                "fingerprint": stop.fingerprint,
-                "inputs": dict(stop.inputs),
-                "seconds": round(seconds, 2),
-                "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            },
+    def phase(self, name: str) -> LowShotPhase:
+        """The low-shot phase of one representation."""
+        made = self.representation(name)
+        return LowShotPhase(
+            self.recipe,
+            name,
+            features={part: made.features(part) for part in PARTS},
+            checkpoint=made.checkpoint if made.is_extracted_here else None,
+            split_file=self.splitting.file,
+            experiment_pattern=self.splitting.experiment_pattern,
+            plugins=self.inputs.plugins,
         )
 
-    def clear(self, stop: Stop) -> None:
-        """Forget that a stop finished; done before it runs again, so that a kill leaves it unfinished."""
-        self._path(stop).unlink(missing_ok=True)
+    @property
+    def scratch(self) -> Scratch:
+        """What the workers of a sweep share."""
+        return scratch_of(self.recipe)
 
-    def _when(self, stop: Stop) -> str:
-        stamp = self.read(stop) or {}
-        return f"finished {str(stamp.get('finished', '?'))[:16].replace('T', ' ')}"
+    def catch_up(self) -> None:
+        """Make the files of results say what today's recipe says."""
+        self.results.catch_up(self.stops, lambda name, method: self.phase(name).tags(method))
 
-    def _path(self, stop: Stop) -> Path:
-        return self.folder / f"{stop.key.replace(':', '-').replace('/', '-')}.json"
+    # ----------------------------------------------------------------- report
 
+    def _report(self, needs: tuple[Stop, ...]) -> Stop:
+        inputs = {
+            "report": self.recipe.report.model_dump(mode="json"),
+            "description": self.recipe.description,
+            "labels": [
+                *(self.recipe.label(name) for name in self.recipe.representations),
+                *(self.recipe.method_label(method) for method in self.recipe.evaluate.methods),
+            ],
+        }
+        return Stop("report", "", inputs, needs, (self.report_page,), self._make_report)
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Readable changes between two nested mappings: ``train.epochs: 5 → 10``."""
-    before, after = _flat(old), _flat(new)
-    changed = [key for key in dict.fromkeys([*before, *after]) if before.get(key) != after.get(key)]
-    return [f"{key}: {_short(before.get(key, 'unset'))} → {_short(after.get(key, 'unset'))}" for key in changed]
+    def _make_report(self) -> None:
+        from lowshot.pipeline.reporting import write_recipe_report
 
+        write_recipe_report(self)
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
-    return flat
+    @property
+    def report_page(self) -> Path:
+        return self.folder / "report" / "report.html"
 
+    # ---------------------------------------------------------------- mistakes
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:37] + "…"
+    def complaints(self) -> list[str]:
+        """What would stop this recipe on its way: missing or unfit files, images, classes, experiments, models."""
+        wrong: list[str] = []
+
+        def look(check: Callable[[], object]) -> None:
+            try:
+                check()
+            except InputError as error:
+                wrong.extend(line for line in str(error).splitlines() if line not in wrong)
+
+        for name, section in self.recipe.representations.items():
+            if section.features is not None:
+                for path in section.features.values():
+                    look(lambda path=path: self._check_features(path))  # type: ignore[misc]
+            elif section.checkpoint is not None:
+                look(lambda name=name: self.representation(name).backbone())  # type: ignore[misc]
+            elif not registry_complaints(self.recipe):
+                look(lambda name=name: self.representation(name).check_backbone())  # type: ignore[misc]
+        look(lambda: self.inputs.transforms)
+        look(lambda: self.inputs.split)
+        look(lambda: self.inputs.test_images if self.inputs.needs_images else None)
+        if not wrong:
+            look(self.splitting.experiments)
+        return wrong
+
+    def _check_features(self, path: Path) -> None:
+        """Refuse a features file from elsewhere with NaN in it or with labels outside the split."""
+        store = FeatureStore.open(path)
+        store.check_finite()
+        try:
+            self.inputs.split.check_labels(store.labels)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None

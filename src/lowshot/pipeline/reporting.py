@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lowshot.errors import InputError
-from lowshot.io import read_text
-from lowshot.pipeline.plan import Stamps
+from lowshot.files import read_text
+from lowshot.pipeline.stages.base import Stamps
 from lowshot.progress import say
 
 if TYPE_CHECKING:
-    from lowshot.pipeline.stops import Road
+    from lowshot.pipeline.plan import Road
     from lowshot.recipe import Recipe
     from lowshot.report import Example
     from lowshot.report.published import Nature

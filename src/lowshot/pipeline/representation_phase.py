@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from lowshot.errors import InputError
 from lowshot.features import extract_features
-from lowshot.io import file_fingerprint
+from lowshot.files import file_fingerprint
 from lowshot.pipeline.inputs import Inputs
-from lowshot.pipeline.plan import Stop
+from lowshot.pipeline.stages.base import Stop
 from lowshot.progress import say
 from lowshot.recipe import Recipe
 from lowshot.representation import checkpoint_path, log_path

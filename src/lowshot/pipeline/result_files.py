@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.benchmark.results import Record, ResultStore, update_records, write_records
-from lowshot.pipeline.plan import Stamps, Stop
+from lowshot.pipeline.stages.base import Stamps, Stop
 from lowshot.recipe import Recipe
 
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lowshot.benchmark import Engine
-from lowshot.benchmark.sweep import Job, run_jobs
 from lowshot.errors import InputError
-from lowshot.io import only_one, write_text
-from lowshot.pipeline.plan import KINDS, Stamps, Status, Stop
+from lowshot.files import only_one, write_text
+from lowshot.parallel.scheduler import Job, run_jobs
+from lowshot.pipeline.plan import Road
 from lowshot.pipeline.reporting import print_recipe_report
-from lowshot.pipeline.stops import Road
+from lowshot.pipeline.stages.base import KINDS, Stamps, Status, Stop
 from lowshot.pipeline.tuning import print_tunings
 from lowshot.progress import say
 from lowshot.ranks import Ranks, launched_ranks
@@ -39,7 +39,7 @@ def run_recipe(
     Args:
         path: a YAML file or the name of an embedded recipe.
         overrides: dotted changes, ``train.epochs=5``.
-        only: one of ``lowshot.pipeline.plan.KINDS``: run these stops alone; what they need must be up to date.
+        only: one of ``lowshot.pipeline.stages.base.KINDS``: run these stops alone; what they need must be up to date.
         dry_run: print what would run and why, and change nothing.
         force: run the chosen stops even where they are up to date.
         devices: processes for training and extraction; the recipe's own numbers when None.

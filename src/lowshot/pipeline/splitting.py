@@ -9,9 +9,9 @@ from lowshot.benchmark.episodes import EpisodeDesign, novel_rows
 from lowshot.data import Experiments
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
-from lowshot.io import file_fingerprint
+from lowshot.files import file_fingerprint
 from lowshot.pipeline.inputs import Inputs
-from lowshot.pipeline.plan import Stop
+from lowshot.pipeline.stages.base import Stop
 from lowshot.recipe import Recipe
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from lowshot.benchmark import ResultStore
 from lowshot.benchmark.grid import N_PER_CLASS, Tuning, declared_grid
-from lowshot.benchmark.sweep import Job
 from lowshot.benchmark.tuning import Study
 from lowshot.benchmark.units import provenance
 from lowshot.errors import InputError
-from lowshot.io import read_json, write_json
-from lowshot.pipeline.plan import Stop
+from lowshot.files import read_json, write_json
+from lowshot.parallel.scheduler import Job
+from lowshot.pipeline.stages.base import Stop
 from lowshot.recipe.schema import MethodSection, Recipe
 
 if TYPE_CHECKING:

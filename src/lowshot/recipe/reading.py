@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lowshot.errors import InputError, did_you_mean
-from lowshot.io import read_text
+from lowshot.files import read_text
 from lowshot.recipe.complaints import complaints, cross_complaints, registry_complaints
 from lowshot.recipe.schema import Recipe
 

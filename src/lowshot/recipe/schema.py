@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from lowshot.io import fingerprint
+from lowshot.files import fingerprint
 from lowshot.representation.settings import TrainSettings
 
 Accuracy = Literal[

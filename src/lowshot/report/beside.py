@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from lowshot.report.grid import Grid
 from lowshot.report.html import Section
 from lowshot.report.published import MEAN, Nature, PublishedRow, publication
 from lowshot.report.table_data import METRICS, PRIMARY, Cell, Record, Row, TableData, build_tables
+from lowshot.report.text_table import Grid
 
 
 @dataclass(frozen=True)

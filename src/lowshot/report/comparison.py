@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lowshot.benchmark.results import Record, read_records
 from lowshot.errors import InputError
-from lowshot.io import read_text
+from lowshot.files import read_text
 from lowshot.recipe import recipe_tree
 from lowshot.report.published import Nature, nature_in_recipe
 

@@ -6,9 +6,9 @@ import csv
 import io
 from collections.abc import Sequence
 
-from lowshot.report.grid import Grid
 from lowshot.report.html import Section
 from lowshot.report.table_data import Record
+from lowshot.report.text_table import Grid
 
 _DESIGN = ("n_way", "n_shots", "n_query", "n_tasks")
 

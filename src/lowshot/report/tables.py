@@ -11,8 +11,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from lowshot.report.grid import drawn, in_markdown
 from lowshot.report.table_data import Cell, Record, TableData, build_tables, primary
+from lowshot.report.text_table import drawn, in_markdown
 
 MISSING = "–"
 

@@ -9,9 +9,9 @@ from statistics import fmean
 
 from markupsafe import Markup
 
-from lowshot.report.grid import Grid
 from lowshot.report.html import Section
 from lowshot.report.table_data import Record
+from lowshot.report.text_table import Grid
 
 MEANING = (
     "Wall-clock seconds on the machine named under provenance. Base: learning from the base classes, once for all "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lowshot.benchmark.grid import Tuning
-from lowshot.report.grid import Grid
+from lowshot.report.text_table import Grid
 
 BEST = "◀ best"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lowshot.io import read_text, write_text
+from lowshot.files import read_text, write_text
 from lowshot.report.beside import Beside, beside_published, paper_csv, paper_grids, paper_notes, paper_section
 from lowshot.report.episodes import episode_csv, episode_grid, episode_section
 from lowshot.report.html import Section

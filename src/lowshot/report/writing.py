@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import LowshotError
-from lowshot.io import Pathlike, write_bytes, write_text
+from lowshot.files import Pathlike, write_bytes, write_text
 from lowshot.report.figures.accuracy import accuracy_plot
 from lowshot.report.figures.strip import Example, strip_plot
 from lowshot.report.figures.style import DARK, LIGHT, Plot, render

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from lowshot.errors import InputError
-from lowshot.io import Pathlike, load_torch, save_torch
+from lowshot.files import Pathlike
 from lowshot.progress import say
 from lowshot.representation.backbones import Backbone, build_backbone
 from lowshot.representation.paths import checkpoint_path
+from lowshot.torch_files import load_torch, save_torch
 
 _NAME = re.compile(r"epoch_(\d+)\.ckpt")
 _KEYS = {"epoch", "state", "optimizer", "schedule", "random", "backbone", "settings", "identity", "class_names"}

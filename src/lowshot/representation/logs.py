@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError
-from lowshot.io import read_text, write_text
+from lowshot.files import read_text, write_text
 from lowshot.progress import say
 from lowshot.representation.paths import log_path
 

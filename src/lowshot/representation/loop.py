@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from lowshot.data import ImageDataset, Transforms, make_loader
-from lowshot.io import fingerprint, load_torch
+from lowshot.files import fingerprint
 from lowshot.progress import Tick, progress, say
 from lowshot.representation.backbones import build_backbone
 from lowshot.representation.batches import training_batches
@@ -32,6 +32,7 @@ from lowshot.representation.paths import checkpoint_path
 from lowshot.representation.schedule import learning_rate
 from lowshot.representation.settings import TrainSettings
 from lowshot.representation.step import Trainer
+from lowshot.torch_files import load_torch
 
 _STEPS_BETWEEN_LOOKS = 10
 """How often the running loss is read: each read makes a GPU wait."""

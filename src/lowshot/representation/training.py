@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lowshot.data import ImageDataset, Transforms
 from lowshot.errors import InputError
-from lowshot.io import Pathlike, fingerprint
+from lowshot.files import Pathlike, fingerprint
 from lowshot.representation import loop
 from lowshot.representation.checkpoints import latest_checkpoint
 from lowshot.representation.launch import ProcessDied, launch, resolve_precision

@@ -18,7 +18,7 @@ from lowshot.compat.formats.generator import read_generator
 from lowshot.compat.formats.matching_network import read_matching_network
 from lowshot.compat.formats.recognise import recognise
 from lowshot.errors import InputError
-from lowshot.io import load_torch
+from lowshot.torch_files import load_torch
 from tests.compat.formats.old_files import CONTAINERS, generator_content, matching_state, save
 
 READERS = {

@@ -14,8 +14,9 @@ from typing import Any
 
 from lowshot.compat.formats.container import save_legacy
 from lowshot.errors import InputError, did_you_mean
-from lowshot.io import Pathlike, load_torch
+from lowshot.files import Pathlike
 from lowshot.representation import Backbone, build_backbone, load_state
+from lowshot.torch_files import load_torch
 
 MODELS = ("ResNet10", "ResNet18", "ResNet34", "ResNet50", "ResNet101")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from lowshot.io import Pathlike, atomic_path
+from lowshot.files import Pathlike, atomic_path
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -54,7 +54,7 @@ class _Pickler(pickle.Pickler):
 def save_legacy(path: Pathlike, value: Any) -> None:
     """Write tensors and plain containers so that the original program can read them; the file appears whole.
 
-    :func:`lowshot.io.load_torch` reads it as well. Equal values give equal bytes.
+    :func:`lowshot.files.load_torch` reads it as well. Equal values give equal bytes.
     """
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         for part in (_MAGIC, _PROTOCOL, _MACHINE):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore, layout
-from lowshot.io import Pathlike
+from lowshot.files import Pathlike
 
 Format = Literal["original", "lowshot"]
 

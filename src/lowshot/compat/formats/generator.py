@@ -16,9 +16,10 @@ import torch
 from lowshot import __version__
 from lowshot.compat.formats.container import save_legacy
 from lowshot.errors import InputError
+from lowshot.files import Pathlike, fingerprint
 from lowshot.hallucination import AnalogyGenerator
 from lowshot.hallucination.analogies.generator import LAYERS
-from lowshot.io import Pathlike, fingerprint, load_torch
+from lowshot.torch_files import load_torch
 
 _KEYS = ("model_state", "concatenated_centroids", "num_base_classes", "num_clusters_per_class")
 _PARTS = ("weight", "bias")

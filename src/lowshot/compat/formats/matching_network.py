@@ -19,7 +19,8 @@ import torch
 from lowshot.classifiers import MatchingNetwork
 from lowshot.compat.formats.container import save_legacy
 from lowshot.errors import InputError
-from lowshot.io import Pathlike, load_torch
+from lowshot.files import Pathlike
+from lowshot.torch_files import load_torch
 
 _GATES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _SUPPORT = tuple(f"{gate}_l0{direction}" for direction in ("", "_reverse") for gate in _GATES)

@@ -13,7 +13,8 @@ from lowshot.compat.formats import checkpoint, features, generator, matching_net
 from lowshot.compat.formats.features import Format
 from lowshot.data import experiment_files
 from lowshot.errors import InputError
-from lowshot.io import Pathlike, load_torch, read_json
+from lowshot.files import Pathlike, read_json
+from lowshot.torch_files import load_torch
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _READABLE = (

@@ -17,7 +17,7 @@ from typing import Any
 
 from lowshot.benchmark.results import Record
 from lowshot.errors import InputError
-from lowshot.io import Pathlike, fingerprint, read_json, write_json
+from lowshot.files import Pathlike, fingerprint, read_json, write_json
 
 METRICS = ("novel_top1", "novel_top5", "base_top1", "base_top5", "all_top1", "all_top5")
 _LINEAR = re.compile(

@@ -11,7 +11,7 @@ from pathlib import Path
 from lowshot.data import ClassSplit, Experiments, experiment_files
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
-from lowshot.io import Pathlike
+from lowshot.files import Pathlike
 
 
 def read_split(path: Pathlike) -> ClassSplit:

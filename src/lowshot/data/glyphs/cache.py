@@ -18,7 +18,7 @@ from PIL import features
 from lowshot.data.glyphs.faces import FACES, path_of
 from lowshot.data.glyphs.photograph import photograph
 from lowshot.errors import InputError, LowshotError
-from lowshot.io import atomic_path, file_fingerprint, fingerprint
+from lowshot.files import atomic_path, file_fingerprint, fingerprint
 from lowshot.progress import progress
 
 RENDERER = 1

@@ -13,7 +13,7 @@ from lowshot.data.base import ImageDataset
 from lowshot.data.decode import MAX_PIXELS
 from lowshot.data.holdout import holdout, whole_number
 from lowshot.errors import InputError
-from lowshot.io import read_json
+from lowshot.files import read_json
 from lowshot.registry import DATASETS
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from lowshot.io import write_bytes
+from lowshot.files import write_bytes
 from lowshot.progress import say
 
 Folder = str | os.PathLike[str] | None

@@ -15,8 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from lowshot.errors import InputError
+from lowshot.files import fingerprint
 from lowshot.hallucination.analogies.cache import ArrayCache, Folder
-from lowshot.io import fingerprint
 from lowshot.progress import progress
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lowshot.errors import InputError
+from lowshot.files import fingerprint
 from lowshot.hallucination.analogies.cache import ArrayCache, Folder
 from lowshot.hallucination.analogies.classifier import fit_classifier
 from lowshot.hallucination.analogies.clusters import fit_centroids
@@ -12,7 +13,6 @@ from lowshot.hallucination.analogies.mining import mine_analogies
 from lowshot.hallucination.base import Generator
 from lowshot.hallucination.checks import as_count, as_number
 from lowshot.hallucination.sampling import draw_pairs
-from lowshot.io import fingerprint
 from lowshot.registry import GENERATORS
 
 CHUNK_ROWS = 8192

@@ -22,11 +22,11 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from lowshot.errors import InputError
+from lowshot.files import fingerprint
 from lowshot.hallucination.analogies import native
 from lowshot.hallucination.analogies.cache import ArrayCache, Folder
 from lowshot.hallucination.analogies.clusters import Centroids
 from lowshot.hallucination.analogies.pairs import Best, PairTable
-from lowshot.io import fingerprint
 from lowshot.progress import progress
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lowshot.files import commit, fingerprint
 from lowshot.hallucination.analogies.pairs import TIE, Best, PairTable
-from lowshot.io import commit, fingerprint
 
 SOURCE = Path(__file__).with_name("kernel.c")
 LANES = 16  # as in kernel.c

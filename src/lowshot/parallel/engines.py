@@ -78,7 +78,7 @@ class Engine:
 
     def _cluster(self) -> AbstractContextManager[tuple[int, tuple[type[BaseException], ...], Callable[[], int]]]:
         try:
-            from lowshot.benchmark.ray_cluster import ray_cluster
+            from lowshot.parallel.ray_cluster import ray_cluster
         except ImportError:
             raise InputError("engine ray needs the package ray: pip install 'lowshot[ray]'") from None
         return ray_cluster(self.workers, self.address)

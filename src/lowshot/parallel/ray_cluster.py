@@ -13,8 +13,8 @@ import joblib
 import ray
 from ray.util.joblib.ray_backend import RayBackend
 
-from lowshot.benchmark.engine import RAY_BACKEND
 from lowshot.errors import InputError, LowshotError
+from lowshot.parallel.engines import RAY_BACKEND
 
 # How often to try to start Ray, and what its object store gets: tasks and records are small.
 _STARTS = 3

@@ -6,7 +6,7 @@ Each reads what the stops before it wrote, and refuses to run where that is not 
 from __future__ import annotations
 
 from lowshot.cli.app import app
-from lowshot.cli.walk import DEVICES, ENGINE, RECIPE, Walk, walks
+from lowshot.cli.options import DEVICES, ENGINE, RECIPE, Walk, walks
 
 
 @app.command()

@@ -16,32 +16,32 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowshot import io
+from lowshot import files, torch_files
 from lowshot.errors import InputError
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
     target = tmp_path / "table.json"
-    io.write_json(target, {"a": 1})
+    files.write_json(target, {"a": 1})
 
     def fail() -> None:
-        with io.atomic_path(target) as temporary:
+        with files.atomic_path(target) as temporary:
             temporary.write_text("half")
             raise RuntimeError("disk full")
 
     with pytest.raises(RuntimeError, match="disk full"):
         fail()
-    assert io.read_json(target) == {"a": 1}
+    assert files.read_json(target) == {"a": 1}
     assert os.listdir(tmp_path) == ["table.json"]
 
 
 def test_a_killed_write_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "table.json"
-    io.write_json(target, {"a": 1})
+    files.write_json(target, {"a": 1})
     script = textwrap.dedent("""
         import sys, time
-        from lowshot import io
-        with io.atomic_path(sys.argv[1]) as temporary:
+        from lowshot import files
+        with files.atomic_path(sys.argv[1]) as temporary:
             temporary.write_text("half"); print("ready", flush=True); time.sleep(60)
     """)
     process = subprocess.Popen([sys.executable, "-c", script, str(target)], stdout=subprocess.PIPE, text=True)
@@ -50,18 +50,18 @@ def test_a_killed_write_leaves_the_old_file(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    assert io.read_json(target) == {"a": 1}
+    assert files.read_json(target) == {"a": 1}
 
 
 def test_written_files_have_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("x")
-    io.write_text(tmp_path / "ours", "x")
+    files.write_text(tmp_path / "ours", "x")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_nan_is_not_written_as_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        io.write_json(tmp_path / "x.json", {"a": float("nan")})
+        files.write_json(tmp_path / "x.json", {"a": float("nan")})
     assert not list(tmp_path.iterdir())
 
 
@@ -73,7 +73,7 @@ def test_unreadable_json_is_named(tmp_path: Path, content: bytes | None, message
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=rf"class split .*label_idx\.json.*{message}"):
-        io.read_json(path, "class split")
+        files.read_json(path, "class split")
 
 
 class _Bomb:
@@ -92,19 +92,19 @@ def test_a_file_with_code_in_it_is_refused_and_nothing_runs(tmp_path: Path, cont
     else:
         path.write_bytes(pickle.dumps({"state": _Bomb(canary)}))
     with pytest.raises(InputError, match=r"bad\.ckpt was refused"):
-        io.load_torch(path)
+        torch_files.load_torch(path)
     assert not canary.exists()
 
 
 def test_a_truncated_checkpoint_is_an_input_error(tmp_path: Path) -> None:
     path = tmp_path / "x.ckpt"
-    io.save_torch(path, {"state": torch.zeros(1000)})
+    torch_files.save_torch(path, {"state": torch.zeros(1000)})
     whole = path.read_bytes()
-    assert torch.equal(io.load_torch(path)["state"], torch.zeros(1000))
+    assert torch.equal(torch_files.load_torch(path)["state"], torch.zeros(1000))
     for size in (0, 1, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:size])
         with pytest.raises(InputError, match=r"x\.ckpt"):
-            io.load_torch(path)
+            torch_files.load_torch(path)
 
 
 json_values = st.recursive(
@@ -118,20 +118,20 @@ def test_fingerprints_agree_exactly_when_values_do(a: object, b: object) -> None
     import json
 
     same = json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
-    assert (io.fingerprint(a) == io.fingerprint(b)) is same
+    assert (files.fingerprint(a) == files.fingerprint(b)) is same
 
 
 def test_fingerprints_see_type_shape_and_order() -> None:
     x = np.arange(6)
-    prints = {io.fingerprint(v) for v in (x, x.reshape(2, 3), x.astype(np.int32), x[::-1], x[:5], "x", ["x"])}
+    prints = {files.fingerprint(v) for v in (x, x.reshape(2, 3), x.astype(np.int32), x[::-1], x[:5], "x", ["x"])}
     assert len(prints) == 7
-    assert io.fingerprint({"a": 1, "b": 2}) == io.fingerprint({"b": 2, "a": 1})
-    assert io.fingerprint(x.reshape(2, 3).T) == io.fingerprint(np.ascontiguousarray(x.reshape(2, 3).T))
+    assert files.fingerprint({"a": 1, "b": 2}) == files.fingerprint({"b": 2, "a": 1})
+    assert files.fingerprint(x.reshape(2, 3).T) == files.fingerprint(np.ascontiguousarray(x.reshape(2, 3).T))
 
 
 def test_equal_values_give_equal_bytes_under_any_name(tmp_path: Path) -> None:
     for name in ("a.ckpt", "longer name.ckpt"):
-        io.save_torch(tmp_path / name, {"state": torch.arange(5)})
+        torch_files.save_torch(tmp_path / name, {"state": torch.arange(5)})
     assert (tmp_path / "a.ckpt").read_bytes() == (tmp_path / "longer name.ckpt").read_bytes()
 
 
@@ -149,8 +149,8 @@ def test_only_one_process_holds_a_lock_and_its_end_lets_it_go(tmp_path: Path) ->
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     waited = []
-    with io.only_one(path, lambda: waited.append(process.kill())):
+    with files.only_one(path, lambda: waited.append(process.kill())):
         process.wait()
     assert len(waited) == 1
-    with io.only_one(path, lambda: waited.append(None)):
+    with files.only_one(path, lambda: waited.append(None)):
         assert len(waited) == 1

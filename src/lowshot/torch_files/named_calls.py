@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from lowshot.numpy_in_torch import stand_ins
+from lowshot.torch_files.numpy_arrays import stand_ins
 
 # A torch file from before version 1.6 begins with so many pickles; any other pickle file has one.
 _PICKLES = 5

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from lowshot.errors import InputError
-from lowshot.io import load_torch
+from lowshot.torch_files import load_torch
 from tests.compat.formats.old_files import save
 
 kinds = st.one_of(

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from lowshot.errors import InputError, did_you_mean
 from lowshot.recipe import embedded_recipes
+from lowshot.recipe.keys import recipe_keys
 from lowshot.registry import REGISTRIES, Registry
-from lowshot.report.recipe_keys import recipe_keys
 
 
 def print_listing(what: str = "all", pattern: str = "*", parameters: bool = False) -> None:

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from lowshot.benchmark import engine as engines
-from lowshot.benchmark import sweep
-from lowshot.benchmark.engine import Engine, WorkersLost
-from lowshot.benchmark.sweep import Job, run_jobs, run_tasks
 from lowshot.errors import InputError, LowshotError
-from tests.benchmark.tasks import Add, DieAlways, DieOnce, Raise, noted
+from lowshot.parallel import engines, scheduler
+from lowshot.parallel.engines import Engine, WorkersLost
+from lowshot.parallel.scheduler import Job, run_jobs, run_tasks
+from tests.parallel.tasks import Add, DieAlways, DieOnce, Raise, noted
 
 LOKY = Engine("loky", 2)
 
@@ -175,7 +174,7 @@ def test_auto_starts_here_and_goes_on_in_workers_when_that_pays(
     auto = Engine("auto", 2)
     assert sums(auto, chain(tmp_path)) == EXPECTED
     assert not pools
-    monkeypatch.setattr(sweep, "HANDOVER_SECONDS", 0.0)
+    monkeypatch.setattr(scheduler, "HANDOVER_SECONDS", 0.0)
     assert sums(auto, chain(tmp_path)) == EXPECTED
     assert {pool.size for pool in pools} == {2}
     pools.clear()
@@ -199,7 +198,7 @@ def test_a_worker_reports_after_a_while_and_gets_the_rest_again(
     sums(LOKY, tasks)
     assert sizes == [4] * 8
     sizes.clear()
-    monkeypatch.setattr(sweep, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(scheduler, "REPORT_SECONDS", 0.0)
     sums(LOKY, tasks)
     assert set(sizes) == {1}
     assert len(sizes) == 32
@@ -220,7 +219,7 @@ def test_an_engine_that_makes_no_sense_is_refused(arguments: tuple, message: str
 
 def test_without_ray_the_error_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "lowshot.benchmark.ray_cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "lowshot.parallel.ray_cluster", raising=False)
     with pytest.raises(InputError, match=r"pip install 'lowshot\[ray\]'"):
         sums(Engine("ray", 2), [Add("a", 1, tmp_path)])
 

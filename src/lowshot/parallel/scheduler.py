@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from lowshot.benchmark.engine import Call, Engine, WorkersLost, one_thread
 from lowshot.benchmark.method import forget
 from lowshot.errors import InputError, LowshotError
+from lowshot.parallel.engines import Call, Engine, WorkersLost, one_thread
 from lowshot.plugins import packed, unpacked
 from lowshot.progress import Tick, progress, say
 
