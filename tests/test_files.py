@@ -139,7 +139,7 @@ def test_only_one_process_holds_a_lock_and_its_end_lets_it_go(tmp_path: Path) ->
     path = tmp_path / "deep" / "lock"
     holder = """
         import sys, time
-        from lowshot.io import only_one
+        from lowshot.files import only_one
         with only_one(sys.argv[1], lambda: None):
             print("held", flush=True)
             time.sleep(60)

@@ -15,13 +15,14 @@ def on_first_use(
 
     Args:
         package: its ``__name__``.
-        homes: module of the package → the names that are found there.
+        homes: The module that each group of names comes from: one of the package, or a full dotted name.
     """
     home = {name: module for module, names in homes.items() for name in names}
 
     def get(name: str) -> Any:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{package}.{home[name]}"), name)
+        module = home[name]
+        return getattr(importlib.import_module(module if "lowshot." in module else f"{package}.{module}"), name)
 
     return get, lambda: sorted({*vars(sys.modules[package]), *home})

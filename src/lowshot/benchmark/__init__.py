@@ -35,7 +35,7 @@ __all__ = [
 __getattr__, __dir__ = on_first_use(
     __name__,
     {
-        "engine": ("Engine",),
+        "lowshot.parallel.engines": ("Engine",),
         "metrics": ("low_shot_metrics",),
         "prior": ("choose_prior",),
         "protocol": ("N_SHOTS", "run_benchmark"),

@@ -174,8 +174,8 @@ def grid_complaints(classifier: str, grid: ParameterGrid, has_generator: bool) -
         lines += [
             line for k, values in own.items() for v in values for line in CLASSIFIERS.complaints(classifier, {k: v})
         ]
-        if "pretrained" in CLASSIFIERS.parameters(classifier):
-            free: frozenset[str] = getattr(CLASSIFIERS.get(classifier), "use_parameters", frozenset())
+        if getattr(CLASSIFIERS.get(classifier), "trained_on_episodes", False):
+            free: frozenset[str] = getattr(CLASSIFIERS.get(classifier), "inference_parameters", frozenset())
             rest = f"only {', '.join(sorted(free))} can be tuned" if free else "nothing else can be tuned here"
             lines += [
                 f"{name!r} belongs to the training on episodes, which is over before tuning: {rest}"

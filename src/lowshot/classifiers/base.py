@@ -40,10 +40,16 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         novel_parameters: the parameters that :meth:`fit_base` does not read, so that one fit of the base classes serves
             all their values. One that is left out costs time; one that is wrongly in it gives wrong results.
         tuning_grid: parameter → values worth trying: what ``grid: default`` in a recipe stands for.
+        trained_on_episodes: True where :meth:`fit_base` is a long training on episodes of base classes: a recipe then
+            has a stage for it, whose file the parameter ``pretrained`` takes.
+        inference_parameters: The parameters that a trained network does not depend on; with ``trained_on_episodes``
+            these alone can be tuned, and methods that differ in nothing else share one training.
     """
 
     novel_parameters: ClassVar[frozenset[str]] = frozenset()
     tuning_grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    trained_on_episodes: ClassVar[bool] = False
+    inference_parameters: ClassVar[frozenset[str]] = frozenset()
 
     classes_: np.ndarray
     n_base_classes_: int

@@ -37,13 +37,9 @@ class EpisodicClassifier(LowShotClassifier):
 
     Without base classes, or with a single one, there are no episodes: the network is then the untrained one, which
     subclasses build as the identity.
-
-    Attributes:
-        use_parameters: the parameters that say how the learned network is used, not what it learns: with a network from
-            ``pretrained`` no others have a say.
     """
 
-    use_parameters: ClassVar[frozenset[str]] = frozenset()
+    trained_on_episodes: ClassVar[bool] = True
 
     n_way: int | None
     n_shots: tuple[int, int]

@@ -130,7 +130,7 @@ class MatchingNetwork(EpisodicClassifier):
         random_state: seeds weights, episodes and the base support.
     """
 
-    use_parameters = frozenset({"n_support"})
+    inference_parameters = frozenset({"n_support"})
     tuning_grid = {"n_support": (5, 20, 100)}
 
     def __init__(

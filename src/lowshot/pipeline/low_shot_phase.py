@@ -67,7 +67,7 @@ class LowShotPhase:
         """Whether a method's classifier learns on episodes of base classes, which is done once for all its runs."""
         section = self.recipe.evaluate.methods[method]
         given = section.params_for(self.representation).get("pretrained")
-        return given is None and "pretrained" in CLASSIFIERS.parameters(section.classifier)
+        return given is None and getattr(CLASSIFIERS.get(section.classifier), "trained_on_episodes", False)
 
     def learner(self, method: str) -> str:
         """The method whose network this one uses: the first that is trained alike, whatever joins the shots later."""
@@ -76,7 +76,7 @@ class LowShotPhase:
     def training(self, method: str) -> dict[str, Any]:
         """What an episodic classifier learns, as opposed to how it is used afterwards."""
         section = self.recipe.evaluate.methods[method]
-        use: frozenset[str] = getattr(CLASSIFIERS.get(section.classifier), "use_parameters", frozenset())
+        use: frozenset[str] = getattr(CLASSIFIERS.get(section.classifier), "inference_parameters", frozenset())
         params = section.params_for(self.representation)
         return {"classifier": section.classifier, "params": {k: v for k, v in params.items() if k not in use}}
 
