@@ -82,7 +82,7 @@ def test_a_declared_grid_is_small_and_leaves_trained_networks_alone(name: str) -
     grid = kind.tuning_grid  # type: ignore[attr-defined]
     assert int(np.prod([len(values) for values in grid.values()])) <= 9
     if isinstance(kind, type) and issubclass(kind, EpisodicClassifier):
-        assert grid.keys() <= kind.use_parameters
+        assert grid.keys() <= kind.inference_parameters
     else:
         assert grid
 
