@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lowshot.benchmark import Engine, ResultStore, run_benchmark, summarise, tuning
-from lowshot.benchmark.grid import GridPoint, Target, Tuning, declared_grid, grid_complaints, grid_points
+from lowshot.benchmark.parameter_grid import GridPoint, Target, Tuning, declared_grid, grid_complaints, grid_points
 from lowshot.benchmark.validation import ValidationData
 from lowshot.classifiers import Gaussian, Logistic, NearestMean, Ridge
 from lowshot.data import ClassSplit

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lowshot.benchmark import Engine, ResultStore
-from lowshot.benchmark.summary import summarise
+from lowshot.benchmark.metrics import summarise
 from lowshot.data import Experiments
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore

@@ -14,7 +14,7 @@ import yaml
 
 from lowshot import pipeline
 from lowshot.benchmark import Engine
-from lowshot.benchmark.grid import Tuning
+from lowshot.benchmark.parameter_grid import Tuning
 from lowshot.classifiers import Ridge
 from lowshot.cli import run
 from lowshot.data import ClassSplit

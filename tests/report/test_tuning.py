@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from lowshot.benchmark.grid import GridPoint, Tuning
+from lowshot.benchmark.parameter_grid import GridPoint, Tuning
 from lowshot.report.tuning import tuning_table
 
 

@@ -1,6 +1,6 @@
-"""The low-shot benchmark: protocol, accuracies, prior, tuning, sweeps and results.
+"""The low-shot benchmark: protocol, accuracies, calibration bias, tuning, episodes and results.
 
-Its names are fetched on first use: a worker process then starts without whatever its tasks do not need.
+Its names are imported on first use: a worker process then starts without modules that its tasks do not need.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from lowshot.lazy import on_first_use
 
 if TYPE_CHECKING:
-    from lowshot.benchmark.metrics import low_shot_metrics
-    from lowshot.benchmark.prior import choose_prior
+    from lowshot.benchmark.calibration import choose_bias
+    from lowshot.benchmark.episodes import run_episodes
+    from lowshot.benchmark.metrics import Summary, low_shot_metrics, summarise
     from lowshot.benchmark.protocol import N_SHOTS, run_benchmark
     from lowshot.benchmark.results import ResultStore
-    from lowshot.benchmark.summary import Summary, summarise
     from lowshot.benchmark.tuning import tune
     from lowshot.benchmark.validation import ValidationData
     from lowshot.parallel.engines import Engine
@@ -25,9 +25,10 @@ __all__ = [
     "ResultStore",
     "Summary",
     "ValidationData",
-    "choose_prior",
+    "choose_bias",
     "low_shot_metrics",
     "run_benchmark",
+    "run_episodes",
     "summarise",
     "tune",
 ]
@@ -35,13 +36,13 @@ __all__ = [
 __getattr__, __dir__ = on_first_use(
     __name__,
     {
-        "lowshot.parallel.engines": ("Engine",),
-        "metrics": ("low_shot_metrics",),
-        "prior": ("choose_prior",),
+        "calibration": ("choose_bias",),
+        "episodes": ("run_episodes",),
+        "metrics": ("Summary", "low_shot_metrics", "summarise"),
         "protocol": ("N_SHOTS", "run_benchmark"),
         "results": ("ResultStore",),
-        "summary": ("Summary", "summarise"),
         "tuning": ("tune",),
         "validation": ("ValidationData",),
+        "lowshot.parallel.engines": ("Engine",),
     },
 )

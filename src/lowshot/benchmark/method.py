@@ -1,11 +1,10 @@
-"""One method of the low-shot phase: a classifier with, maybe, a generator before it, as workers use them."""
+"""One method of the low-shot phase, as workers use it: a classifier, and maybe a generator that adds to its shots."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,21 +13,24 @@ import numpy as np
 from sklearn.base import clone
 
 from lowshot.benchmark.identity import code_of, identity, plain, registered_name
-from lowshot.benchmark.packed import PackedArena, Scratch, write_once
+from lowshot.benchmark.setup_data import SetupData
 from lowshot.classifiers.base import LowShotClassifier
+from lowshot.errors import InputError
 from lowshot.files import file_fingerprint
 from lowshot.hallucination import Generator
+from lowshot.parallel.cache import Cache
+from lowshot.parallel.shared_arrays import Scratch, write_once
 from lowshot.plugins import imported_plugins
 from lowshot.registry import CLASSIFIERS, GENERATORS
 
 SETUPS = ("val", "test")
 
-# What a process keeps of the base phase and of generators, besides the latest of each.
-_KEPT_BYTES = 1 << 29
+_FITTED = Cache()
+_GENERATORS = Cache()
 
 
 class ShotGenerator(Protocol):
-    """What ``generator`` needs to be; see ``lowshot.hallucination``."""
+    """The interface of a generator; see ``lowshot.hallucination``."""
 
     def generate(
         self, features: np.ndarray, labels: np.ndarray, n_per_class: int, random_state: Any = None
@@ -36,19 +38,20 @@ class ShotGenerator(Protocol):
 
 
 class GeneratorSource:
-    """A fitted generator that travels as the name of its file: it may hold a hundred megabytes of centroids.
+    """A fitted generator that is pickled as the name of its file: it may hold a hundred megabytes of centroids.
 
     Args:
-        generator: a fitted one, or the file that :meth:`Generator.save` wrote.
-        scratch: where one without a file is written when it first travels; others than ``Generator`` travel whole.
+        generator (generator or path): A fitted generator, or the file that :meth:`Generator.save` wrote.
+        scratch (Scratch): The folder that a generator without a file is saved to when it is first pickled; objects of
+            other classes than ``Generator`` are pickled themselves.
     """
 
     def __init__(self, generator: ShotGenerator | Path, scratch: Scratch) -> None:
         self._file = generator if isinstance(generator, Path) else None
         self._generator = None if isinstance(generator, Path) else generator
         self._scratch = scratch
-        # Workers outlive a sweep and remember generators: one of another content is another generator,
-        # and so is one whose class says something else today.
+        # Workers live on between calls and remember generators: one of another content is another generator,
+        # and so is one whose class is another one today.
         content = file_fingerprint(generator) if isinstance(generator, Path) else uuid.uuid4().hex
         self._content = " ".join([content, *(plugin.name for plugin in imported_plugins())])
         found = self.get()
@@ -64,8 +67,8 @@ class GeneratorSource:
             _GENERATORS.make_room()
             found = Generator.load(self._file)
             _GENERATORS.put(self._content, found)
-        kept: ShotGenerator = found
-        return kept
+        generator: ShotGenerator = found
+        return generator
 
     def __getstate__(self) -> dict[str, Any]:
         if isinstance(self._generator, Generator):
@@ -76,14 +79,14 @@ class GeneratorSource:
 
 
 class Method:
-    """A classifier with, maybe, a generator before it; small when pickled.
+    """A classifier, and maybe a generator that adds to its shots; small when pickled.
 
     Args:
-        classifier: not fitted; cloned before it learns.
-        generator: adds to the shots of each run.
-        n_per_class: shots and generated features together per novel class.
-        seed: of everything random.
-        examples: how many novel queries to keep with their predictions.
+        classifier (LowShotClassifier): The classifier, not fitted; cloned before it learns.
+        generator (GeneratorSource or None): The generator that adds to the shots of each run.
+        n_per_class (int): Shots and generated features together per novel class.
+        seed (int): The seed that everything random derives from.
+        examples (int): The number of novel queries to record with their predictions.
     """
 
     def __init__(
@@ -103,7 +106,7 @@ class Method:
         self.generator_name = None if generator is None else generator.name
         self.name = " + ".join(name for name in (self.generator_name, self.classifier_name) if name)
         # Classifiers of equal parameters may differ in what no fingerprint sees, so none is taken for another.
-        self._token = uuid.uuid4().hex
+        self.token = uuid.uuid4().hex
 
     @cached_property
     def params(self) -> dict[str, Any]:
@@ -112,7 +115,7 @@ class Method:
 
     @cached_property
     def fingerprinted(self) -> Sequence[Any]:
-        """What the result of a run depends on besides data, draws and the prior's target, in three parts."""
+        """All that the result of a run depends on besides data, draws and the target of the bias, in three parts."""
         generator = self.generator
         return (
             [self.classifier_name, self.params, self.seed],
@@ -120,88 +123,69 @@ class Method:
             [code_of(self.classifier), None if generator is None else generator.code],
         )
 
-    def fitted_on_base(self, arena: PackedArena) -> tuple[LowShotClassifier, float]:
-        """The classifier with what it learns from the base classes, once per process, and how long that took."""
-        key = f"{self._token} {arena.folder}"
+    def fit_base(self, data: SetupData) -> tuple[LowShotClassifier, float]:
+        """The classifier with what it learns from the base classes, once per process, and the seconds that it took."""
+        key = f"{self.token} {data.key}"
         if (found := _FITTED.get(key)) is None:
             start = time.perf_counter()
-            known: LowShotClassifier = clone(self.classifier)
-            if "random_state" in known.get_params(deep=False):
-                known.set_params(random_state=run_seed(self.seed, arena.setup, 0, 0))
+            classifier: LowShotClassifier = clone(self.classifier)
+            if "random_state" in classifier.get_params(deep=False):
+                classifier.set_params(random_state=run_seed(self.seed, data.name, 0, 0))
             _FITTED.make_room()
-            known.fit_base(*arena.base_examples())
-            found = known, time.perf_counter() - start
+            classifier.fit_base(*data.base_examples())
+            found = classifier, time.perf_counter() - start
             _FITTED.put(key, found)
         fitted: tuple[LowShotClassifier, float] = found
         return fitted
 
-    def shots(self, arena: PackedArena, experiment: int, n: int) -> tuple[np.ndarray, np.ndarray, int]:
+    def shots(self, data: SetupData, experiment: int, n: int) -> tuple[np.ndarray, np.ndarray, int]:
         """Features and labels of one run's shots, generated ones included, and the seed of the run."""
-        seed = run_seed(self.seed, arena.setup, n, experiment)
-        features, labels = arena.shots(experiment, n)
+        seed = run_seed(self.seed, data.name, n, experiment)
+        features, labels = data.shots(experiment, n)
         if self.generator is not None:
             n_per_class = max(n, self.n_per_class)
             features, labels = self.generator.get().generate(features, labels, n_per_class, random_state=seed)
         return features, labels, seed
 
-    def kept_examples(self, arena: PackedArena, classifier: LowShotClassifier) -> Iterator[dict[str, Any]]:
+    def example_predictions(self, data: SetupData, classifier: LowShotClassifier) -> list[dict[str, Any]]:
         """Some novel queries with their predictions, the same ones for every method."""
-        labels, rows = arena.array("query_labels"), arena.array("query_rows")
-        novel = np.flatnonzero(np.isin(labels, arena.classes.novel))
+        labels, rows = data.arrays["query_labels"], data.arrays["query_rows"]
+        novel = np.flatnonzero(np.isin(labels, data.classes.novel))
         rng = np.random.default_rng([self.seed, len(novel)])
         chosen = np.sort(rng.choice(novel, min(self.examples, len(novel)), replace=False))
-        for place, label in zip(chosen, classifier.predict(arena.array("queries")[chosen])):
-            yield {"row": int(rows[place]), "path": None, "true": int(labels[place]), "predicted": int(label)}
+        predicted = classifier.predict(data.arrays["queries"][chosen])
+        return [
+            {"row": int(rows[place]), "path": None, "true": int(labels[place]), "predicted": int(label)}
+            for place, label in zip(chosen, predicted)
+        ]
+
+
+def as_method(
+    classifier: LowShotClassifier | str,
+    params: Mapping[str, Any] | None,
+    generator: ShotGenerator | None,
+    n_per_class: int,
+    seed: int,
+    scratch: Scratch,
+    examples: int = 0,
+) -> Method:
+    """A method from an estimator or the name of one, and maybe a fitted generator; arguments as :class:`Method`'s.
+
+    Raises:
+        InputError: No classifier of lowshot, unknown parameters, or only one of ``generator`` and ``n_per_class``.
+    """
+    built = CLASSIFIERS.build(classifier, **(params or {})) if isinstance(classifier, str) else classifier
+    if not isinstance(built, LowShotClassifier):
+        raise InputError(f"{type(built).__name__} is no LowShotClassifier (see lowshot.classifiers.base)")
+    if params and not isinstance(classifier, str):
+        built = clone(built).set_params(**params)
+    if (generator is None) != (n_per_class == 0):
+        raise InputError("generator and n_per_class go together: give both or neither")
+    source = None if generator is None else GeneratorSource(generator, scratch)
+    return Method(built, source, n_per_class, seed, examples)
 
 
 def run_seed(seed: int, setup: str, n: int, experiment: int) -> int:
-    """A seed for one run, the same whatever runs beside it or before it."""
+    """The seed of one run, which does not depend on what else is run."""
     sequence = np.random.SeedSequence([seed, SETUPS.index(setup), n, experiment])
     return int(sequence.generate_state(1)[0] >> 1)
-
-
-class Keep:
-    """The latest things a process made, as many as fit into ``_KEPT_BYTES``, and always the very latest."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, Any] = OrderedDict()
-
-    def get(self, key: str) -> Any:
-        if key in self._kept:
-            self._kept.move_to_end(key)
-        return self._kept.get(key)
-
-    def put(self, key: str, value: Any) -> None:
-        self._kept[key] = value
-
-    def make_room(self) -> None:
-        """Forget the oldest things; called before a further one is made."""
-        while sum(held_bytes(value) for value in self._kept.values()) > _KEPT_BYTES:
-            self._kept.popitem(last=False)
-
-    def clear(self) -> None:
-        self._kept.clear()
-
-
-def held_bytes(value: Any) -> int:
-    """The memory of all arrays in an object, without those that are mapped from a file."""
-    if isinstance(value, np.ndarray):
-        root: Any = value
-        while isinstance(root, np.ndarray) and root.base is not None:
-            root = root.base
-        return value.nbytes if isinstance(root, np.ndarray) else 0
-    if isinstance(value, Mapping):
-        return sum(held_bytes(item) for item in value.values())
-    if isinstance(value, tuple | list):
-        return sum(held_bytes(item) for item in value)
-    return held_bytes(vars(value)) if isinstance(value, LowShotClassifier | Generator) else 0
-
-
-_FITTED = Keep()
-_GENERATORS = Keep()
-
-
-def forget() -> None:
-    """Drop what this process kept of a sweep."""
-    _FITTED.clear()
-    _GENERATORS.clear()

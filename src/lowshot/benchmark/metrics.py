@@ -1,12 +1,20 @@
-"""Accuracies in the joint space of base and novel classes, from one compact summary of the scores."""
+"""Every accuracy and every interval that lowshot reports, defined once.
+
+A run's scores are summarised by the ranks of the true classes (:class:`TopKRanks`), from which follow the accuracies in
+the joint space of base and novel classes. Means and 95 % intervals over experiments are those of :func:`summarise` and
+:func:`mean_and_half_width`; those over episodes of :func:`mean_over_episodes`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from lowshot.errors import InputError
 
@@ -22,57 +30,60 @@ class NotANumberError(InputError):
 
 
 def low_shot_metrics(scores: Any, labels: Any, base: Any, novel: Any) -> dict[str, float]:
-    """The accuracies of one run, as fractions.
+    """The accuracies of one run.
 
     ``novel``, ``base`` and ``all`` compete over all columns (Hariharan & Girshick 2017, section 4.1): a query is right
     for top-k when fewer than k columns stand before its own. ``all`` is the mean over all queries. ``novel_only`` lets
     novel columns alone compete (Wang et al. 2018). Among equal scores the lower column stands first.
 
     Args:
-        scores: (N, C) scores, higher is likelier; column c is label c. ``-inf`` marks a class out of play.
-        labels: (N,) integer labels, each in ``base`` or ``novel``.
-        base: labels of the base classes.
-        novel: labels of the novel classes.
+        scores (array of shape (N, C)): The scores, higher is likelier; column c is label c. ``-inf`` takes a class out
+            of the competition.
+        labels (int array of shape (N,)): The true labels, each in ``base`` or ``novel``.
+        base (int array): The labels of the base classes.
+        novel (int array): The labels of the novel classes.
 
     Returns:
-        ``novel_top1, novel_top5, base_top1, …, all_top5, novel_only_top1, novel_only_top5``. A scope without queries
-        has no entry.
+        dict: Fractions ``novel_top1, novel_top5, base_top1, …, all_top5, novel_only_top1, novel_only_top5``. A scope
+        without queries has no entry.
 
     Raises:
-        InputError: shapes do not fit, or a label is in neither group or in both.
-        NotANumberError: an InputError as well; a score is NaN.
+        InputError: Shapes do not fit, or a label is in neither group or in both.
+        NotANumberError: An InputError as well; a score is NaN.
     """
-    return standing(scores, labels, base, novel).metrics()
+    return top_k_ranks(scores, labels, base, novel).accuracies()
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How the true class of each query stands among the others: all that any top-k accuracy up to 5 needs.
+class TopKRanks:
+    """The rank of each query's true class, as far as any top-k accuracy up to 5 needs it, with any calibration bias.
+
+    The classes fall into two sides, the novel ones and all others: a bias moves one side against the other.
 
     Attributes:
-        novel: (N,) bool, whether the true class is novel.
-        ahead: (N,) how many classes of its own side (novel, or all the rest) stand before it.
-        score: (N,) float64, the score of the true class.
-        column: (N,) the column of the true class.
-        rivals: (N, 5) float64, the highest scores of the other side, descending; ``-inf`` where it has fewer.
-        rival_columns: (N, 5) their columns.
+        novel (bool array of shape (N,)): True where the true class is novel.
+        rank (int array of shape (N,)): The number of classes of its own side that score higher.
+        score (float64 array of shape (N,)): The score of the true class.
+        column (int array of shape (N,)): The column of the true class.
+        others (float64 array of shape (N, 5)): The highest scores of the other side, descending; ``-inf`` where it has
+            fewer classes.
+        other_columns (int array of shape (N, 5)): Their columns.
     """
 
     novel: np.ndarray
-    ahead: np.ndarray
+    rank: np.ndarray
     score: np.ndarray
     column: np.ndarray
-    rivals: np.ndarray
-    rival_columns: np.ndarray
+    others: np.ndarray
+    other_columns: np.ndarray
 
     def correct(self, k: int, bias: float = 0.0) -> np.ndarray:
         """(N,) bool: right within the top k of all classes, after ``bias`` is added to every novel score."""
-        lead = np.where(self.novel, bias, -bias)
-        mine = (self.score + lead)[:, None]
-        before = (self.rivals > mine) | ((self.rivals == mine) & (self.rival_columns < self.column[:, None]))
-        return self.ahead + before.sum(axis=1) < k
+        own = (self.score + np.where(self.novel, bias, -bias))[:, None]
+        higher = (self.others > own) | ((self.others == own) & (self.other_columns < self.column[:, None]))
+        return self.rank + higher.sum(axis=1) < k
 
-    def metrics(self) -> dict[str, float]:
+    def accuracies(self) -> dict[str, float]:
         """The accuracies of :func:`low_shot_metrics`."""
         found: dict[str, float] = {}
         for k in TOP:
@@ -81,12 +92,12 @@ class Standing:
                 if len(right[chosen]):
                     found[f"{scope}_top{k}"] = float(right[chosen].mean())
             if self.novel.any():
-                found[f"novel_only_top{k}"] = float((self.ahead[self.novel] < k).mean())
+                found[f"novel_only_top{k}"] = float((self.rank[self.novel] < k).mean())
         return {name: found[name] for name in METRICS if name in found}
 
 
-def standing(scores: Any, labels: Any, base: Any, novel: Any) -> Standing:
-    """Summarise (N, C) scores; arguments and errors are those of :func:`low_shot_metrics`."""
+def top_k_ranks(scores: Any, labels: Any, base: Any, novel: Any) -> TopKRanks:
+    """The ranks of one run; arguments and errors are those of :func:`low_shot_metrics`."""
     scores, labels = np.asarray(scores), np.asarray(labels)
     if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(labels):
         raise InputError(
@@ -103,16 +114,83 @@ def standing(scores: Any, labels: Any, base: Any, novel: Any) -> Standing:
         raise InputError(f"query {row} has label {labels[row]}, which is neither a base nor a novel class")
     size = max(1, _BLOCK_ELEMENTS // scores.shape[1])
     blocks = [_block(scores[i : i + size], labels[i : i + size], groups, i) for i in range(0, len(labels), size)]
-    return join(blocks)
+    return concatenate(blocks)
 
 
-def join(standings: Sequence[Standing]) -> Standing:
-    """The queries of several summaries, one after the other."""
-    names = Standing.__dataclass_fields__
-    return Standing(**{name: np.concatenate([getattr(one, name) for one in standings]) for name in names})
+def concatenate(parts: Sequence[TopKRanks]) -> TopKRanks:
+    """The queries of several parts, one after the other."""
+    names = TopKRanks.__dataclass_fields__
+    return TopKRanks(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def _block(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray, first: int) -> Standing:
+def mean_and_half_width(values: Iterable[float]) -> tuple[float, float | None]:
+    """The mean, and half the width of its 95 % interval by Student's t; None from a single value."""
+    numbers = list(values)
+    count = len(numbers)
+    mean = math.fsum(numbers) / count  # exact sums: the order of the records changes no digit
+    if count < 2:
+        return mean, None
+    variance = math.fsum((number - mean) ** 2 for number in numbers) / (count - 1)
+    return mean, float(stdtrit(count - 1, 0.975)) * math.sqrt(variance / count)
+
+
+def mean_over_episodes(accuracies: np.ndarray) -> tuple[float, float | None]:
+    """The mean, and 1.96 · s / √T, half the normal 95 % interval of the few-shot literature; None from one episode."""
+    count = len(accuracies)
+    if count < 2:
+        return float(accuracies.mean()), None
+    return float(accuracies.mean()), 1.96 * float(accuracies.std(ddof=1)) / math.sqrt(count)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One accuracy of one method with one number of shots.
+
+    Attributes:
+        n_shots (int or None): The shots per novel class; None for the mean over all numbers of shots.
+        mean (float): The mean over experiments, a fraction.
+        half_width (float or None): Half the 95 % t-interval of the mean; None for a single experiment.
+        n_experiments (int): The number of experiments.
+    """
+
+    representation: str
+    method: str
+    setup: str
+    n_shots: int | None
+    metric: str
+    mean: float
+    half_width: float | None
+    n_experiments: int
+
+
+def summarise(records: Iterable[Mapping[str, Any]], metric: str, *, over_shots: bool = False) -> list[Summary]:
+    """Means and 95 % intervals over experiments, in the order in which methods first appear.
+
+    Args:
+        records (iterable): Records as :func:`~lowshot.benchmark.run_benchmark` returns them.
+        metric (str): A key of theirs, such as ``"all_top5"``; records that have None there are left out.
+        over_shots (bool): Average each experiment over its numbers of shots first, as the last row of the original's
+            tables.
+
+    Raises:
+        InputError: No record has the metric.
+    """
+    groups: dict[tuple[Any, ...], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        if record.get(metric) is not None:
+            n_shots = None if over_shots else record["n_shots"]
+            group = groups[record["representation"], record["method"], record["setup"], n_shots]
+            group[record["experiment"]].append(record[metric])
+    if not groups:
+        raise InputError(f"no result has the metric {metric!r}")
+    summaries = []
+    for (representation, method, setup, n_shots), group in groups.items():
+        mean, half_width = mean_and_half_width(float(np.mean(found)) for found in group.values())
+        summaries.append(Summary(representation, method, setup, n_shots, metric, mean, half_width, len(group)))
+    return summaries
+
+
+def _block(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray, first: int) -> TopKRanks:
     if np.isnan(scores).any():
         row, column = np.argwhere(np.isnan(scores))[0]
         raise NotANumberError(f"the score of query {first + row} for class {column} is NaN")
@@ -121,15 +199,15 @@ def _block(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray, first: in
     rest = ~groups[1]
     novel = groups[1][labels]
     score = scores[np.arange(len(labels)), labels]
-    before = scores > score[:, None]
-    before |= (scores == score[:, None]) & (columns < labels[:, None])
-    ahead = np.where(novel, before[:, groups[1]].sum(axis=1), before[:, rest].sum(axis=1))
-    rivals = np.full((len(labels), _DEPTH), -np.inf)
-    rival_columns = np.full((len(labels), _DEPTH), scores.shape[1])
-    for own, others in ((novel, rest), (~novel, groups[1])):
-        if own.any() and others.any():
-            rivals[own], rival_columns[own] = _highest(scores[np.ix_(own, others)], columns[others])
-    return Standing(novel, ahead, score.astype(np.float64), labels.astype(np.int64), rivals, rival_columns)
+    higher = scores > score[:, None]
+    higher |= (scores == score[:, None]) & (columns < labels[:, None])
+    rank = np.where(novel, higher[:, groups[1]].sum(axis=1), higher[:, rest].sum(axis=1))
+    others = np.full((len(labels), _DEPTH), -np.inf)
+    other_columns = np.full((len(labels), _DEPTH), scores.shape[1])
+    for queries, side in ((novel, rest), (~novel, groups[1])):
+        if queries.any() and side.any():
+            others[queries], other_columns[queries] = _highest(scores[np.ix_(queries, side)], columns[side])
+    return TopKRanks(novel, rank, score.astype(np.float64), labels.astype(np.int64), others, other_columns)
 
 
 def _highest(scores: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -154,7 +232,7 @@ def _highest(scores: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _groups(base: Any, novel: Any, num_columns: int) -> np.ndarray:
-    """(2, C) bool: which columns are base and which novel."""
+    """(2, C) bool: the base columns and the novel ones."""
     groups = np.zeros((2, num_columns), dtype=bool)
     for group, classes, name in zip(groups, (base, novel), ("base", "novel")):
         classes = np.asarray(classes, dtype=np.int64).reshape(-1)

@@ -1,4 +1,4 @@
-"""The validation half by itself: all that code which chooses hyper-parameters gets to see.
+"""The validation half by itself: the only data that code which chooses hyper-parameters is given.
 
 Tuning is honest when nothing of the test setup can reach it. So it is not handed all data with the request to look
 away: it is handed :class:`ValidationData`, in which the other half is not there. Rows are renumbered over what is left,
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lowshot.benchmark.arena import BenchmarkData
+from lowshot.benchmark.setup_data import BenchmarkData
 from lowshot.data import ClassSplit, Experiments
 from lowshot.data.splits import Setup
 from lowshot.errors import InputError
@@ -25,19 +25,19 @@ class ValidationData(BenchmarkData):
     """Features, split and experiments of setup "val" alone, made from those of a whole data set.
 
     Args:
-        train: features that base examples and shots are taken from.
-        test: features of the queries.
-        split: which classes are base and novel in each half.
-        experiments: the draws of shots.
-        n_experiments: use the first of them; None for all.
+        train (FeatureStore): The features that base examples and shots are taken from.
+        test (FeatureStore): The features of the queries.
+        split (ClassSplit): The base and novel classes of both halves.
+        experiments (Experiments): The draws of shots.
+        n_experiments (int or None): The number of experiments to use, the first ones; None for all.
 
     Attributes:
-        train, test: the rows of validation classes, numbered from 0.
-        split: the validation half, label names as before.
-        experiments: shots of novel validation classes, as rows of ``train``.
+        train, test (FeatureStore): The rows of validation classes, numbered from 0.
+        split (ClassSplit): The validation half, label names as before.
+        experiments (Experiments): Shots of novel validation classes, as rows of ``train``.
 
     Raises:
-        InputError: the validation halves of the parts do not belong together, or there are fewer experiments.
+        InputError: The validation halves of the parts do not belong together, or there are fewer experiments.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class RowsOf(FeatureStore):
 
     def __init__(self, path: Pathlike, classes: np.ndarray) -> None:
         self._classes = np.asarray(classes)
-        self._whole = FeatureStore.open(path)
-        self._rows = self._whole.rows_of(self._classes)
+        self._store = FeatureStore.open(path)
+        self._rows = self._store.rows_of(self._classes)
         self._mapped = None
-        self.path, self.dim, self.attributes = self._whole.path, self._whole.dim, self._whole.attributes
-        self.labels = self._whole.labels[self._rows]
+        self.path, self.dim, self.attributes = self._store.path, self._store.dim, self._store.attributes
+        self.labels = self._store.labels[self._rows]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RowsOf, (self.path, self._classes)
@@ -84,23 +84,23 @@ class RowsOf(FeatureStore):
         index = np.asarray(index, dtype=np.int64)
         if len(outside := index[(index < 0) | (index >= len(self))]):
             raise InputError(f"{self.path}: {len(self)} rows show the chosen classes, there is no row {outside[0]}")
-        return self._whole.rows(self._rows[index])
+        return self._store.rows(self._rows[index])
 
     @cached_property
     def paths(self) -> list[str] | None:
-        paths = self._whole.paths
+        paths = self._store.paths
         return None if paths is None else [paths[row] for row in self._rows]
 
     @cached_property
     def class_names(self) -> list[str] | None:
-        return self._whole.class_names
+        return self._store.class_names
 
     @cached_property
     def fingerprint(self) -> str:
         return fingerprint(self.labels, self.paths, [fingerprint(block) for _, block, _ in self.iter_blocks()])
 
     def _block(self, start: int, stop: int) -> np.ndarray:
-        return self._whole.rows(self._rows[start:stop])
+        return self._store.rows(self._rows[start:stop])
 
 
 class ValidationSplit(ClassSplit):

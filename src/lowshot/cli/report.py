@@ -38,6 +38,6 @@ def report(
       lowshot report cifar100 data.root=cifar100.zip --paper
       lowshot report runs/cifar100 runs/other/results.jsonl --metric all_top5 -o runs/comparison
     """
-    from lowshot.pipeline.reporting import report_on
+    from lowshot.pipeline.report_command import report_on
 
     report_on(sources, force=force, output=output, metrics=metric or (), paper=paper)

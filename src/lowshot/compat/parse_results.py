@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lowshot.benchmark import N_SHOTS
-from lowshot.benchmark.summary import mean_and_half_width
+from lowshot.benchmark.metrics import mean_and_half_width
 from lowshot.compat.formats.results import METRICS, Run, read_run
 from lowshot.compat.program import SWITCH, Flags, not_negative, parser, positive, run, whole
 from lowshot.errors import InputError

@@ -1,4 +1,4 @@
-"""Where tasks are computed: in this process, in worker processes (loky), or on a Ray cluster; always with one thread.
+"""The engines that compute tasks: this process, worker processes (loky), or a Ray cluster; always with one thread.
 
 A matrix product that is split over threads adds up in another order, so the last digits of a result would follow the
 number of cores. A task therefore computes on one thread wherever it runs, and cores are filled with tasks: the same
@@ -8,6 +8,7 @@ results from any engine and any number of workers, and never more busy threads t
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -22,9 +23,6 @@ from lowshot.errors import InputError, did_you_mean
 
 KINDS = ("auto", "serial", "loky", "ray")
 
-# What joblib knows our use of Ray as.
-RAY_BACKEND = "lowshot-ray"
-
 # One call of a worker: a function and its arguments, all of which can be pickled.
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
@@ -35,17 +33,19 @@ class WorkersLost(RuntimeError):
 
 @dataclass(frozen=True)
 class Engine:
-    """Where tasks are computed.
+    """The place where tasks are computed.
 
     Attributes:
-        kind: "serial" in this process; "loky" in worker processes on this machine; "ray" on a Ray cluster (extra
+        kind (str): "serial" in this process; "loky" in worker processes on this machine; "ray" on a Ray cluster (extra
             ``ray``); "auto" starts in this process and moves on to worker processes once what is left would take long
             enough to pay for starting them.
-        workers: how many tasks are computed at a time; None takes the cores of this machine, or those of the cluster.
-        address: of a running Ray cluster, such as "auto" or "ray://HOST:10001"; None starts one on this machine.
+        workers (int or None): The number of tasks computed at a time; None takes the cores of this machine, or those
+            of the cluster.
+        address (str or None): The address of a running Ray cluster, such as "auto" or "ray://HOST:10001"; None starts
+            one on this machine.
 
     Raises:
-        InputError: an unknown kind, no worker, an address without Ray.
+        InputError: An unknown kind, no worker, or an address without Ray.
     """
 
     kind: str = "auto"
@@ -62,21 +62,21 @@ class Engine:
 
     @property
     def local_workers(self) -> int:
-        """How many workers this machine gets."""
+        """The number of workers that this machine gets."""
         return self.workers or joblib.cpu_count()
 
     @contextlib.contextmanager
     def pool(self) -> Iterator[Pool]:
-        """Workers for one sweep: loky's for "auto" and "loky", else Ray's."""
+        """Workers, for as long as the block lasts: loky's for "auto" and "loky", else Ray's."""
         if self.kind == "ray":
-            with self._cluster() as (workers, deaths, room), _workers(RAY_BACKEND, workers, deaths, room) as pool:
-                yield pool
+            with self._cluster() as cluster, joblib.parallel_config(cluster.backend, n_jobs=cluster.workers):
+                yield Pool(cluster.workers, cluster.deaths, cluster.cores)
         else:
             # loky passes the limit on to its processes before they load any numeric library.
-            with _workers("loky", self.local_workers, (BrokenProcessPool,), None, inner_max_num_threads=1) as pool:
-                yield pool
+            with joblib.parallel_config("loky", n_jobs=self.local_workers, inner_max_num_threads=1):
+                yield Pool(self.local_workers, (BrokenProcessPool,))
 
-    def _cluster(self) -> AbstractContextManager[tuple[int, tuple[type[BaseException], ...], Callable[[], int]]]:
+    def _cluster(self) -> AbstractContextManager[Any]:
         try:
             from lowshot.parallel.ray_cluster import ray_cluster
         except ImportError:
@@ -88,9 +88,9 @@ class Pool:
     """Workers that compute calls.
 
     Args:
-        size: how many are wanted.
-        deaths: what a call raises whose worker died.
-        room: how many there is room for now; on a cluster that may have shrunk.
+        size (int): The number of workers wanted.
+        deaths (tuple): The exceptions that a call raises whose worker died.
+        room (callable): The number of workers there is room for now; a cluster may have shrunk.
     """
 
     def __init__(
@@ -115,27 +115,21 @@ class Pool:
 
 
 @contextlib.contextmanager
-def _workers(
-    backend: str,
-    size: int,
-    deaths: tuple[type[BaseException], ...],
-    room: Callable[[], int] | None,
-    **options: Any,
-) -> Iterator[Pool]:
-    with joblib.parallel_config(backend, n_jobs=size, **options):
-        yield Pool(size, deaths, room)
-
-
-@contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Within the block the numeric libraries that are loaded compute on one thread."""
+    """Numeric libraries compute on one thread within the block, torch too where a task is the first to import it."""
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else 0
+    openmp = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
     if torch:
         torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
             yield
     finally:
-        if torch:
-            torch.set_num_threads(before)
+        if openmp is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = openmp
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(before or int(openmp or joblib.cpu_count()))

@@ -7,15 +7,15 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 import ray
 from ray.util.joblib.ray_backend import RayBackend
 
 from lowshot.errors import InputError, LowshotError
-from lowshot.parallel.engines import RAY_BACKEND
 
+_BACKEND = "lowshot-ray"
 # How often to try to start Ray, and what its object store gets: tasks and records are small.
 _STARTS = 3
 _STORE_BYTES = 1 << 27
@@ -23,22 +23,33 @@ _STORE_BYTES = 1 << 27
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
-@contextlib.contextmanager
-def ray_cluster(
-    workers: int | None, address: str | None
-) -> Iterator[tuple[int, tuple[type[BaseException], ...], Callable[[], int]]]:
-    """Join a cluster, or start one for the time of the block.
+class Cluster(NamedTuple):
+    """A Ray cluster in use.
 
-    Yields the number of workers, what their death raises, and a function that counts the cores there still are: actors
-    of a pool that is larger would wait for a lost node for ever.
+    Attributes:
+        backend (str): The name that joblib knows it by.
+        workers (int): The number of workers wanted.
+        deaths (tuple): The exceptions that a call raises whose worker died.
+        cores (callable): Counts the cores there are now: actors beyond them would wait for a lost node for ever.
+    """
+
+    backend: str
+    workers: int
+    deaths: tuple[type[BaseException], ...]
+    cores: Callable[[], int]
+
+
+@contextlib.contextmanager
+def ray_cluster(workers: int | None, address: str | None) -> Iterator[Cluster]:
+    """Join a cluster, or start one for the time of the block.
 
     A cluster that this process has joined before is used as it is, and left alone afterwards.
 
     Raises:
-        InputError: there is no cluster at ``address``, or it has fewer cores than ``workers``.
+        InputError: There is no cluster at ``address``, or it has fewer cores than ``workers``.
         LowshotError: Ray does not start.
     """
-    joblib.register_parallel_backend(RAY_BACKEND, StreamingRayBackend)
+    joblib.register_parallel_backend(_BACKEND, StreamingRayBackend)
     logging.getLogger("ray.util.multiprocessing.pool").setLevel(logging.ERROR)
     ours = not ray.is_initialized()
     if ours:
@@ -47,7 +58,7 @@ def ray_cluster(
         cores = _cores()
         if (workers or 1) > cores:
             raise InputError(f"workers is {workers}, but the Ray cluster has {cores} cores")
-        yield workers or cores, (ray.exceptions.RayError,), _cores
+        yield Cluster(_BACKEND, workers or cores, (ray.exceptions.RayError,), _cores)
     finally:
         if ours:
             ray.shutdown()

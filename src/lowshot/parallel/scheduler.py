@@ -1,10 +1,10 @@
-"""Many tasks, worked through by an engine: streamed back, taken up again after a worker died, kept when one fails.
+"""Running many tasks on an engine: results as they come, fresh workers after a death, a failure that stops no others.
 
 A **task** is a small object that can be pickled, with a readable ``key``, the keys of the tasks whose results it
-``needs``, a ``group`` (tasks of one group share what a worker keeps in memory, so they are handed out together) and
-``run(*results of what it needs)``. A **job** is the tasks of one purpose, such as a stop of a recipe, in the order in
-which they run best; what a task needs stands before it. Only the process that calls :func:`run_jobs` hears of results
-(``on_done``) and writes anything down.
+``needs``, a ``group`` (tasks that share what a worker holds in memory, so they are handed out together) and
+``run(*results of what it needs)``. A **task group** is the tasks of one purpose, such as a stage of a recipe, in the
+order in which they run best; a task stands behind those that it needs. Only the process that calls :func:`run_groups`
+receives results and writes files.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from lowshot.benchmark.method import forget
 from lowshot.errors import InputError, LowshotError
+from lowshot.parallel.cache import clear_caches
 from lowshot.parallel.engines import Call, Engine, WorkersLost, one_thread
 from lowshot.plugins import packed, unpacked
 from lowshot.progress import Tick, progress, say
@@ -47,20 +47,20 @@ class Task(Protocol):
 
 
 def _nothing(last: bool) -> None:
-    """The default end of a job."""
+    """The default end of a task group."""
 
 
 @dataclass
-class Job:
+class TaskGroup:
     """The tasks of one purpose.
 
     Attributes:
-        name: for messages.
-        tasks: what is left to do.
-        on_done: called with each task and its result as soon as it is there, in the process that runs the sweep.
-        finish: called after the last task, with whether this was the last job of the sweep.
-        known: results of tasks that were finished before, by key, as far as others need them.
-        total: tasks, with those finished before.
+        name (str): The name in messages.
+        tasks (sequence): The tasks that are left to do.
+        on_done (callable): Called with each task and its result as soon as it is there.
+        finish (callable): Called after the last task, with True when no other group is left.
+        known (mapping): Results of tasks that were finished before, by key, as far as others need them.
+        total (int): The number of tasks, with those finished before.
     """
 
     name: str
@@ -74,74 +74,89 @@ class Job:
 def run_tasks(
     tasks: Sequence[Task], engine: Engine | None = None, on_done: Callable[[Any, Any], None] = lambda task, result: None
 ) -> None:
-    """Run the tasks of one job; see :func:`run_jobs`."""
-    run_jobs([Job("tasks", tasks, on_done)], engine)
+    """Run the tasks of one group; see :func:`run_groups`."""
+    run_groups([TaskGroup("tasks", tasks, on_done)], engine)
 
 
-def run_jobs(
-    jobs: Sequence[Job],
+def run_groups(
+    groups: Sequence[TaskGroup],
     engine: Engine | None = None,
-    after: Callable[[Job, float], None] = lambda job, seconds: None,
+    after: Callable[[TaskGroup, float], None] = lambda group, seconds: None,
     title: str = "evaluate",
 ) -> None:
-    """Run the tasks of all jobs as one sweep.
+    """Run the tasks of all groups.
 
-    A task that raises ends its own job; the others go on, and the error is raised after them. When a worker dies,
+    A task that raises ends its own group; the others go on, and the error is raised after them. When a worker dies,
     unfinished tasks are handed to fresh ones; a task that no worker survives counts as one that raises.
 
     Args:
-        jobs: what to do.
-        engine: where; ``Engine()`` when None.
-        after: called when a job is finished, with the seconds that its tasks took, added up.
-        title: of the progress bar.
+        groups (sequence): The groups, in the order in which their tasks are handed out.
+        engine (Engine): The engine that computes the tasks; ``Engine()`` when None.
+        after (callable): Called when a group is finished, with the seconds that its tasks took, added up.
+        title (str): The title of the progress bar.
 
     Raises:
-        InputError: a task raised one; the text names the task.
-        LowshotError: a task raised something else, or no worker survived it.
+        InputError: A task raised one; the text names the task.
+        LowshotError: A task raised something else, or no worker survived it.
     """
     engine = engine or Engine()
-    total = sum(max(job.total, len(job.tasks)) for job in jobs)
-    done = total - sum(len(job.tasks) for job in jobs)
+    total = sum(max(group.total, len(group.tasks)) for group in groups)
+    done = total - sum(len(group.tasks) for group in groups)
     try:
         with progress(title, total, done) as tick:
-            sweep = _Sweep([_Progress(job) for job in jobs], after, tick)
-            sweep.close_finished()
+            scheduler = _Scheduler([_GroupState(group) for group in groups], after, tick)
+            scheduler.close_finished()
             if engine.kind in ("auto", "serial"):
-                sweep.run_here(handover=engine.kind == "auto" and engine.local_workers > 1 and not _has_gpu())
-            if next(sweep.ready(), None):
+                scheduler.run_here(handover=engine.kind == "auto" and engine.local_workers > 1 and not _has_gpu())
+            if next(scheduler.ready(), None):
                 with engine.pool() as pool:
-                    sweep.run_on(pool.results, pool.size)
+                    scheduler.run_on(pool.results, pool.size)
     finally:
-        forget()
-    sweep.raise_failures()
+        clear_caches()
+    scheduler.raise_failures()
+
+
+class _Place(NamedTuple):
+    """A task by the number of its group and its key."""
+
+    group: int
+    key: str
+
+
+class _Ready(NamedTuple):
+    """A task that can run, with the results that it needs."""
+
+    place: _Place
+    task: Task
+    needed: list[Any]
 
 
 class _Outcome(NamedTuple):
-    """What became of a task; ``failure`` is None, or a message and whether the user's input is at fault."""
+    """The end of a task; ``failure`` is None, or a message and whether the user's input is at fault."""
 
-    place: tuple[int, str]
+    place: _Place
     result: Any
     seconds: float
     failure: tuple[str, bool] | None
 
 
-class _Progress:
-    """A job under way."""
+class _GroupState:
+    """A group under way."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.pending = {task.key: task for task in job.tasks}
-        assert len(self.pending) == len(job.tasks), "keys of tasks must differ"
-        self.results = dict(job.known)
-        self.needed = {need for task in job.tasks for need in task.needs}
+    def __init__(self, group: TaskGroup) -> None:
+        self.group = group
+        self.pending = {task.key: task for task in group.tasks}
+        assert len(self.pending) == len(group.tasks), "keys of tasks must differ"
+        self.results = dict(group.known)
+        self.needed = {need for task in group.tasks for need in task.needs}
         self.seconds = 0.0
         self.closed = self.failed = False
 
 
-class _Sweep:
-    """The state of a sweep, all of it in the driver."""
+class _Scheduler:
+    """The state of all groups, held by the process that started them."""
 
-    def __init__(self, states: list[_Progress], after: Callable[[Job, float], None], tick: Tick) -> None:
+    def __init__(self, states: list[_GroupState], after: Callable[[TaskGroup, float], None], tick: Tick) -> None:
         self.states = states
         self.after = after
         self.tick = tick
@@ -152,20 +167,20 @@ class _Sweep:
     def pending(self) -> int:
         return sum(len(state.pending) for state in self.states)
 
-    def ready(self) -> Iterator[tuple[tuple[int, str], Task, list[Any]]]:
-        """Place, task and inputs of what can run now, in the order of the jobs; lazily, so that results count."""
+    def ready(self) -> Iterator[_Ready]:
+        """The tasks that can run now, in the order of the groups; lazily, so that results that come meanwhile count."""
         for number, state in enumerate(self.states):
             for key, task in list(state.pending.items()):
                 if key in state.pending and all(need in state.results for need in task.needs):
-                    yield (number, key), task, [state.results[need] for need in task.needs]
+                    yield _Ready(_Place(number, key), task, [state.results[need] for need in task.needs])
 
     def run_here(self, handover: bool) -> None:
         """Work in this process; with ``handover`` until workers would pay."""
         spent, count = 0.0, 0
         with one_thread():
             while next(self.ready(), None):
-                for place, task, inputs in self.ready():
-                    outcome, error = _attempt(place, task, inputs)
+                for ready in self.ready():
+                    outcome, error = _attempt(ready)
                     self.cause = self.cause or error
                     self.settle(outcome)
                     spent, count = spent + outcome.seconds, count + 1
@@ -178,7 +193,7 @@ class _Sweep:
         When workers die and nothing gets finished, tasks are tried one at a time, to find the one that they die of.
         """
         alone = False
-        deaths: Counter[tuple[int, str]] = Counter()
+        deaths: Counter[_Place] = Counter()
         while ready := list(self.ready()):
             left = self.pending
             try:
@@ -187,7 +202,7 @@ class _Sweep:
                         self.settle(outcome)
                 alone = False
             except WorkersLost as error:
-                place = ready[0][0]
+                place = ready[0].place
                 deaths[place] += alone
                 if deaths[place] == PATIENCE:
                     text = (
@@ -199,11 +214,11 @@ class _Sweep:
                 say(f"a worker died ({error}); {self.pending} unfinished tasks go to fresh workers", style="yellow")
 
     def settle(self, outcome: _Outcome) -> None:
-        """Take note of what became of a task."""
+        """Take note of the end of a task."""
         number, key = outcome.place
         state = self.states[number]
         task = state.pending.pop(key, None)
-        if task is None:  # its job has failed meanwhile
+        if task is None:  # its group has failed meanwhile
             return
         state.seconds += outcome.seconds
         if outcome.failure is not None:
@@ -214,7 +229,7 @@ class _Sweep:
             return
         if key in state.needed:
             state.results[key] = outcome.result
-        state.job.on_done(task, outcome.result)
+        state.group.on_done(task, outcome.result)
         self.tick(1, key)
         self.close_finished()
 
@@ -223,10 +238,10 @@ class _Sweep:
             if not (state.pending or state.closed or state.failed):
                 state.closed = True
                 try:
-                    state.job.finish(all(other.closed or other.failed for other in self.states))
-                    self.after(state.job, state.seconds)
+                    state.group.finish(all(other.closed or other.failed for other in self.states))
+                    self.after(state.group, state.seconds)
                 except LowshotError as error:
-                    self.failures.append((f"{state.job.name}: {error}", isinstance(error, InputError)))
+                    self.failures.append((f"{state.group.name}: {error}", isinstance(error, InputError)))
                     state.failed = True
 
     def raise_failures(self) -> None:
@@ -238,12 +253,12 @@ class _Sweep:
         raise (InputError if users else LowshotError)(text) from self.cause
 
 
-def _calls(ready: Sequence[tuple[tuple[int, str], Task, list[Any]]], size: int) -> Iterator[Call]:
+def _calls(ready: Sequence[_Ready], size: int) -> Iterator[Call]:
     """Tasks as calls of a worker: several of one group at a time while there are many."""
     longest = max(1, len(ready) // (4 * size))
-    chunk: list[tuple[tuple[int, str], Task, list[Any]]] = []
+    chunk: list[_Ready] = []
     for item in ready:
-        if chunk and (len(chunk) == longest or chunk[-1][1].group != item[1].group):
+        if chunk and (len(chunk) == longest or chunk[-1].task.group != item.task.group):
             yield _call(chunk)
             chunk = []
         chunk.append(item)
@@ -251,11 +266,11 @@ def _calls(ready: Sequence[tuple[tuple[int, str], Task, list[Any]]], size: int) 
         yield _call(chunk)
 
 
-def _call(chunk: list[tuple[tuple[int, str], Task, list[Any]]]) -> Call:
-    return _work, ([place for place, _, _ in chunk], packed(chunk))
+def _call(chunk: list[_Ready]) -> Call:
+    return _work, ([item.place for item in chunk], packed(chunk))
 
 
-def _work(places: list[tuple[int, str]], chunk: bytes) -> list[_Outcome]:
+def _work(places: list[_Place], chunk: bytes) -> list[_Outcome]:
     """In a worker: run tasks until it is time to report."""
     try:
         tasks = unpacked(chunk)
@@ -263,20 +278,20 @@ def _work(places: list[tuple[int, str]], chunk: bytes) -> list[_Outcome]:
         return [_Outcome(places[0], None, 0.0, _failure(error))]
     start, outcomes = time.perf_counter(), []
     with one_thread():
-        for place, task, inputs in tasks:
-            outcomes.append(_attempt(place, task, inputs)[0])
+        for ready in tasks:
+            outcomes.append(_attempt(ready)[0])
             if time.perf_counter() - start > REPORT_SECONDS:
                 break
     return outcomes
 
 
-def _attempt(place: tuple[int, str], task: Task, inputs: Sequence[Any]) -> tuple[_Outcome, BaseException | None]:
+def _attempt(ready: _Ready) -> tuple[_Outcome, BaseException | None]:
     start = time.perf_counter()
     try:
-        result = task.run(*inputs)
+        result = ready.task.run(*ready.needed)
     except Exception as error:
-        return _Outcome(place, None, time.perf_counter() - start, _failure(error)), error
-    return _Outcome(place, result, time.perf_counter() - start, None), None
+        return _Outcome(ready.place, None, time.perf_counter() - start, _failure(error)), error
+    return _Outcome(ready.place, result, time.perf_counter() - start, None), None
 
 
 def _failure(error: Exception) -> tuple[str, bool]:
@@ -288,6 +303,6 @@ def _failure(error: Exception) -> tuple[str, bool]:
 
 
 def _has_gpu() -> bool:
-    """Whether tasks may share a GPU: more processes then cost memory there and gain little."""
+    """True where tasks may share a GPU: more processes then cost memory there and gain little."""
     torch = sys.modules.get("torch")
     return torch is not None and torch.cuda.is_available()

@@ -1,4 +1,4 @@
-"""A recipe → the five stops, skipping what is up to date."""
+"""A recipe → its stages, of which those that are up to date are skipped."""
 
 from lowshot.pipeline.runner import run_recipe, validate_recipe
 

@@ -1,4 +1,4 @@
-"""What a recipe's stops start from: the images, the class split, the transforms. Made when first asked for."""
+"""The inputs of a recipe's stages: images, class split, transforms. Made when first asked for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lowshot.data import ClassSplit, ImageDataset, build_dataset, drop_bad_image
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.files import file_fingerprint, fingerprint
+from lowshot.pipeline.outputs import Outputs
 from lowshot.plugins import imported_plugins
 from lowshot.progress import say
 from lowshot.recipe import Recipe
@@ -24,10 +25,16 @@ class Inputs:
 
     A recipe whose representations all bring their own feature files needs no images; then class names and labels
     come from the first of these files.
+
+    Attributes:
+        recipe (Recipe): The recipe.
+        outputs (Outputs): The files of its results.
+        skipped (list of str): The unreadable images that were left out, each with the reason.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
+        self.outputs = Outputs(recipe.folder)
         self.skipped: list[str] = []
 
     @property
@@ -119,7 +126,7 @@ class Inputs:
             )
         images = build_dataset(section.dataset, part=part, root=section.root, **section.options)
         if section.on_bad_image == "skip":
-            images, skipped = drop_bad_images(images, cache=self.recipe.folder / "state")
+            images, skipped = drop_bad_images(images, cache=self.outputs.state)
             if skipped:
                 total = len(images) + len(skipped)
                 say(f"{part}: {len(skipped)} of {total} images cannot be read and are left out", style="yellow")

@@ -1,4 +1,4 @@
-"""Walk a recipe: work out what is out of date, do that, say so."""
+"""Running a recipe: the stages that are out of date, in order, each with a line that says why."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lowshot.benchmark import Engine
 from lowshot.errors import InputError
 from lowshot.files import only_one, write_text
-from lowshot.parallel.scheduler import Job, run_jobs
-from lowshot.pipeline.plan import Road
-from lowshot.pipeline.reporting import print_recipe_report
-from lowshot.pipeline.stages.base import KINDS, Stamps, Status, Stop
-from lowshot.pipeline.tuning import print_tunings
+from lowshot.parallel import Engine, TaskGroup, run_groups
+from lowshot.pipeline.plan import Plan
+from lowshot.pipeline.stages.base import KINDS, Stage
+from lowshot.pipeline.stages.report import print_report
+from lowshot.pipeline.stages.tune import print_tunings
+from lowshot.pipeline.stamps import Stamps, Status
 from lowshot.progress import say
 from lowshot.ranks import Ranks, launched_ranks
 from lowshot.recipe import Recipe, load_recipe, read_recipe
 
-# Each rank of a torchrun or SLURM launch walks the same plan; these stops use all of them, the others one.
+# Each rank of a torchrun or SLURM launch goes through the same plan; these stages use all ranks, the others one.
 _COLLECTIVE = ("train", "extract")
 
 
@@ -34,23 +34,23 @@ def run_recipe(
     output: Path | None = None,
     engine: Engine | None = None,
 ) -> Recipe:
-    """Walk the stops of a recipe that are not up to date.
+    """Run the stages of a recipe that are not up to date.
 
     Args:
-        path: a YAML file or the name of an embedded recipe.
-        overrides: dotted changes, ``train.epochs=5``.
-        only: one of ``lowshot.pipeline.stages.base.KINDS``: run these stops alone; what they need must be up to date.
-        dry_run: print what would run and why, and change nothing.
-        force: run the chosen stops even where they are up to date.
-        devices: processes for training and extraction; the recipe's own numbers when None.
-        output: folder for results, instead of the recipe's.
-        engine: where the tasks of tuning and evaluation are computed; ``Engine()`` when None.
+        path (str or Path): A YAML file or the name of an embedded recipe.
+        overrides (sequence of str): Dotted changes, ``train.epochs=5``.
+        only (str): One of the kinds of stages: these alone are run, and the stages they need must be up to date.
+        dry_run (bool): Print which stages would run and why, and change nothing.
+        force (bool): Run the chosen stages even where they are up to date.
+        devices (int): Processes for training and extraction; the recipe's own numbers when None.
+        output (Path): The folder for results, instead of the recipe's.
+        engine (Engine): The engine that computes the tasks of tuning and evaluation; ``Engine()`` when None.
 
     Returns:
-        The resolved recipe.
+        Recipe: The resolved recipe.
 
     Raises:
-        InputError: the recipe, the data or a file that it names cannot be used; a needed stop has not run.
+        InputError: The recipe, the data or a file that it names cannot be used; a needed stage has not run.
     """
     changes = list(overrides)
     if devices is not None:
@@ -58,30 +58,32 @@ def run_recipe(
     if output is not None:
         changes.append(f"output={output}")
     recipe = load_recipe(path, changes)
-    road = Road(recipe)
-    stamps = Stamps(recipe.folder / "state")
+    plan = Plan(recipe)
+    stamps = Stamps(plan.outputs.state)
     with launched_ranks() as ranks:
-        statuses = ranks.share(_statuses(road, stamps, only, force) if ranks.first else None)
+        decisions = ranks.share(_decisions(plan, stamps, only, force) if ranks.first else None)
         if dry_run:
-            _print_plan(recipe, road.stops, statuses, ranks.first)
+            if ranks.first:
+                _print_plan(plan, decisions)
             return recipe
         if ranks.first:
-            write_text(recipe.folder / "recipe.yaml", recipe.to_yaml())
-        walk = [
-            Status(stop, runs, why)
-            for stop, (runs, why) in zip(road.stops, statuses, strict=True)
-            if only in (None, stop.kind) or stop.kind == "split"
+            write_text(plan.outputs.recipe, recipe.to_yaml())
+        statuses = [
+            Status(stage, runs, why)
+            for stage, (runs, why) in zip(plan.stages, decisions, strict=True)
+            if only in (None, stage.kind) or stage.kind == "split"
         ]
-        for is_swept, group in itertools.groupby(walk, lambda status: status.stop.job and status.stop.kind):
-            if is_swept:
-                _sweep(swept := list(group), road, stamps, ranks, engine or Engine())
-                if swept[0].stop.kind == "tune" and ranks.first:
-                    print_tunings(recipe, [s.stop.subject for s in swept if s.runs or only == "tune"])
+        for has_tasks, neighbours in itertools.groupby(statuses, lambda s: s.stage.tasks and s.stage.kind):
+            group = list(neighbours)
+            if has_tasks:
+                _run_tasks(group, plan, stamps, ranks, engine or Engine())
+                if group[0].stage.kind == "tune" and ranks.first:
+                    print_tunings(plan.inputs, [s.stage.subject for s in group if s.runs or only == "tune"])
                 continue
             for status in group:
-                _walk(status, stamps, ranks)
-                if status.stop.kind == "report" and not status.runs and ranks.first:
-                    print_recipe_report(road)
+                _run_action(status, stamps, ranks)
+                if status.stage.kind == "report" and not status.runs and ranks.first:
+                    print_report(plan.inputs, plan.results, status.stage.needs)
     return recipe
 
 
@@ -89,14 +91,14 @@ def validate_recipe(path: str | Path, overrides: Sequence[str] = ()) -> str:
     """Check a recipe and everything it names: keys, types, registry names, files, images, class split, experiments.
 
     Returns:
-        One line that says what the recipe describes.
+        str: One line that says what the recipe describes.
 
     Raises:
-        InputError: one line for each mistake.
+        InputError: One line for each mistake.
     """
     recipe, wrong = read_recipe(path, overrides)
     if recipe is not None:
-        wrong += [line for line in Road(recipe).complaints() if line not in wrong]
+        wrong += [line for line in Plan(recipe).mistakes() if line not in wrong]
     if wrong or recipe is None:
         raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
     methods = len(recipe.evaluate.methods)
@@ -106,102 +108,97 @@ def validate_recipe(path: str | Path, overrides: Sequence[str] = ()) -> str:
     )
 
 
-def _statuses(road: Road, stamps: Stamps, only: str | None, force: bool) -> list[tuple[bool, str]]:
-    """Per stop whether it runs and why; refuses to run a stop alone whose inputs are not there."""
-    if only == "tune" and not any(stop.kind == "tune" for stop in road.stops):
+def _decisions(plan: Plan, stamps: Stamps, only: str | None, force: bool) -> list[tuple[bool, str]]:
+    """For each stage whether it runs, and why; refuses to run a stage alone whose inputs are not there."""
+    if only == "tune" and not any(stage.kind == "tune" for stage in plan.stages):
         raise InputError(
             "no method has a grid, so there is nothing to tune: give one, such as "
             "evaluate.methods.NAME.grid={weight_decay: [0.001, 0.01]}, or grid: default"
         )
     forced: Sequence[str] = () if not force else ([only] if only is not None else KINDS[1:])
-    statuses: list[Status] = stamps.statuses(road.stops, forced)
+    statuses = stamps.statuses(plan.stages, forced)
     if only is not None:
         _check_needs(statuses, only)
     return [(status.runs, status.why) for status in statuses]
 
 
 def _check_needs(statuses: Sequence[Status], only: str) -> None:
-    states = {status.stop.key: status for status in statuses}
+    by_key = {status.stage.key: status for status in statuses}
     for status in statuses:
-        if status.stop.kind != only:
+        if status.stage.kind != only:
             continue
-        for need in status.stop.needs:
-            if states[need.key].runs and need.kind != "split":
+        for need in status.stage.needs:
+            if by_key[need.key].runs and need.kind != "split":
                 raise InputError(
-                    f"{status.stop.key} needs {need.key}, which is not up to date ({states[need.key].why}): "
-                    f"run `lowshot {need.kind}` with this recipe first, or `lowshot run` for all stops"
+                    f"{status.stage.key} needs {need.key}, which is not up to date ({by_key[need.key].why}): "
+                    f"run `lowshot {need.kind}` with this recipe first, or `lowshot run` for all stages"
                 )
 
 
-def _walk(status: Status, stamps: Stamps, ranks: Ranks) -> None:
-    """Do the work of a stop, if it is due."""
-    stop = status.stop
+def _run_action(status: Status, stamps: Stamps, ranks: Ranks) -> None:
+    """Do the work of a stage, if it is due."""
+    stage = status.stage
     if ranks.first:
         _announce(status, stamps)
     if not status.runs:
         return
     start = time.perf_counter()
-    if ranks.first or stop.kind in _COLLECTIVE:
-        assert stop.action is not None
-        stop.action()
+    if ranks.first or stage.kind in _COLLECTIVE:
+        assert stage.action is not None
+        stage.action()
     if ranks.first:
-        _finished(stop, time.perf_counter() - start, stamps)
+        _finished(stage, time.perf_counter() - start, stamps)
     ranks.wait()
 
 
-def _sweep(statuses: Sequence[Status], road: Road, stamps: Stamps, ranks: Ranks, engine: Engine) -> None:
-    """Do the work of all stops that are due as one sweep over their tasks; each is stamped when its own are done."""
-    due = [status.stop for status in statuses if status.runs]
+def _run_tasks(statuses: Sequence[Status], plan: Plan, stamps: Stamps, ranks: Ranks, engine: Engine) -> None:
+    """Do the work of all stages that are due, their tasks together; each is stamped when its own are done."""
+    due = [status.stage for status in statuses if status.runs]
     if ranks.first:
         for status in statuses:
             _announce(status, stamps)
-        # Another sweep in this folder would add to the same files and remove the same scratch.
-        with only_one(road.folder / "state" / "sweep.lock", lambda: say(f"waiting for another sweep in {road.folder}")):
+        # Another run in this folder would add to the same files and remove the same scratch.
+        busy = f"waiting for another run in {plan.outputs.folder}"
+        with only_one(plan.outputs.state / "sweep.lock", lambda: say(busy)):
             try:
                 if due:
-                    _run(due, stamps, engine)
-                    road.scratch.remove()
+                    groups = [stage.tasks() for stage in due if stage.tasks is not None]
+
+                    def after(group: TaskGroup, seconds: float) -> None:
+                        stage = next(stage for stage, its_group in zip(due, groups) if its_group is group)
+                        _finished(stage, seconds, stamps, named=True)
+
+                    run_groups(groups, engine, after, title=due[0].kind)
+                    plan.outputs.scratch.remove()
             finally:
-                road.catch_up()
+                plan.update_results()
     if due:
         ranks.wait()
 
 
-def _run(due: Sequence[Stop], stamps: Stamps, engine: Engine) -> None:
-    """Run the tasks of these stops; each is stamped when its own are done."""
-    jobs = [stop.job() for stop in due if stop.job is not None]
-
-    def after(job: Job, seconds: float) -> None:
-        [stop] = [stop for stop, its_job in zip(due, jobs) if its_job is job]
-        _finished(stop, seconds, stamps, named=True)
-
-    run_jobs(jobs, engine, after, title=due[0].kind)
-
-
 def _announce(status: Status, stamps: Stamps) -> None:
     if not status.runs:
-        say(f"✓ {status.stop.key}: {status.why}", style="dim")
+        say(f"✓ {status.stage.key}: {status.why}", style="dim")
         return
-    say(f"▶ {status.stop.key}: {status.why}", style="bold")
-    stamps.clear(status.stop)
+    say(f"▶ {status.stage.key}: {status.why}", style="bold")
+    stamps.clear(status.stage)
 
 
-def _finished(stop: Stop, seconds: float, stamps: Stamps, named: bool = False) -> None:
-    stamps.write(stop, seconds)
-    say(f"  {stop.key} done in {_duration(seconds)}" if named else f"  done in {_duration(seconds)}", style="dim")
+def _finished(stage: Stage, seconds: float, stamps: Stamps, named: bool = False) -> None:
+    stamps.write(stage, seconds)
+    say(f"  {stage.key} done in {_duration(seconds)}" if named else f"  done in {_duration(seconds)}", style="dim")
 
 
-def _print_plan(recipe: Recipe, stops: Sequence[Stop], statuses: Sequence[tuple[bool, str]], first: bool) -> None:
+def _print_plan(plan: Plan, decisions: Sequence[tuple[bool, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    if not first:
-        return
-    table = Table(box=None, title=f"{recipe.name} → {recipe.folder}", title_justify="left", title_style="bold")
-    for column in ("stop", "", "why"):
+    title = f"{plan.recipe.name} → {plan.outputs.folder}"
+    table = Table(box=None, title=title, title_justify="left", title_style="bold")
+    for column in ("stage", "", "why"):
         table.add_column(column)
-    for stop, (runs, why) in zip(stops, statuses, strict=True):
-        table.add_row(stop.key, "[bold]would run[/]" if runs else "[dim]skipped[/]", why)
+    for stage, (runs, why) in zip(plan.stages, decisions, strict=True):
+        table.add_row(stage.key, "[bold]would run[/]" if runs else "[dim]skipped[/]", why)
     Console(highlight=False).print(table)
 
 

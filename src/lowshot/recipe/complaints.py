@@ -116,7 +116,7 @@ def registry_complaints(recipe: Recipe) -> list[str]:
 
 
 def _grid_complaints(method: MethodSection) -> list[str]:
-    from lowshot.benchmark.grid import declared_grid, grid_complaints
+    from lowshot.benchmark.parameter_grid import declared_grid, grid_complaints
     from lowshot.registry import CLASSIFIERS
 
     if method.grid is None or method.classifier not in CLASSIFIERS:
@@ -129,7 +129,7 @@ def _grid_complaints(method: MethodSection) -> list[str]:
 
 
 def _target_complaints(recipe: Recipe) -> list[str]:
-    from lowshot.benchmark.grid import Target
+    from lowshot.benchmark.parameter_grid import Target
 
     try:
         Target.parse(recipe.tune.target, recipe.tune_n_shots)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from lowshot.benchmark.summary import mean_and_half_width
+from lowshot.benchmark.metrics import mean_and_half_width
 from lowshot.errors import InputError, did_you_mean
 
 Record = Mapping[str, Any]

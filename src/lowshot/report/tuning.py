@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lowshot.benchmark.grid import Tuning
+from lowshot.benchmark.parameter_grid import Tuning
 from lowshot.report.text_table import Grid
 
 BEST = "◀ best"

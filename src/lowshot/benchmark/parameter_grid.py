@@ -1,4 +1,4 @@
-"""A grid of hyper-parameters: what is tried, what counts, and which point wins."""
+"""A grid of hyper-parameters: its points, the target that they are compared by, and the best of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from lowshot.benchmark.metrics import METRICS
 from lowshot.errors import InputError, did_you_mean
+from lowshot.files import Pathlike, read_json
 from lowshot.registry import CLASSIFIERS
 
 # The one entry of a grid that is no parameter of the classifier: the method's own.
@@ -22,17 +23,17 @@ ParameterGrid = Mapping[str, Sequence[Any]]
 
 @dataclass(frozen=True)
 class Target:
-    """What is maximised: an accuracy, averaged over numbers of shots or measured at a single one."""
+    """The quantity that is maximised: an accuracy, averaged over numbers of shots or measured at a single one."""
 
     metric: str
     over_shots: bool
 
     @classmethod
     def parse(cls, text: str, n_shots: Sequence[int]) -> Target:
-        """From ``mean_all_top5`` or, with one number of shots, ``all_top5``.
+        """The target that ``mean_all_top5`` names or, with one number of shots, ``all_top5``.
 
         Raises:
-            InputError: no such accuracy, or one of several numbers of shots: one choice is made for all of them.
+            InputError: No such accuracy, or one of several numbers of shots: one choice is made for all of them.
         """
         metric = text.removeprefix(_MEAN)
         if metric not in METRICS:
@@ -48,13 +49,13 @@ class Target:
 
 @dataclass(frozen=True)
 class GridPoint:
-    """One point of a grid and what it reached on the validation setup.
+    """One point of a grid and its value on the validation setup.
 
     Attributes:
-        params: what differs from the method's own parameters.
-        value: the target, a fraction; None where a score was NaN.
-        half_width: of the 95 % interval of ``value`` over experiments; None from one experiment.
-        by_n_shots: the target's accuracy at each number of shots.
+        params (dict): The parameters that differ from the method's own.
+        value (float or None): The target, a fraction; None where a score was NaN.
+        half_width (float or None): Half the 95 % interval of ``value`` over experiments; None from one experiment.
+        by_n_shots (dict): The target's accuracy at each number of shots.
     """
 
     params: dict[str, Any]
@@ -68,13 +69,15 @@ class Tuning:
     """A grid that was measured on the validation setup.
 
     Attributes:
-        classifier: its name.
-        generator: its name, or None.
-        target: what is maximised, as in a recipe.
-        n_shots, n_experiments, seed: of the runs.
-        data: a digest of the features and shots that could be seen.
-        grid: parameter → values.
-        points: in the grid's order, the last parameter changing fastest.
+        classifier (str): The name of the classifier.
+        generator (str or None): The name of the generator.
+        target (str): The target that is maximised, as in a recipe.
+        n_shots (tuple of int): The numbers of shots of the runs.
+        n_experiments (int): The number of experiments of the runs.
+        seed (int): The seed of the runs.
+        data (str): A fingerprint of the features and shots that could be seen.
+        grid (dict): parameter → values.
+        points (tuple of GridPoint): The points in the grid's order, the last parameter changing fastest.
     """
 
     classifier: str
@@ -92,7 +95,7 @@ class Tuning:
         """The point of highest value, the first among equals.
 
         Raises:
-            InputError: no point gave a number.
+            InputError: No point gave a number.
         """
         best: GridPoint | None = None
         for point in self.points:
@@ -130,8 +133,20 @@ class Tuning:
         }
 
     @classmethod
+    def read(cls, path: Pathlike) -> Tuning:
+        """The tuning in a file of :meth:`to_json`.
+
+        Raises:
+            InputError: There is no such file, or it holds something else.
+        """
+        try:
+            return cls.from_json(read_json(path, "tuned hyper-parameters"))
+        except (AttributeError, KeyError, TypeError):
+            raise InputError(f"{path} does not hold what lowshot tune writes: tune again, with --force") from None
+
+    @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Tuning:
-        """What :meth:`to_json` returned, after a way through a file; further entries are left out."""
+        """The tuning that :meth:`to_json` wrote; further entries are left out."""
         names = set(cls.__dataclass_fields__) - {"points", "grid", "n_shots"}
         return cls(
             **{name: found[name] for name in names},
@@ -151,7 +166,7 @@ def grid_points(grid: ParameterGrid) -> list[dict[str, Any]]:
     """The Cartesian product, the last parameter changing fastest.
 
     Raises:
-        InputError: no parameter, one without values, or a value that stands twice.
+        InputError: No parameter, one without values, or a value that stands twice.
     """
     if not grid:
         raise InputError("the grid is empty: name at least one parameter with the values to try")
@@ -162,7 +177,7 @@ def grid_points(grid: ParameterGrid) -> list[dict[str, Any]]:
 
 
 def grid_complaints(classifier: str, grid: ParameterGrid, has_generator: bool) -> list[str]:
-    """What is wrong with tuning a registered classifier over a grid, one line per mistake."""
+    """The mistakes in tuning a registered classifier over a grid, one line each."""
     lines = [line for name, values in grid.items() if (line := _list_complaint(name, values)) is not None]
     if N_PER_CLASS in grid:
         if not has_generator:

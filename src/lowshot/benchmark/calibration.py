@@ -1,4 +1,4 @@
-"""One number between base and novel scores, chosen where it may be chosen: on the validation setup."""
+"""The calibration bias between base and novel scores (the papers' prior), chosen on the validation setup."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lowshot.benchmark.metrics import TOP, Standing, standing
+from lowshot.benchmark.metrics import TOP, TopKRanks, top_k_ranks
 from lowshot.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ class Validation:
     """Runs on the validation setup: all that a choice may be based on. Runs of any other setup are refused.
 
     Attributes:
-        setup: the classes of the runs.
-        runs: how their queries stand.
+        setup (Setup): The classes of the runs.
+        runs (sequence of TopKRanks): The ranks of their queries.
 
     Raises:
-        InputError: another setup than "val", or no run.
+        InputError: Another setup than "val", or no run.
     """
 
     setup: Setup
-    runs: Sequence[Standing]
+    runs: Sequence[TopKRanks]
 
     def __post_init__(self) -> None:
         if self.setup.name != "val":
@@ -41,13 +41,13 @@ class Validation:
 
     @classmethod
     def of(cls, setup: Setup, fitted: Sequence[LowShotClassifier], queries: Any, labels: Any) -> Validation:
-        """From classifiers that were fitted on the setup's base classes and on draws of shots of its novel classes.
+        """Runs of classifiers that were fitted on the setup's base classes and on draws of its novel classes' shots.
 
         Args:
-            setup: the validation setup.
-            fitted: one classifier a run, of exactly the setup's classes.
-            queries: (N, D) features that no run was fitted on.
-            labels: (N,) their labels, all of them classes of the setup.
+            setup (Setup): The validation setup.
+            fitted (sequence): One classifier a run, of exactly the setup's classes.
+            queries (array of shape (N, D)): Features that no run was fitted on.
+            labels (int array of shape (N,)): Their labels, all of them classes of the setup.
         """
         labels = np.asarray(labels)
         known = np.concatenate([setup.base, setup.novel])
@@ -62,28 +62,29 @@ class Validation:
             order = np.argsort(one.classes_)
             columns = order[np.searchsorted(one.classes_, labels, sorter=order)]
             places = np.arange(len(known))
-            runs.append(standing(one.scores(queries), columns, places[:n_base], places[n_base:]))
+            runs.append(top_k_ranks(one.scores(queries), columns, places[:n_base], places[n_base:]))
         return cls(setup, runs)
 
 
-def choose_prior(validation: Validation, target: str = "all_top5") -> float:
+def choose_bias(validation: Validation, target: str = "all_top5") -> float:
     """The bias on novel scores that maximises mean accuracy over all queries of the validation runs.
 
-    Wang et al. (2018, arXiv 1801.05401) choose such a prior by cross-validation over a grid. No grid is needed: as the
-    bias grows, each query changes at most once, a novel one from wrong to right and a base one the other way, when the
-    score of its class passes the rival that decides. Between two such points nothing changes, so sorting them gives
-    every accuracy that a bias can reach (one exactly at a point, where scores tie, is not considered). Any
-    classifier's scores will do, whatever their scale.
+    Wang et al. (2018, arXiv 1801.05401) call it a prior and choose it by cross-validation over a grid. No grid is
+    needed: as the bias grows, each query changes at most once, a novel one from wrong to right and a base one the other
+    way, when the score of its class passes the one of the other side that decides. Between two such points nothing
+    changes, so sorting them gives every accuracy that a bias can reach (one exactly at a point, where scores tie, is
+    not considered). Any classifier's scores will do, on any scale.
 
     Args:
-        validation: the runs on setup "val"; the test setup has no place here.
-        target: ``"all_top5"`` or ``"all_top1"``.
+        validation (Validation): The runs on setup "val".
+        target (str): ``"all_top5"`` or ``"all_top1"``.
 
     Returns:
-        The middle of the best interval; of several best ones the nearest to zero; zero when that is among the best.
+        float: The middle of the best interval; of several best ones the nearest to zero; zero when that is among the
+        best.
 
     Raises:
-        InputError: an unknown target.
+        InputError: An unknown target.
     """
     if target not in TARGETS:
         raise InputError(f"prior target {target!r}: expected {' or '.join(TARGETS)}")
@@ -106,19 +107,19 @@ def choose_prior(validation: Validation, target: str = "all_top5") -> float:
     return float(middles[np.abs(middles).argmin()])
 
 
-def prior_metrics(test: Standing, bias: float) -> dict[str, float]:
-    """``all_prior_top1`` and ``all_prior_top5`` of one run with a prior that was chosen elsewhere."""
+def calibrated_accuracies(test: TopKRanks, bias: float) -> dict[str, float]:
+    """``all_prior_top1`` and ``all_prior_top5`` of one run with a bias that was chosen elsewhere."""
     return {f"all_prior_top{k}": float(test.correct(k, bias).mean()) for k in TOP}
 
 
-def _turning_points(runs: Standing, k: int, novel: bool) -> np.ndarray:
-    """The biases at which queries of one group change between right and wrong; those that never change are left out.
+def _turning_points(runs: TopKRanks, k: int, novel: bool) -> np.ndarray:
+    """The biases at which queries of one side change between right and wrong; those that never change are left out.
 
-    With ``ahead`` classes of its own group before it, a query is right while fewer than k − ahead rivals are before it:
-    the (k − ahead)-th rival decides.
+    A query of rank r on its own side is right while fewer than k − r classes of the other side score higher: the
+    (k − r)-th of them decides.
     """
-    mine = (runs.novel == novel) & (runs.ahead < k)
-    decisive = runs.rivals[mine, k - 1 - runs.ahead[mine]]
+    mine = (runs.novel == novel) & (runs.rank < k)
+    decisive = runs.others[mine, k - 1 - runs.rank[mine]]
     finite = np.isfinite(decisive) & np.isfinite(runs.score[mine])
     gap = (decisive - runs.score[mine])[finite]
     return gap if novel else -gap

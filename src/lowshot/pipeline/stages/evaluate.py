@@ -1,0 +1,75 @@
+"""The stage that runs the benchmark: every run of one method on one representation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lowshot.benchmark import ResultStore
+from lowshot.benchmark.protocol import benchmark_tasks
+from lowshot.benchmark.task import Task, TaskList
+from lowshot.parallel import TaskGroup
+from lowshot.pipeline.low_shot import LowShotPhase
+from lowshot.pipeline.result_files import ResultFiles
+from lowshot.pipeline.stages.base import Stage
+
+# Novel queries that are recorded with their predictions, for the report.
+EXAMPLES = 12
+
+
+def evaluate_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...], files: ResultFiles) -> Stage:
+    """The benchmark of one method on one representation."""
+    section, outputs = phase.recipe.evaluate, phase.outputs
+
+    def tasks() -> list[Task]:
+        return benchmark_tasks(
+            phase.data,
+            phase.method(method, EXAMPLES),
+            outputs.scratch,
+            n_shots=section.n_shots,
+            setup=section.setup,
+            bias_target=section.prior_target if section.calibrate == "prior" else None,
+            tags=phase.tags(method),
+        )
+
+    depends = {"evaluate": section.model_dump(mode="json", exclude={"methods"})}
+    written = (outputs.method_results(phase.name, method), outputs.results)
+    return measured_stage("evaluate", phase, method, depends, needs, written, tasks, files.merge_results)
+
+
+def measured_stage(
+    kind: str,
+    phase: LowShotPhase,
+    method: str,
+    depends: Mapping[str, Any],
+    needs: tuple[Stage, ...],
+    outputs: tuple[Path, Path],
+    tasks: Callable[[], list[Task]],
+    merge: Callable[[bool], None],
+) -> Stage:
+    """A stage of the tasks that the method's own file lacks; ``merge(last)`` updates the file of all methods."""
+    section, subject = phase.section(method), f"{phase.name}/{method}"
+
+    def group() -> TaskGroup:
+        due = TaskList(tasks(), phase.data, ResultStore(outputs[0]))
+
+        def finish(last: bool) -> None:
+            due.store.keep(due.fingerprints)
+            due.store.arrange(due.fingerprints)
+            merge(last)
+
+        return due.group(f"{kind}:{subject}", finish)
+
+    inputs = {
+        "classifier": section.classifier,
+        "params": section.params_for(phase.name),
+        "n_per_class": section.n_per_class,
+        **depends,
+        **phase.common_inputs,
+    }
+    return Stage(kind, subject, inputs, needs, outputs, tasks=group, damage=lambda: _damage(outputs[0]))
+
+
+def _damage(path: Path) -> str | None:
+    return f"{path} is cut off" if ResultStore(path).torn else None

@@ -1,0 +1,42 @@
+"""The stage that extracts the features of all images."""
+
+from __future__ import annotations
+
+from lowshot.features import extract_features
+from lowshot.files import file_fingerprint
+from lowshot.pipeline.representation import PARTS, Representation
+from lowshot.pipeline.stages.base import Stage
+
+
+def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> Stage:
+    """The features of one representation, train and test part."""
+    inputs, checkpoint = representation.inputs, representation.section.checkpoint
+    depends = {
+        "extract": inputs.recipe.extract.model_dump(mode="json", exclude={"devices"}),
+        "checkpoint": None if checkpoint is None or not checkpoint.is_file() else file_fingerprint(checkpoint),
+        "transform": inputs.transforms.description,
+        "data": inputs.data_fingerprint,
+    }
+    outputs = tuple(representation.features(part) for part in PARTS)
+    return Stage("extract", representation.name, depends, needs, outputs, lambda: _extract(representation))
+
+
+def _extract(representation: Representation) -> None:
+    from lowshot.representation.launch import resolve_precision
+
+    inputs = representation.inputs
+    recipe, section = inputs.recipe, inputs.recipe.extract
+    backbone = representation.load_backbone()
+    for part, images in zip(PARTS, (inputs.train_images, inputs.test_images)):
+        extract_features(
+            backbone,
+            images,
+            inputs.transforms,
+            representation.features(part),
+            batch_size=section.batch_size,
+            precision=resolve_precision(section.precision),
+            dtype=section.dtype,
+            workers=recipe.data.workers,
+            devices=section.devices,
+            attributes={"representation": representation.name, "recipe": recipe.name},
+        )

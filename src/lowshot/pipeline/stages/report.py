@@ -1,0 +1,170 @@
+"""The stage that writes the report: tables in the terminal, and the files of ``lowshot.report``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from lowshot.files import read_text
+from lowshot.pipeline.inputs import Inputs
+from lowshot.pipeline.low_shot import LowShotPhase
+from lowshot.pipeline.result_files import ResultFiles
+from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stamps import Stamps
+from lowshot.progress import say
+from lowshot.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lowshot.report import Example
+    from lowshot.report.published import Nature
+    from lowshot.report.whole import Report
+
+Phases = Mapping[str, LowShotPhase]
+
+
+def report_stage(inputs: Inputs, phases: Phases, results: ResultFiles, needs: tuple[Stage, ...]) -> Stage:
+    """The report of a recipe on the results of the stages that it needs."""
+    recipe = inputs.recipe
+    depends = {
+        "report": recipe.report.model_dump(mode="json"),
+        "description": recipe.description,
+        "labels": [
+            *(recipe.label(name) for name in recipe.representations),
+            *(recipe.method_label(method) for method in recipe.evaluate.methods),
+        ],
+    }
+
+    def action() -> None:
+        write_report(inputs, phases, results, needs)
+
+    return Stage("report", "", depends, needs, (inputs.outputs.report,), action)
+
+
+def write_report(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iterable[Stage]) -> None:
+    """Write report.html and the files beside it from the outputs of the other stages, and print the tables."""
+    from lowshot.pipeline.generator_views import generator_views
+    from lowshot.report.generators import generator_section
+
+    recipe = inputs.recipe
+    report = _report(inputs, results, evaluated)
+    page = report.write(
+        inputs.outputs.report.parent,
+        title=recipe.report.title or recipe.name,
+        description=recipe.description,
+        training_logs=_training_logs(phases),
+        examples=_examples(inputs, report.records),
+        recipe_yaml=recipe.to_yaml(),
+        provenance=_provenance(inputs, report.records),
+        notes=_notes(inputs),
+        sections=[generator_section(view) for view in generator_views(inputs, phases)],
+    )
+    report.print()
+    say(f"report: {page}")
+
+
+def print_report(inputs: Inputs, results: ResultFiles, evaluated: Iterable[Stage]) -> None:
+    """The tables of a report that is up to date."""
+    _report(inputs, results, evaluated).print()
+    say(f"report: {inputs.outputs.report}")
+
+
+def _report(inputs: Inputs, results: ResultFiles, evaluated: Iterable[Stage]) -> Report:
+    from lowshot.report.whole import Report
+
+    recipe = inputs.recipe
+    return Report(
+        _labelled(recipe, _with_fit_seconds(inputs, results, evaluated)),
+        recipe.evaluate.setup,
+        recipe.report.metrics or None,
+        _natures(recipe) if recipe.report.paper else None,
+        _labelled(recipe, results.episode_records()),
+    )
+
+
+def _with_fit_seconds(inputs: Inputs, results: ResultFiles, evaluated: Iterable[Stage]) -> Iterator[dict[str, Any]]:
+    """The results, with the seconds of the stages that fitted a method's generator and classifier, where it has any."""
+    stamps = Stamps(inputs.outputs.state)
+    seconds = {}
+    for stage in evaluated:
+        fits = [stamps.read(need) for need in stage.needs if need.kind in ("fit-generator", "fit-classifier")]
+        if stage.kind == "evaluate" and fits and all(fits):
+            seconds[stage.subject] = sum(stamp["seconds"] for stamp in fits if stamp)
+    for record in results.records():
+        subject = f"{record['representation']}/{record['method']}"
+        yield {**record, "stop_seconds": seconds[subject]} if subject in seconds else record
+
+
+def _labelled(recipe: Recipe, records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Records with the names that tables show in place of the recipe's keys."""
+    return [
+        {
+            **record,
+            "representation": recipe.label(record["representation"]),
+            "method": recipe.method_label(record["method"]),
+        }
+        for record in records
+    ]
+
+
+def _natures(recipe: Recipe) -> dict[str, Nature]:
+    from lowshot.report.published import nature_in_recipe
+
+    tree = recipe.model_dump(mode="json")
+    return {recipe.label(name): nature_in_recipe(tree, name) for name in recipe.representations}
+
+
+def _training_logs(phases: Phases) -> dict[str, list[dict[str, Any]]]:
+    logs = {}
+    for name, phase in phases.items():
+        path = phase.representation.training_log
+        if phase.representation.is_trained and path.exists():
+            lines = read_text(path, "training log").splitlines()
+            logs[phase.recipe.label(name)] = [json.loads(line) for line in lines]
+    return logs
+
+
+def _examples(inputs: Inputs, records: list[dict[str, Any]]) -> list[Example]:
+    """The recorded predictions at one number of shots with their images, of each representation's first method."""
+    from lowshot.report import Example
+
+    if not inputs.needs_images:
+        return []
+    recipe, names = inputs.recipe, inputs.class_names
+    n_shots = recipe.report.examples_at or max(recipe.evaluate.n_shots)
+    first_method = recipe.method_label(next(iter(recipe.evaluate.methods)))
+    return [
+        Example(
+            image=inputs.image_of("test", example["row"]),
+            true=names[example["true"]],
+            predicted=names[example["predicted"]],
+            representation=record["representation"],
+            method=record["method"],
+            n_shots=n_shots,
+        )
+        for record in records
+        if record["setup"] == recipe.evaluate.setup
+        and record["n_shots"] == n_shots
+        and record["method"] == first_method
+        for example in record.get("examples", [])
+    ]
+
+
+def _provenance(inputs: Inputs, records: list[dict[str, Any]]) -> dict[str, Any]:
+    last = max(records, key=lambda record: record["time"])
+    recipe = inputs.recipe
+    return {
+        "recipe": {"name": recipe.name, "fingerprint": recipe.fingerprint, "seed": recipe.seed},
+        "data": inputs.data_fingerprint,
+        "class split": inputs.split.fingerprint,
+        "versions": last["versions"],
+        "host": last["host"],
+        "evaluated": last["time"],
+    }
+
+
+def _notes(inputs: Inputs) -> list[str]:
+    if not (inputs.needs_images and inputs.recipe.data.on_bad_image == "skip"):
+        return []
+    skipped = inputs.skipped
+    return [f"{len(skipped)} images could not be read and were left out everywhere.", *skipped[:20]]

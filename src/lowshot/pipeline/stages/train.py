@@ -1,0 +1,56 @@
+"""The stage that trains a network on the base classes."""
+
+from __future__ import annotations
+
+import time
+
+from lowshot.pipeline.representation import Representation
+from lowshot.pipeline.stages.base import Stage
+from lowshot.progress import say
+
+
+def train_stage(representation: Representation) -> Stage:
+    """The training of one representation."""
+    inputs, settings = representation.inputs, representation.settings
+    depends = {
+        "train": {**settings.identity(), "epochs": settings.epochs},
+        "transform": inputs.transforms.description,
+        "base": inputs.split.base.tolist(),
+        "data": inputs.train_images.fingerprint,
+        "seed": inputs.recipe.seed,
+        **({"plugins": inputs.plugins} if inputs.plugins else {}),
+    }
+    outputs = (representation.checkpoint,)
+    return Stage("train", representation.name, depends, (), outputs, lambda: _train(representation))
+
+
+def _train(representation: Representation) -> None:
+    from lowshot.representation import OtherRunError
+
+    folder = representation.folder
+    try:
+        _train_in_folder(representation)
+    except OtherRunError as error:
+        # Hours of work may lie there: it is put aside, not deleted.
+        aside = folder.parent / "replaced" / f"{representation.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        folder.rename(aside)
+        say(f"  {error}\n  The earlier run is kept in {aside}.", style="yellow")
+        _train_in_folder(representation)
+
+
+def _train_in_folder(representation: Representation) -> None:
+    from lowshot.representation import train_representation
+
+    inputs = representation.inputs
+    base = inputs.split.base
+    train_representation(
+        representation.settings,
+        inputs.train_images.of_classes(base),
+        inputs.test_images.of_classes(base),
+        representation.folder,
+        inputs.transforms,
+        num_classes=len(inputs.class_names),
+        seed=inputs.recipe.seed,
+        workers=inputs.recipe.data.workers,
+    )

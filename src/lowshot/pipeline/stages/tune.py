@@ -1,0 +1,91 @@
+"""The stage that chooses the hyper-parameters of a method with a grid, on the validation half of the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from lowshot.benchmark import ResultStore
+from lowshot.benchmark.parameter_grid import Tuning, declared_grid
+from lowshot.benchmark.task import provenance
+from lowshot.benchmark.tuning import Study
+from lowshot.errors import InputError
+from lowshot.files import write_json
+from lowshot.parallel import TaskGroup
+from lowshot.pipeline.inputs import Inputs
+from lowshot.pipeline.low_shot import LowShotPhase
+from lowshot.pipeline.stages.base import Stage
+from lowshot.recipe.schema import MethodSection
+
+
+def tune_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...]) -> Stage:
+    """The choice of one method's hyper-parameters on one representation."""
+    recipe, section = phase.recipe, phase.section(method)
+    depends = {
+        "classifier": section.classifier,
+        "params": section.params_for(phase.name),
+        "n_per_class": section.n_per_class,
+        "grid": _grid(section),
+        "tune": {**recipe.tune.model_dump(mode="json"), "n_shots": list(recipe.tune_n_shots)},
+        **phase.common_inputs,
+    }
+    subject, path = f"{phase.name}/{method}", phase.outputs.tuned(phase.name, method)
+
+    def tasks() -> TaskGroup:
+        names = {"recipe": recipe.name, "representation": phase.name, "method": method}
+        study = Study(
+            phase.validation,
+            section.classifier,
+            phase.params(method),
+            _grid(section),
+            scratch=phase.outputs.scratch,
+            store=ResultStore(path.with_suffix(".jsonl")),
+            target=recipe.tune.target,
+            n_shots=recipe.tune_n_shots,
+            generator=phase.generator_source(method),
+            n_per_class=section.n_per_class,
+            seed=recipe.seed,
+            tags=names,
+        )
+
+        def finish(last: bool) -> None:
+            # Neither time nor machine: equal results are equal files.
+            origin = {**names, "recipe_fingerprint": recipe.fingerprint, "versions": provenance()["versions"]}
+            write_json(path, {**study.result().to_json(), **origin})
+
+        return study.tasks.group(f"tune:{subject}", finish)
+
+    return Stage("tune", subject, depends, needs, (path,), tasks=tasks, damage=lambda: _damage(path))
+
+
+def print_tunings(inputs: Inputs, subjects: Iterable[str]) -> None:
+    """The grids of the tune stages with these subjects, to standard output."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from lowshot.report.tuning import tuning_table
+
+    recipe, console, wanted = inputs.recipe, Console(highlight=False), set(subjects)
+    for representation, method in product(recipe.representations, recipe.evaluate.methods):
+        if f"{representation}/{method}" in wanted:
+            title = f"{recipe.label(representation)}, {recipe.method_label(method)}"
+            table = tuning_table(Tuning.read(inputs.outputs.tuned(representation, method)), title)
+            console.print(replace(table, caption="").rich(), Text(f"{table.caption}\n", style="dim"))
+
+
+def _damage(path: Path) -> str | None:
+    try:
+        Tuning.read(path)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _grid(section: MethodSection) -> dict[str, list[Any]]:
+    """The values that a method is tuned over, every one written out."""
+    if section.grid == "default":
+        return {name: list(values) for name, values in declared_grid(section.classifier).items()}
+    return dict(section.grid or {})
