@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowshot.benchmark import Engine, ResultStore
-from lowshot.benchmark.episode_units import run_episodes
-from lowshot.benchmark.episodes import DRAWN_TOGETHER, EpisodeDesign, TaskSampler, mean_over_tasks, novel_rows
+from lowshot.benchmark.episode_sampler import DRAWN_TOGETHER, EpisodeDesign, NovelEpisodeSampler, novel_rows
+from lowshot.benchmark.episodes import run_episodes
+from lowshot.benchmark.metrics import mean_over_episodes
 from lowshot.classifiers.logistic import Logistic
 from lowshot.classifiers.nearest_mean import NearestMean
 from lowshot.classifiers.ridge import Ridge
@@ -26,11 +27,13 @@ from tests.reference import episodes as reference
 SMALL = {"n_way": 2, "n_query": 4, "n_tasks": 30, "engine": Engine("serial")}
 
 
-def _sampler(counts: list[int], design: EpisodeDesign, seed: int = 0) -> tuple[TaskSampler, np.ndarray, list[int]]:
+def _sampler(
+    counts: list[int], design: EpisodeDesign, seed: int = 0
+) -> tuple[NovelEpisodeSampler, np.ndarray, list[int]]:
     """A sampler over shuffled rows of classes 10, 11, … with these many images, the labels, and the classes."""
     classes = [10 + i for i in range(len(counts))]
     labels = np.random.default_rng(7).permutation(np.repeat(classes, counts))
-    return TaskSampler([np.flatnonzero(labels == label) for label in classes], design, seed), labels, classes
+    return NovelEpisodeSampler([np.flatnonzero(labels == label) for label in classes], design, seed), labels, classes
 
 
 @settings(deadline=None, max_examples=40)
@@ -85,7 +88,7 @@ def test_an_accuracy_is_the_mean_over_tasks_done_by_hand(world: World, setup: st
     centre = world.train.features[base].astype(np.float64).mean(axis=0)
     features = world.test.features.astype(np.float64)
     novel = np.sort(classes.novel)
-    sampler = TaskSampler(
+    sampler = NovelEpisodeSampler(
         [np.flatnonzero(world.test.labels == label) for label in novel], EpisodeDesign(2, n_shots, 4, 30), seed=3
     )
     accuracies = []
@@ -140,8 +143,8 @@ def test_a_generator_takes_part_in_every_task(world: World) -> None:
 def test_memory_and_workers_change_no_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     method = Logistic(n_steps=10, batch_size=20)
     whole = run_episodes(world.train, world.test, world.split, method, n_shots=[1], **SMALL)
-    monkeypatch.setattr("lowshot.benchmark.episode_units._FLOATS", 500)
-    monkeypatch.setattr("lowshot.benchmark.episode_units._POOL_BYTES", 0)
+    monkeypatch.setattr("lowshot.benchmark.episodes._FLOATS", 500)
+    monkeypatch.setattr("lowshot.benchmark.episodes._POOL_BYTES", 0)
     in_pieces = run_episodes(world.train, world.test, world.split, method, n_shots=[1], **SMALL)
     assert in_pieces[0]["accuracy"] == pytest.approx(whole[0]["accuracy"], abs=0.01)  # sums in another order
     nearest = [
@@ -186,8 +189,8 @@ def test_what_is_no_method_is_refused(world: World) -> None:
 
 
 def test_the_interval_is_that_of_the_literature() -> None:
-    assert mean_over_tasks(np.array([0.2, 0.4, 0.6, 0.8])) == pytest.approx((0.5, 1.96 * math.sqrt(0.2 / 3 / 4)))
-    assert mean_over_tasks(np.array([0.25])) == (0.25, None)
+    assert mean_over_episodes(np.array([0.2, 0.4, 0.6, 0.8])) == pytest.approx((0.5, 1.96 * math.sqrt(0.2 / 3 / 4)))
+    assert mean_over_episodes(np.array([0.25])) == (0.25, None)
 
 
 def test_shots_and_queries_come_from_the_test_part_if_it_has_enough() -> None:

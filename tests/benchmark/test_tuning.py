@@ -19,6 +19,7 @@ from lowshot.data import ClassSplit
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.hallucination import Generator
+from lowshot.parallel.shared_arrays import Scratch
 from lowshot.registry import GENERATORS
 from tests.benchmark.conftest import World, write_features
 
@@ -56,7 +57,7 @@ def test_validation_data_has_no_test_half(data: ValidationData, world: World) ->
     with pytest.raises(InputError, match="setup 'test' does not exist here"):
         data.split.setup("test")
     with pytest.raises(InputError, match="setup 'test' does not exist here"):
-        data.arena("test")
+        data.setup("test", Scratch("unused"), 1)
     for label in hidden:
         with pytest.raises(InputError, match="has 0 images"):
             data.experiments.shots(1, 1, [label])

@@ -16,16 +16,18 @@ import numpy as np
 import pytest
 
 from lowshot.benchmark import Engine, ResultStore, run_benchmark, summarise
-from lowshot.benchmark.arena import BenchmarkData
-from lowshot.benchmark.method import GeneratorSource, Method, held_bytes
-from lowshot.benchmark.packed import Scratch
+from lowshot.benchmark.method import GeneratorSource, Method
+from lowshot.benchmark.protocol import benchmark_tasks, experiment_blocks
 from lowshot.benchmark.results import Record
-from lowshot.benchmark.units import Benchmark, experiment_blocks
+from lowshot.benchmark.setup_data import BenchmarkData
+from lowshot.benchmark.task import TaskList
 from lowshot.classifiers import Logistic, NearestMean
 from lowshot.data import Experiments
 from lowshot.hallucination import Generator
 from lowshot.hallucination.difference import DifferenceGenerator
-from lowshot.parallel.scheduler import run_jobs
+from lowshot.parallel.cache import held_bytes
+from lowshot.parallel.scheduler import run_groups
+from lowshot.parallel.shared_arrays import Scratch
 from lowshot.registry import CLASSIFIERS, GENERATORS
 from tests.benchmark.conftest import World
 from tests.benchmark.counting import measure
@@ -72,18 +74,18 @@ def test_the_order_of_tasks_changes_nothing(wide: World, generator: Generator, t
         scratch, store = Scratch(tmp_path / f"scratch {number}"), ResultStore(tmp_path / f"{number}.jsonl")
         method = Method(NearestMean(), GeneratorSource(generator, scratch), 6, 3, 2)
         tags = {"representation": "r", "method": "m"}
-        benchmark = Benchmark(
-            BenchmarkData(*wide.parts), method, n_shots=(1, 5), setup="test", prior_target="all_top1", tags=tags
-        )
-        job = benchmark.job("m", store, scratch)
-        job.tasks = random.Random(number).sample(job.tasks, len(job.tasks)) if number else job.tasks
-        run_jobs([job], Engine("serial"))
-        store.arrange(unit.unit for unit in benchmark.units)
+        data = BenchmarkData(*wide.parts)
+        options = {"n_shots": (1, 5), "setup": "test", "bias_target": "all_top1", "tags": tags}
+        tasks = TaskList(benchmark_tasks(data, method, scratch, **options), data, store)
+        group = tasks.group("m")
+        group.tasks = random.Random(number).sample(group.tasks, len(group.tasks)) if number else group.tasks
+        run_groups([group], Engine("serial"))
+        store.arrange(tasks.fingerprints)
         found.append(measured(ResultStore(store.path).records))
     assert found[0] == found[1]
 
 
-def test_the_prior_is_that_of_the_first_block_of_validation_runs(wide: World) -> None:
+def test_the_bias_is_that_of_the_first_block_of_validation_runs(wide: World) -> None:
     first = World(wide.train, wide.test, wide.split, Experiments(wide.experiments.rows[:25]))
     options = {"n_shots": (1, 3), "prior_target": "all_top1"}
     few, many = (run_benchmark(*one.parts, NearestMean(), **options) for one in (first, wide))
@@ -91,8 +93,8 @@ def test_the_prior_is_that_of_the_first_block_of_validation_runs(wide: World) ->
         assert len({r["prior"] for r in few + many if r["n_shots"] == n}) == 1
     assert any(r["prior"] for r in many)
     # more experiments leave the full blocks alone: nothing of them is run again
-    kept = {r["task"] for r in few} & {r["task"] for r in many}
-    assert kept == {r["task"] for r in few}
+    shared = {r["task"] for r in few} & {r["task"] for r in many}
+    assert shared == {r["task"] for r in few}
 
 
 def test_an_interval_over_many_draws_counts_all_of_them(wide: World) -> None:
@@ -111,7 +113,7 @@ def test_blocks_hold_every_experiment_once(n_experiments: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["serial", "loky"])
-def test_a_killed_sweep_goes_on_and_ends_as_an_uninterrupted_one(world: World, tmp_path: Path, kind: str) -> None:
+def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(world: World, tmp_path: Path, kind: str) -> None:
     world.split.to_json(tmp_path / "label_idx.json")
     world.experiments.write(str(tmp_path / "splitfile_{:d}.json"))
     store = tmp_path / "killed.jsonl"
@@ -129,23 +131,23 @@ def test_a_killed_sweep_goes_on_and_ends_as_an_uninterrupted_one(world: World, t
     assert 9 <= len(finished) < 30
 
     records = measure(tmp_path, store, (1, 2, 3, 4, 5), Engine("serial"))
-    assert len(noted(tmp_path)) - ran == 10 - len(finished) // 3  # units of three experiments
+    assert len(noted(tmp_path)) - ran == 10 - len(finished) // 3  # tasks of three experiments
     assert [r for r in records if r in finished] == sorted(finished, key=records.index)
     again = measure(tmp_path, tmp_path / "whole.jsonl", (1, 2, 3, 4, 5), Engine("serial"))
     assert measured(records) == measured(again)
     assert not store.with_suffix(".scratch").exists()
 
 
-def test_a_generator_travels_as_a_file(world: World, generator: Generator, tmp_path: Path) -> None:
+def test_a_generator_is_pickled_as_a_file(world: World, generator: Generator, tmp_path: Path) -> None:
     import cloudpickle
 
     source = GeneratorSource(generator, Scratch(tmp_path / "scratch"))
-    travelled = cloudpickle.loads(cloudpickle.dumps(source))
+    unpickled = cloudpickle.loads(cloudpickle.dumps(source))
     assert [file.suffix for file in (tmp_path / "scratch").iterdir()] == [".safetensors"]
-    assert travelled.identity == source.identity
+    assert unpickled.identity == source.identity
     shots = world.train.rows([0, 1, 2]), np.array([5, 5, 6])
     for one, other in zip(
-        generator.generate(*shots, 4, random_state=1), travelled.get().generate(*shots, 4, random_state=1)
+        generator.generate(*shots, 4, random_state=1), unpickled.get().generate(*shots, 4, random_state=1)
     ):
         np.testing.assert_array_equal(one, other)
 

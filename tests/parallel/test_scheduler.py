@@ -12,7 +12,7 @@ import pytest
 from lowshot.errors import InputError, LowshotError
 from lowshot.parallel import engines, scheduler
 from lowshot.parallel.engines import Engine, WorkersLost
-from lowshot.parallel.scheduler import Job, run_jobs, run_tasks
+from lowshot.parallel.scheduler import TaskGroup, run_groups, run_tasks
 from tests.parallel.tasks import Add, DieAlways, DieOnce, Raise, noted
 
 LOKY = Engine("loky", 2)
@@ -95,11 +95,11 @@ def test_workers_that_keep_dying_are_given_up_by_name(tmp_path: Path, monkeypatc
 def test_a_task_that_no_worker_survives_ends_its_own_job_only(tmp_path: Path) -> None:
     done: list[str] = []
     jobs = [
-        Job("doomed", [DieAlways("deadly", 0, tmp_path)], lambda task, result: None),
-        Job("fine", [Add(f"a{i}", i, tmp_path) for i in range(3)], lambda task, result: done.append(task.key)),
+        TaskGroup("doomed", [DieAlways("deadly", 0, tmp_path)], lambda task, result: None),
+        TaskGroup("fine", [Add(f"a{i}", i, tmp_path) for i in range(3)], lambda task, result: done.append(task.key)),
     ]
     with pytest.raises(LowshotError, match=r"^deadly: 2 workers died"):
-        run_jobs(jobs, LOKY)
+        run_groups(jobs, LOKY)
     assert sorted(done) == ["a0", "a1", "a2"]
 
 
@@ -109,11 +109,11 @@ def test_a_job_that_cannot_be_finished_names_itself_and_stops_no_other(tmp_path:
 
     done: list[str] = []
     jobs = [
-        Job("hopeless", [], lambda task, result: None, finish=refuse),
-        Job("fine", [Add("a", 1, tmp_path)], lambda task, result: done.append(task.key)),
+        TaskGroup("hopeless", [], lambda task, result: None, finish=refuse),
+        TaskGroup("fine", [Add("a", 1, tmp_path)], lambda task, result: done.append(task.key)),
     ]
     with pytest.raises(InputError, match=r"^hopeless: nothing here is a number"):
-        run_jobs(jobs, Engine("serial"))
+        run_groups(jobs, Engine("serial"))
     assert done == ["a"]
 
 
@@ -131,13 +131,15 @@ def test_a_task_that_raises_is_named_and_ends_its_own_job_alone(engine: Engine, 
     done: list[str] = []
     finished: list[tuple[str, bool]] = []
 
-    def job(name: str, tasks: list[Add]) -> Job:
-        return Job(name, tasks, lambda task, result: done.append(task.key), lambda last: finished.append((name, last)))
+    def job(name: str, tasks: list[Add]) -> TaskGroup:
+        return TaskGroup(
+            name, tasks, lambda task, result: done.append(task.key), lambda last: finished.append((name, last))
+        )
 
     bad = job("bad", [Add("fine", 1, tmp_path), Raise("odd", 1, tmp_path), Add("after", 1, tmp_path, ("odd",))])
     good = job("good", [Add(f"good{i}", i, tmp_path) for i in range(3)])
     with pytest.raises(LowshotError, match=r"(?s)^odd: ZeroDivisionError: no number fits.*tasks\.py") as caught:
-        run_jobs([bad, good], engine)
+        run_groups([bad, good], engine)
     assert caught.value.exit_code == 1
     assert {"good0", "good1", "good2"} <= set(done) <= {"fine", "good0", "good1", "good2"}
     assert finished == [("good", True)]
@@ -150,8 +152,8 @@ def test_a_mistake_of_the_user_stays_one(tmp_path: Path) -> None:
             raise InputError("lr is -1")
 
     with pytest.raises(InputError, match=r"^first: lr is -1\nalso second: lr is -1$"):
-        run_jobs(
-            [Job(key, [Refuse(key, 0, tmp_path)], lambda task, result: None) for key in ("first", "second")],
+        run_groups(
+            [TaskGroup(key, [Refuse(key, 0, tmp_path)], lambda task, result: None) for key in ("first", "second")],
             Engine("serial"),
         )
 
@@ -159,10 +161,12 @@ def test_a_mistake_of_the_user_stays_one(tmp_path: Path) -> None:
 def test_a_job_with_nothing_left_is_finished_at_once(tmp_path: Path) -> None:
     finished = []
     jobs = [
-        Job("empty", [], lambda task, result: None, lambda last: finished.append(("empty", last))),
-        Job("one", [Add("a", 1, tmp_path, ("old",))], lambda task, result: finished.append(result), known={"old": 5}),
+        TaskGroup("empty", [], lambda task, result: None, lambda last: finished.append(("empty", last))),
+        TaskGroup(
+            "one", [Add("a", 1, tmp_path, ("old",))], lambda task, result: finished.append(result), known={"old": 5}
+        ),
     ]
-    run_jobs(jobs, Engine("serial"), lambda job, seconds: finished.append((job.name, seconds >= 0)))
+    run_groups(jobs, Engine("serial"), lambda job, seconds: finished.append((job.name, seconds >= 0)))
     assert finished == [("empty", False), ("empty", True), 6, ("one", True)]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,18 +12,17 @@ import pytest
 
 from lowshot import pipeline
 from lowshot.benchmark import Engine, ResultStore
-from lowshot.benchmark.episode_units import EpisodeUnit
-from lowshot.benchmark.tuning import Trial
-from lowshot.benchmark.units import Unit
+from lowshot.benchmark.task import Task
 from lowshot.files import read_json
-from lowshot.pipeline.plan import Road
-from lowshot.pipeline.stages.base import Stamps, Stop
+from lowshot.pipeline.plan import Plan
+from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stamps import Stamps
 from tests.pipeline.test_sweep import results
 from tests.pipeline.test_tune import due, tuned_file, write_recipe
 
 run_recipe = functools.partial(pipeline.run_recipe, engine=Engine("serial"))
 
-SWEPT = {"tune": Trial, "evaluate": Unit, "episodes": EpisodeUnit}
+MEASURED = ("tune", "evaluate", "episodes")
 METHODS = {"ridge": {"classifier": "ridge", "grid": {"alpha": [0.1, 10.0]}}}
 EPISODES = {"n_way": 2, "n_shots": [1, 2], "n_query": 4, "n_tasks": 3}
 
@@ -42,48 +39,44 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def go_on(path: Path, *kinds: str) -> list[str]:
-    """Run these stops, and give the keys of the tasks that ran."""
+    """Run these stages, and give the keys of the tasks that ran."""
     ran: list[str] = []
+    run = Task.run
 
-    def counting(run: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(task: Any, *needed: Any) -> Any:
-            ran.append(task.key)
-            return run(task, *needed)
+    def counted(task: Task, *needed: Any) -> Any:
+        ran.append(task.key)
+        return run(task, *needed)
 
-        return counted
-
-    with ExitStack() as stack:
-        for unit in SWEPT.values():
-            stack.enter_context(mock.patch.object(unit, "run", counting(unit.run)))
+    with mock.patch.object(Task, "run", counted):
         for kind in kinds:
             run_recipe(path, only=kind)
     return ran
 
 
 def killed_at(path: Path, kind: str, place: str) -> None:
-    """Run the stops of a kind until the last task is done, and die there; nothing is tidied up."""
+    """Run the stages of a kind until the last task is done, and die there; nothing is tidied up."""
     write, keep = Stamps.write, ResultStore.keep
 
-    def write_or_die(stamps: Stamps, stop: Stop, seconds: float) -> None:
-        if stop.kind == kind and place == "before the stamp":
+    def write_or_die(stamps: Stamps, stage: Stage, seconds: float) -> None:
+        if stage.kind == kind and place == "before the stamp":
             raise Killed
-        write(stamps, stop, seconds)
+        write(stamps, stage, seconds)
 
-    def keep_or_die(store: ResultStore, units: Any) -> None:
+    def keep_or_die(store: ResultStore, fingerprints: Any) -> None:
         if place == "before the last write":
             raise Killed
-        keep(store, units)
+        keep(store, fingerprints)
 
     with (
         mock.patch.object(Stamps, "write", write_or_die),
         mock.patch.object(ResultStore, "keep", keep_or_die),
-        mock.patch.object(Road, "catch_up"),
+        mock.patch.object(Plan, "update_results"),
         pytest.raises(Killed),
     ):
         run_recipe(path, only=kind)
 
 
-@pytest.mark.parametrize("kind", SWEPT)
+@pytest.mark.parametrize("kind", MEASURED)
 @pytest.mark.parametrize("place", ["before the last write", "before the stamp"])
 def test_a_kill_after_the_last_task_costs_no_task(recipe: Path, kind: str, place: str) -> None:
     earlier = [] if kind == "tune" else ["tune"]

@@ -16,9 +16,9 @@ from lowshot.data import Experiments
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.pipeline import run_recipe, validate_recipe
-from lowshot.pipeline.plan import Road
-from lowshot.pipeline.reporting import report_on
-from lowshot.pipeline.stages.base import Stamps
+from lowshot.pipeline.plan import Plan
+from lowshot.pipeline.report_command import report_on
+from lowshot.pipeline.stamps import Stamps
 from lowshot.recipe import load_recipe
 from tests.benchmark.conftest import write_features
 
@@ -93,8 +93,8 @@ def test_episodes_have_a_table_of_their_own(walked: Path, capsys: pytest.Capture
 
 def test_only_what_changed_runs_again(walked: Path) -> None:
     def due(*overrides: str) -> list[str]:
-        road = Road(load_recipe(walked / "given.yaml", overrides))
-        return [s.stop.key for s in Stamps(walked / "out" / "state").statuses(road.stops) if s.runs]
+        plan = Plan(load_recipe(walked / "given.yaml", overrides))
+        return [s.stage.key for s in Stamps(walked / "out" / "state").statuses(plan.stages) if s.runs]
 
     assert due() == []
     assert due("episodes.n_tasks=30") == ["episodes:ResNet10/mean", "episodes:ResNet10/ridge", "report"]

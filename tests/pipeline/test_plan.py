@@ -10,28 +10,29 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from lowshot.errors import LowshotError
-from lowshot.pipeline.stages.base import Stamps, Stop, differences
+from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stamps import Stamps, differences
 
 
-def _chain(folder: Path, epochs: int = 5, n_shots: int = 1) -> list[Stop]:
-    def stop(kind: str, inputs: dict[str, int], *needs: Stop) -> Stop:
+def _chain(folder: Path, epochs: int = 5, n_shots: int = 1) -> list[Stage]:
+    def stage(kind: str, inputs: dict[str, int], *needs: Stage) -> Stage:
         output = folder / kind
-        return Stop(kind, "", inputs, needs, (output,), lambda: None)
+        return Stage(kind, "", inputs, needs, (output,), lambda: None)
 
-    train = stop("train", {"epochs": epochs})
-    extract = stop("extract", {"precision": 32}, train)
-    evaluate = stop("evaluate", {"n_shots": n_shots}, extract)
+    train = stage("train", {"epochs": epochs})
+    extract = stage("extract", {"precision": 32}, train)
+    evaluate = stage("evaluate", {"n_shots": n_shots}, extract)
     return [train, extract, evaluate]
 
 
-def _run(stamps: Stamps, stops: list[Stop]) -> list[str]:
+def _run(stamps: Stamps, stages: list[Stage]) -> list[str]:
     """Do what is out of date, as the runner does; return the kinds that ran."""
     ran = []
-    for status in stamps.statuses(stops):
+    for status in stamps.statuses(stages):
         if status.runs:
-            status.stop.outputs[0].write_text("x")
-            stamps.write(status.stop, 1.0)
-            ran.append(status.stop.kind)
+            status.stage.outputs[0].write_text("x")
+            stamps.write(status.stage, 1.0)
+            ran.append(status.stage.kind)
     return ran
 
 

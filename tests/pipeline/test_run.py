@@ -21,9 +21,9 @@ from lowshot.data import ClassSplit, Experiments
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.pipeline import run_recipe, validate_recipe
-from lowshot.pipeline.plan import Road
-from lowshot.pipeline.reporting import _with_stop_seconds
-from lowshot.pipeline.stages.base import Stamps
+from lowshot.pipeline.plan import Plan
+from lowshot.pipeline.stages.report import _with_fit_seconds
+from lowshot.pipeline.stamps import Stamps
 from lowshot.recipe import load_recipe
 
 Write = Callable[..., Path]
@@ -42,7 +42,7 @@ def _measured(output: Path) -> list[dict]:
 def _running(path: Path, *overrides: str, force: tuple[str, ...] = ()) -> list[str]:
     """The keys of the stops that would run."""
     recipe = load_recipe(path, overrides)
-    return [s.stop.key for s in Stamps(recipe.folder / "state").statuses(Road(recipe).stops, force) if s.runs]
+    return [s.stage.key for s in Stamps(recipe.folder / "state").statuses(Plan(recipe).stages, force) if s.runs]
 
 
 def test_the_whole_road_leaves_everything_it_promises(walked: Path) -> None:
@@ -291,7 +291,9 @@ def test_generators_and_learned_classifiers_have_stops_of_their_own(
     assert [f.name for f in (out / "classifiers" / "baseline").glob("*.safetensors")] == ["matching.safetensors"]
     assert {r["method"] for r in _records(out)} == set(methods)
     assert _running(path) == []
-    took = {(r["method"], r.get("stop_seconds")) for r in _with_stop_seconds(Road(load_recipe(path)))}
+    plan = Plan(load_recipe(path))
+    records = _with_fit_seconds(plan.inputs, plan.results, plan.stages)
+    took = {(r["method"], r.get("stop_seconds")) for r in records}
     stamp = {m: json.loads((out / "state" / f"fit-{m}.json").read_text())["seconds"] for m in FITTED}
     assert took == {("linear", None), ("hallucinated", stamp[FITTED[0]]), ("matching", stamp[FITTED[1]])}
     more_steps = "generators.analogies.params.n_steps=30"
@@ -327,7 +329,7 @@ def test_methods_that_train_alike_share_one_network(walked: Path, write_recipe: 
         return [key for key in _running(path, *overrides) if key.startswith("fit-classifier")]
 
     assert trained() == ["fit-classifier:baseline/alone"]
-    phase = Road(load_recipe(path)).phase("baseline")
+    phase = Plan(load_recipe(path)).phases["baseline"]
     assert phase.params("more")["pretrained"] == phase.params("alone")["pretrained"]
     longer = "evaluate.methods.more.params.n_episodes=4"
     assert trained(longer) == ["fit-classifier:baseline/alone", "fit-classifier:baseline/more"]

@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 
 from lowshot.benchmark import Engine, ResultStore, summarise
-from lowshot.benchmark.units import Unit
+from lowshot.benchmark.protocol import Evaluation
 from lowshot.cli import run
 from lowshot.errors import LowshotError
 from lowshot.pipeline import run_recipe
@@ -127,7 +127,7 @@ def test_records_that_still_stand_are_todays_recipes(tmp_path: Path) -> None:
 
     two_representations(tmp_path, methods={"ridge": {**ridge, "grid": {"alpha": [1.0]}}, "plain": plain}, name="other")
     for kind in ("tune", "evaluate"):
-        with mock.patch.object(Unit, "run", side_effect=AssertionError("nothing is left to measure")):
+        with mock.patch.object(Evaluation, "__call__", side_effect=AssertionError("nothing is left to measure")):
             run_recipe(path, only=kind, engine=Engine("serial"))
     after = results(tmp_path)
     recipe = load_recipe(path)
@@ -153,7 +153,7 @@ def test_a_raised_protocol_measures_everything_again(tmp_path: Path, monkeypatch
         return {kind: {record["unit"] for record in ResultStore(file).records} for kind, file in places.items()}
 
     before = units()
-    monkeypatch.setattr("lowshot.benchmark.units.PROTOCOL", 2)
+    monkeypatch.setattr("lowshot.benchmark.protocol.PROTOCOL", 2)
     assert due(path) == {"tune:given/ridge", "evaluate:given/ridge", "episodes:given/ridge"}
     after = units()
     assert all(after[kind] and not after[kind] & before[kind] for kind in before)

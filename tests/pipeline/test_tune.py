@@ -21,8 +21,8 @@ from lowshot.data import ClassSplit
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.files import read_json
-from lowshot.pipeline.plan import Road
-from lowshot.pipeline.stages.base import Stamps
+from lowshot.pipeline.plan import Plan
+from lowshot.pipeline.stamps import Stamps
 from lowshot.recipe import load_recipe
 
 #: Small problems are not worth a second process.
@@ -94,8 +94,8 @@ def walk(path: Path) -> None:
 def due(path: Path, *overrides: str) -> set[str]:
     """The stops that would run, but for the report."""
     recipe = load_recipe(path, overrides)
-    statuses = Stamps(recipe.folder / "state").statuses(Road(recipe).stops)
-    return {status.stop.key for status in statuses if status.runs} - {"report"}
+    statuses = Stamps(recipe.folder / "state").statuses(Plan(recipe).stages)
+    return {status.stage.key for status in statuses if status.runs} - {"report"}
 
 
 def test_the_winner_is_evaluated_and_the_records_say_so(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from lowshot.benchmark.results import read_records, write_records
 from lowshot.errors import InputError
-from lowshot.pipeline.reporting import report_on
+from lowshot.pipeline.report_command import report_on
 from lowshot.report.comparison import Comparison, compare, open_stores
 from lowshot.report.published import Nature
 from lowshot.report.stores import write_store_report

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowshot.benchmark.metrics import standing
-from lowshot.benchmark.prior import Validation, choose_prior, prior_metrics
+from lowshot.benchmark.calibration import Validation, calibrated_accuracies, choose_bias
+from lowshot.benchmark.metrics import top_k_ranks
 from lowshot.classifiers.nearest_mean import NearestMean
 from lowshot.data.splits import Setup
 from lowshot.errors import InputError
@@ -33,13 +33,13 @@ def runs(draw):
 
 def validation(found, name="val"):
     _, _, base, novel = found[0]
-    return Validation(Setup(name, np.array(base), np.array(novel)), [standing(*run) for run in found])
+    return Validation(Setup(name, np.array(base), np.array(novel)), [top_k_ranks(*run) for run in found])
 
 
 @settings(deadline=None, max_examples=150)
 @given(runs(), TARGETS)
 def test_no_bias_is_better_than_the_chosen_one(found, target):
-    bias = choose_prior(validation(found), target)
+    bias = choose_bias(validation(found), target)
     best = max(reference.accuracy(found, candidate, target) for candidate in reference.candidates(found))
     assert reference.accuracy(found, bias, target) == pytest.approx(best)
 
@@ -48,7 +48,7 @@ def test_no_bias_is_better_than_the_chosen_one(found, target):
 @given(runs(), st.integers(-9, 9).map(lambda i: i / 8))
 def test_accuracies_with_a_prior_are_those_of_moved_scores(found, bias):
     for run in found:
-        moved = prior_metrics(standing(*run), bias)
+        moved = calibrated_accuracies(top_k_ranks(*run), bias)
         for k in (1, 5):
             assert moved[f"all_prior_top{k}"] == pytest.approx(reference.accuracy([run], bias, f"all_top{k}"))
 
@@ -58,7 +58,7 @@ def test_accuracies_with_a_prior_are_those_of_moved_scores(found, bias):
 def test_the_scale_of_the_scores_does_not_matter(found, target, scale):
     scaled = [([[scale * s for s in row] for row in scores], *rest) for scores, *rest in found]
     accuracies = [
-        reference.accuracy(group, choose_prior(validation(group), target), target) for group in (found, scaled)
+        reference.accuracy(group, choose_bias(validation(group), target), target) for group in (found, scaled)
     ]
     assert accuracies[0] == pytest.approx(accuracies[1])
 
@@ -68,20 +68,20 @@ def test_a_handicap_of_novel_scores_is_made_up_for():
     labels = np.arange(400) % 8
     scores = rng.normal(size=(400, 8)) + 4 * np.eye(8)[labels]
     scores[:, 4:] -= 10
-    chosen = choose_prior(validation([(scores, labels, range(4), range(4, 8))]), "all_top1")
+    chosen = choose_bias(validation([(scores, labels, range(4), range(4, 8))]), "all_top1")
     assert abs(chosen - 10) < 1
-    assert prior_metrics(standing(scores, labels, range(4), range(4, 8)), chosen)["all_prior_top1"] > 0.9
+    assert calibrated_accuracies(top_k_ranks(scores, labels, range(4), range(4, 8)), chosen)["all_prior_top1"] > 0.9
 
 
 def test_where_nothing_is_gained_the_scores_stay_as_they_are():
     right = np.eye(4)[[0, 1, 2, 3]] * 9
-    assert choose_prior(validation([(right, [0, 1, 2, 3], [0, 1], [2, 3])]), "all_top1") == 0
-    assert choose_prior(validation([(np.zeros((2, 4)), [0, 3], [0, 1], [2, 3])]), "all_top5") == 0
+    assert choose_bias(validation([(right, [0, 1, 2, 3], [0, 1], [2, 3])]), "all_top1") == 0
+    assert choose_bias(validation([(np.zeros((2, 4)), [0, 3], [0, 1], [2, 3])]), "all_top5") == 0
 
 
 def test_infinite_scores_do_not_become_the_prior():
     scores = [[0.0, -np.inf, 1.0, -np.inf], [2.0, 0.0, -np.inf, 1.0]]
-    assert np.isfinite(choose_prior(validation([(scores, [0, 3], [0, 1], [2, 3])]), "all_top1"))
+    assert np.isfinite(choose_bias(validation([(scores, [0, 3], [0, 1], [2, 3])]), "all_top1"))
 
 
 def test_choices_on_the_test_setup_are_impossible():
@@ -91,7 +91,7 @@ def test_choices_on_the_test_setup_are_impossible():
     with pytest.raises(InputError, match="there are none"):
         Validation(Setup("val", np.array([0]), np.array([1])), [])
     with pytest.raises(InputError, match="novel_top1"):
-        choose_prior(validation([run]), "novel_top1")
+        choose_bias(validation([run]), "novel_top1")
 
 
 def test_a_classifier_with_the_chosen_prior_is_as_good_as_the_search_says():
@@ -100,8 +100,8 @@ def test_a_classifier_with_the_chosen_prior_is_as_good_as_the_search_says():
     draws = [problem(n_base=12, n_novel=3, noise=1.0, n_shots=n).novel for n in (1, 2)]
     runs = NearestMean().fit_base(*p.base).fit_novel_runs(draws, [0, 1])
     validation = Validation.of(setup, runs, *p.queries)
-    bias = choose_prior(validation, "all_top1")
-    promised = np.mean([prior_metrics(run, bias)["all_prior_top1"] for run in validation.runs])
+    bias = choose_bias(validation, "all_top1")
+    promised = np.mean([calibrated_accuracies(run, bias)["all_prior_top1"] for run in validation.runs])
     reached = np.mean([one.with_prior(bias).predict(p.queries[0]) == p.queries[1] for one in runs])
     plain = np.mean([one.predict(p.queries[0]) == p.queries[1] for one in runs])
     assert reached == promised
