@@ -37,7 +37,7 @@ def convert(
         tuple[str, str] | None,
         typer.Option("--names", help="Names that the original's module gives its LSTM and its LSTM cell."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a target that exists.")] = False,
 ) -> None:
     """Turn files of the original program into lowshot's, and back. The kind of SOURCE is recognised by its content.
 

@@ -15,7 +15,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="Changes to the recipe, such as train.epochs=5 or data.root=photos."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Run again what is up to date.")]
+Force = Annotated[bool, typer.Option("--force", help="Run even what is up to date.")]
 Devices = Annotated[
     int | None, typer.Option("--devices", min=1, help="Processes, one per GPU if any, that share the work.")
 ]

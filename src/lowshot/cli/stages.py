@@ -129,7 +129,7 @@ def episodes(
 ) -> None:
     """Measure accuracy on standard N-way K-shot episodes of novel classes (section episodes of a recipe).
 
-    The classes of an episode alone compete, as in most of the literature. Example:
+    Predictions are among the classes of an episode only, as in most of the literature. Example:
 
       lowshot episodes my_recipe.yaml "episodes={n_way: 5, n_shots: [1, 5], n_tasks: 10000}"
     """
