@@ -1,4 +1,4 @@
-# What a developer does here. Each target sets up the virtual environment by itself the first time.
+# The developer's targets. Each sets up the virtual environment by itself the first time.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,30 +7,30 @@ READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench clean
 
-help:  ## this list
+help:  ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 setup: $(READY)  ## make .venv with lowshot and everything for development
 
-demo: $(READY)  ## the whole road on the embedded data set: table in the terminal, report in runs/glyphs/report
+demo: $(READY)  ## all stages on the embedded data set: table in the terminal, report in runs/glyphs/report
 	$(BIN)/lowshot demo
 
-test: $(READY)  ## all tests, a file a core at a time
+test: $(READY)  ## all tests, one file per core at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
 
-check: $(READY)  ## style, format and types
+check: $(READY)  ## check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(READY)  ## let ruff mend style and format
+format: $(READY)  ## let ruff fix style and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## every benchmark, each against its plain baseline (about a quarter of an hour)
+bench: $(READY)  ## all benchmarks, each against its plain baseline (about a quarter of an hour)
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
-clean:  ## remove what tools leave behind, not .venv and not runs
+clean:  ## remove caches and builds, but neither .venv nor runs
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 

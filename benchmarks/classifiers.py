@@ -6,7 +6,7 @@ and scores all queries. The plain baseline fits everything anew for a run; it is
     python benchmarks/classifiers.py                 # 196 x 1300 base, 311 novel, 512-d, 25 000 queries
     python benchmarks/classifiers.py --scale 0.1     # a tenth of the classes and queries
 
-Each classifier has a process of its own, so that peak memory is its own; the features themselves count.
+Each classifier has a process of its own, so that the peak memory is its own; it includes the features.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one item of each stop costs on one core, and what that makes of ImageNet-1k and ImageNet-21k.
+"""The cost of one item of each stage on one core, and of all items of ImageNet-1k and ImageNet-21k.
 
     python benchmarks/costs.py                 # about three minutes; the table of docs/scaling.md
 
@@ -57,7 +57,7 @@ SCALES = (Scale("ImageNet-1k", 1_281_167 + 50_000, 389, 507), Scale("ImageNet-21
 class Cost:
     """Core seconds of one item, and how many there are at a scale."""
 
-    stop: str
+    stage: str
     item: str
     seconds: float
     count: Callable[[Scale], float]
@@ -196,11 +196,11 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     print(f"torch {torch.__version__}, 1 thread, precision {resolve_precision('auto')}\n")
-    print("| stop | item | cost of one | " + " | ".join(f"{scale.name}, core time" for scale in SCALES) + " |")
+    print("| stage | item | cost of one | " + " | ".join(f"{scale.name}, core time" for scale in SCALES) + " |")
     print("|---|---|---:|" + "---:|" * len(SCALES))
     for cost in costs(args.seconds):
         totals = " | ".join(amount(cost.seconds * cost.count(scale)) for scale in SCALES)
-        print(f"| {cost.stop} | {cost.item} | {cost.seconds * 1e3:.3g} ms | {totals} |", flush=True)
+        print(f"| {cost.stage} | {cost.item} | {cost.seconds * 1e3:.3g} ms | {totals} |", flush=True)
 
 
 if __name__ == "__main__":

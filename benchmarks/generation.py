@@ -1,4 +1,4 @@
-"""Bringing ImageNet's 311 novel classes from one shot to 20 examples with every generator, and what a file weighs.
+"""Generating features for ImageNet's 311 novel classes, from one shot to 20 examples: time, and size of the file.
 
 python benchmarks/generation.py
 """

@@ -1,6 +1,6 @@
 """One training episode of the matching network against the plain way of drawing it.
 
-The plain loop does what comes to mind first: for every class look its rows up with ``np.where``, choose some, and read
+The plain loop is the obvious one: for every class look its rows up with ``np.where``, choose some, and read
 them one by one from the HDF5 file. Both draw episodes of the same make-up (all base classes, 1 to 10 support examples
 and one query of each) from the same file and train the same network on them in float32: the plain loop takes a step per
 episode, lowshot also one per several.

@@ -1,8 +1,8 @@
 """Training the analogy network: steps a second against a plain PyTorch loop.
 
 The plain loop gathers every batch from numpy, runs a module under autograd and updates it with torch's SGD, in float32.
-Ours is measured in float32 throughout, and with products in the units of the machine (bfloat16 or TF32), its default.
-Rounds alternate, so that whatever else the machine does falls on all alike.
+Ours is measured in float32 throughout, and with matrix products in bfloat16 or TF32 where the hardware has them, its
+default. Rounds alternate, so that other load on the machine affects all of them equally.
 
     python benchmarks/regressor.py              # under a minute on two cores
     python benchmarks/regressor.py --device cuda

@@ -6,7 +6,7 @@ Both train ResNet10 with the small stem on the same 128 images of 32×32 with SG
 first: float32, contiguous, torch's own convolutions and optimiser defaults. Ours is what training runs: bfloat16
 autocast where the processor has it, channels_last, tiny maps as matrix products, SGD over all parameters at once.
 Rounds alternate, and the ratio is that of the medians. On a machine that is busy with other things give --threads 1:
-threads that wait for each other's turn measure the scheduler.
+otherwise the time that threads wait for each other is measured too.
 """
 
 from __future__ import annotations

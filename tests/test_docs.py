@@ -1,7 +1,9 @@
-"""The documentation is true: its tables are today's, its examples run, its links lead somewhere."""
+"""The documentation is true: tables are up to date, examples run, links and dotted names lead somewhere."""
 
 from __future__ import annotations
 
+import ast
+import pkgutil
 import re
 import textwrap
 from pathlib import Path
@@ -15,7 +17,7 @@ from lowshot.data import build_dataset
 from lowshot.plugins import import_plugin
 from lowshot.recipe import Recipe, load_recipe
 from lowshot.recipe.keys import keys_markdown
-from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES
+from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES, REGISTRIES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -29,11 +31,31 @@ def test_the_table_of_recipe_keys_is_todays() -> None:
     assert (ROOT / "docs" / "recipe.md").read_text().endswith(keys_markdown())
 
 
+def _anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+            assert not anchor or anchor in _anchors(page.parent / target if target else page), anchor
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_dotted_names_in_the_pages_are_modules_classes_or_functions(page: Path) -> None:
+    names = set(re.findall(r"\blowshot(?:\.[A-Za-z_]\w*)+", page.read_text()))
+    names -= {registry.group for registry in REGISTRIES.values()}
+    for block in _blocks(page, "python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("lowshot."):
+                names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    for name in sorted(names):
+        if name.rpartition(".")[2] != "NAME":  # a placeholder
+            pkgutil.resolve_name(name)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -111,9 +111,9 @@ def test_two_plugins_with_one_name_are_refused_and_both_named(tmp_path: Path) ->
     second = write(tmp_path / "two.py", "Claimed", "second")
     import_plugin(first)
     says = rf"plugin .*two\.py failed .*two generator parts are called 'Claimed': Part in {first} and Part in {second}"
-    for beside in (None, (first, second)):
+    for in_use in (None, (first, second)):
         with pytest.raises(InputError, match=says):
-            import_plugin(second, beside)
+            import_plugin(second, in_use)
         assert said("claimed") == "first"
     with pytest.raises(InputError, match=rf"'difference': lowshot\.hallucination\.\S+ and Part in {first}"):
         import_plugin(write(first, "difference", "mine"))
@@ -122,8 +122,50 @@ def test_two_plugins_with_one_name_are_refused_and_both_named(tmp_path: Path) ->
 def test_a_plugin_of_an_earlier_recipe_gives_way_and_comes_back(tmp_path: Path) -> None:
     files = [write(tmp_path / f"{stem}.py", "shared_name", stem) for stem in ("one", "two")]
     for file in (*files, *files):
-        import_plugin(file, beside=[file])
+        import_plugin(file, in_use=[file])
         assert said("shared_name") == file.stem
+
+
+def test_a_plugin_that_fails_leaves_the_parts_of_others_as_they_were(tmp_path: Path) -> None:
+    first = write(tmp_path / "one.py", "still_there", "first")
+    second = write(tmp_path / "two.py", "still_there", "second")
+    second.write_text(second.read_text() + "\n1/0\n")
+    import_plugin(first, in_use=[first])
+    with pytest.raises(InputError, match="ZeroDivisionError"):
+        import_plugin(second, in_use=[second])
+    assert said("still_there") == "first"
+    assert [plugin.path for plugin in imported_plugins()].count(first) == 1
+
+
+def test_a_part_that_a_plugin_did_not_define_itself_follows_an_edit(tmp_path: Path) -> None:
+    code = """
+        import functools
+        from lowshot.registry import GENERATORS
+
+        GENERATORS.register("{name}", "a part of another module, for a test")(functools.partial(dict, says={says!r}))
+    """
+    plugin = tmp_path / "borrows.py"
+    for name, says in (("borrowed", "old"), ("borrowed", "new"), ("renamed", "new")):
+        plugin.write_text(textwrap.dedent(code.format(name=name, says=says)))
+        import_plugin(plugin)
+        assert GENERATORS.get(name)() == {"says": says}
+        assert str(plugin) in GENERATORS.entry(name).source
+    assert "borrowed" not in GENERATORS
+
+
+def test_a_part_that_another_module_registers_for_a_plugin_is_the_plugins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_decorator.py").write_text(
+        "from lowshot.registry import GENERATORS\ndef part(name): return GENERATORS.register(name, 'for a test')"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugin = tmp_path / "decorated.py"
+    for name in ("decorated", "decorated_again"):
+        plugin.write_text(f"import my_decorator\n@my_decorator.part('{name}')\nclass Part: ...\n")
+        import_plugin(plugin)
+        assert GENERATORS.entry(name).source == f"Part in {plugin}"
+    assert "decorated" not in GENERATORS
 
 
 @pytest.mark.parametrize(
@@ -198,7 +240,7 @@ def test_digests_know_the_text_but_not_the_place(tmp_path: Path) -> None:
     parts = []
     for folder in ("here", "there"):
         plugin = write(tmp_path / folder / "placed.py", "placed", "x")
-        import_plugin(plugin, beside=[plugin])
+        import_plugin(plugin, in_use=[plugin])
         parts.append(GENERATORS.build("placed"))
         assert code_of(parts[-1]) == file_fingerprint(plugin)
     assert identity(parts[0]) == identity(parts[1]) == ["lowshot_plugin_placed.Part", None, {}]

@@ -75,7 +75,7 @@ def test_a_recipe_is_one_command(
     monkeypatch.chdir(imagenet)
     assert run([*command(name), "split.file=label_idx.json", "--dry-run"]) == 0
     said = capsys.readouterr()
-    assert all(stop in said.out + said.err for stop in ("split", "train", "extract", "evaluate", "report"))
+    assert all(stage in said.out + said.err for stage in ("split", "train", "extract", "evaluate", "report"))
     assert not (imagenet / "runs").exists()
 
 

@@ -1,7 +1,7 @@
-"""Plug-in files: Python code of the user's that registers parts, imported by path, and taken along to other processes.
+"""Plug-in files: Python code of the user's that registers parts, imported by path, and sent to other processes.
 
-A plug-in is told apart by where it lies and by what it says, so two files of one name are two plug-ins, and an edited
-file is imported again. Other processes run the very text that this one runs, whatever became of the file meanwhile.
+A plug-in is its path and its text, so two files of one name are two plug-ins, and an edited file is imported again.
+Other processes run the text that this one runs, even if the file has changed since.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import pickle
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 import cloudpickle
 
 from lowshot.errors import InputError, LowshotError
-from lowshot.registry import drop_parts, registering
+from lowshot.registry import PLUGIN_PREFIX, put_back, take_parts
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Plugin:
     """A plug-in file as it was read.
 
     Attributes:
-        path: where it lies, resolved.
-        source: its text.
+        path (Path): The file, resolved.
+        source (bytes): The text of the file.
     """
 
     path: Path
@@ -37,34 +37,39 @@ class Plugin:
 
     @cached_property
     def digest(self) -> str:
-        """As :func:`lowshot.files.file_fingerprint` of the file."""
+        """The digest of the text, the same as :func:`lowshot.files.file_fingerprint` of the file."""
         return hashlib.sha256(self.source).hexdigest()[:16]
 
     @cached_property
     def name(self) -> str:
-        """The name of its module: another one for another place, and for another text."""
+        """The name of its module, which differs between paths and between texts."""
         return f"{self.alias}_{hashlib.sha256(bytes(self.path) + bytes(1) + self.source).hexdigest()[:16]}"
 
     @property
     def alias(self) -> str:
-        """A name that is the same wherever the file lies and whatever it says: for digests that cover the text too."""
-        return f"lowshot_plugin_{self.path.stem}"
+        """The name of its module without folder and text, for digests that cover the text separately."""
+        return f"{PLUGIN_PREFIX}{self.path.stem}"
 
 
-# What this process has run, by name of the module, latest last; those that others replaced are no modules any more.
+# Every plug-in that this process has run, by the name of its module, latest last. One that was replaced stays here,
+# because objects of its classes may still exist; its module is not in sys.modules.
 _KNOWN: dict[str, Plugin] = {}
 
 
-def import_plugin(path: str | Path, beside: Iterable[Path] | None = None) -> ModuleType:
+def import_plugin(path: str | Path, in_use: Iterable[Path] | None = None) -> ModuleType:
     """Import a Python file so that the parts it registers exist. This runs the file's code, once for each content.
 
     Args:
-        path: the file.
-        beside: the plug-ins that are wanted together with it; any other one whose parts have the same names gives way,
-            since it was imported for something else. None wants all that there are.
+        path (path): The file.
+        in_use (iterable of Path, optional): The plug-ins that must stay registered, such as all those of a recipe. Any
+            other plug-in was imported for something else, and is forgotten if it registered a name that this file
+            registers. All plug-ins stay if None.
+
+    Returns:
+        module: The module that the file has become.
 
     Raises:
-        InputError: the file is missing, fails while it is imported, or registers a name that is taken.
+        InputError: The file is missing, fails while it is imported, or registers a name that is taken.
     """
     path = Path(path).resolve()
     if path.suffix != ".py":
@@ -75,8 +80,7 @@ def import_plugin(path: str | Path, beside: Iterable[Path] | None = None) -> Mod
         raise InputError(f"plugin file {path} does not exist") from None
     except OSError as error:
         raise InputError(f"plugin file {path} cannot be read: {error.strerror or error}") from None
-    kept = None if beside is None else {other.resolve() for other in beside}
-    return _run(plugin, lambda other: kept is not None and other not in kept)
+    return _run(plugin, None if in_use is None else {other.resolve() for other in in_use})
 
 
 def imported_plugins() -> list[Plugin]:
@@ -85,76 +89,91 @@ def imported_plugins() -> list[Plugin]:
 
 
 def plugin_of(part: Any) -> Plugin | None:
-    """The plug-in that a class was written in, as it was when the class was made."""
+    """The plug-in that defines a class, with the text that it had then; None for any other class."""
     return _KNOWN.get(getattr(part, "__module__", ""))
 
 
 def plugin_functions(path: str | Path, *names: str) -> list[Callable[..., Any]]:
-    """The functions of those names in a Python file. This runs the file's code.
+    """Import a Python file and return the functions of these names in it. This runs the file's code.
 
     Raises:
-        InputError: as :func:`import_plugin`, or the file defines no function of such a name.
+        InputError: As :func:`import_plugin`, or the file does not define one of the functions.
     """
     return functions_of(import_plugin(path), *names)
 
 
 def functions_of(module: ModuleType, *names: str) -> list[Callable[..., Any]]:
-    """The functions of those names in a module; one that is missing is an :class:`InputError`."""
-    if lacking := [name for name in names if not callable(getattr(module, name, None))]:
-        raise InputError(f"{module.__file__} defines no function {lacking[0]!r}: it needs {' and '.join(names)}")
+    """The functions of these names in a module.
+
+    Raises:
+        InputError: The module does not define one of them.
+    """
+    if missing := [name for name in names if not callable(getattr(module, name, None))]:
+        raise InputError(f"{module.__file__} defines no function {missing[0]!r}: it needs {' and '.join(names)}")
     return [getattr(module, name) for name in names]
 
 
 def packed(value: Any) -> bytes:
-    """A value for another process, with the plug-ins that its parts and theirs may be written in."""
+    """Pickle a value for another process, together with the imported plug-ins, whose classes it may contain."""
     return cloudpickle.dumps((imported_plugins(), cloudpickle.dumps(value)))
 
 
 def unpacked(data: bytes) -> Any:
-    """What :func:`packed` was given. This runs the code of its plug-ins, unless this process has.
+    """Unpickle a value from :func:`packed`. This first runs the code of its plug-ins, unless this process has.
 
     Raises:
-        InputError: a plug-in cannot be imported here.
+        InputError: A plug-in cannot be imported here.
     """
     plugins, value = pickle.loads(data)
+    in_use = {plugin.path for plugin in plugins}
     for plugin in plugins:
-        _run(plugin, lambda other: True)
+        _run(plugin, in_use)
     return pickle.loads(value)
 
 
-def _run(plugin: Plugin, gives_way: Callable[[Path], bool]) -> ModuleType:
-    """The module of a plug-in. Another content of the same file is forgotten, and so is whoever gives way."""
+def _run(plugin: Plugin, in_use: Collection[Path] | None) -> ModuleType:
+    """Run the code of a plug-in, unless that has been done, and return its module.
+
+    Forgets the same file with another text, and each plug-in that is not in use and has a name in common with this one.
+    """
     if plugin.name in sys.modules:
         return sys.modules[plugin.name]
     for other in imported_plugins():
         if other.path == plugin.path:
             _forget(other)
-    spec = importlib.util.spec_from_file_location(plugin.name, plugin.path)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-
-    def takes_from(name: str) -> bool:
-        other = _KNOWN.get(name)
-        if other is None or not (other.path == plugin.path or gives_way(other.path)):
-            return False
-        _forget(other)
-        return True
-
-    sys.modules[plugin.name] = module
+    unused = [other for other in imported_plugins() if in_use is not None and other.path not in in_use]
+    # While the code runs, the names of unused plug-ins are free; one that has lost a name by then is forgotten.
+    taken = [(other, take_parts(other.name)) for other in unused]
     try:
-        with registering(plugin.name, plugin.path, takes_from):
-            # Not by the loader: it would take bytes that were compiled from an earlier text of the same size and time.
-            exec(compile(plugin.source, plugin.path, "exec"), module.__dict__)
-    except Exception as error:
-        _forget(plugin)
-        why = str(error) if isinstance(error, LowshotError) else f"{type(error).__name__}: {error}"
-        raise InputError(f"plugin {plugin.path} failed while it was imported: {why}") from error
+        module = _executed(plugin)
+    finally:
+        for other, parts in taken:
+            if not put_back(parts):
+                _forget(other)
     _KNOWN.pop(plugin.name, None)
     _KNOWN[plugin.name] = plugin
     return module
 
 
+def _executed(plugin: Plugin) -> ModuleType:
+    """A new module in which the code of a plug-in has run; if that fails, nothing is registered."""
+    spec = importlib.util.spec_from_file_location(plugin.name, plugin.path)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[plugin.name] = module
+    try:
+        # Not by the loader: it would take bytes that were compiled from an earlier text of the same size and time.
+        exec(compile(plugin.source, plugin.path, "exec"), module.__dict__)
+    except BaseException as error:
+        _forget(plugin)
+        if not isinstance(error, Exception):
+            raise
+        why = str(error) if isinstance(error, LowshotError) else f"{type(error).__name__}: {error}"
+        raise InputError(f"plugin {plugin.path} failed while it was imported: {why}") from error
+    return module
+
+
 def _forget(plugin: Plugin) -> None:
-    """Take back what a plug-in registered. Its classes live on in what was made of them, and travel by value."""
-    drop_parts(plugin.name)
+    """Remove what a plug-in registered. Objects of its classes stay usable, and are pickled with their class."""
+    take_parts(plugin.name)
     sys.modules.pop(plugin.name, None)

@@ -1,11 +1,11 @@
-"""Named, described, replaceable parts: losses, generators, classifiers, backbones and data sets.
+"""Registries of named, described parts: losses, generators, classifiers, backbones and data sets.
 
 A part is added in one file, in any of three ways:
 
 * a module inside the registry's own package (``lowshot/representation/losses/my_loss.py``);
-* an entry point of an installed package (group ``lowshot.losses``), which may name the part itself or a
-  module that registers it;
-* a file named under ``plugins:`` in a recipe (``lowshot.plugins``).
+* an entry point of an installed package (group ``lowshot.losses``), which names the part itself or a module that
+  registers it;
+* a file named under ``plugins:`` in a recipe (:mod:`lowshot.plugins`).
 
 All three use the same decorator::
 
@@ -17,49 +17,59 @@ All three use the same decorator::
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
 import inspect
 import pkgutil
-import typing
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any, TypeVar
 
 from lowshot.errors import InputError, LowshotError, did_you_mean
+from lowshot.parameters import keyword_parameters, parameter_mistakes
 
 Part = TypeVar("Part", bound=Callable[..., Any])
+
+PLUGIN_PREFIX = "lowshot_plugin_"
+"""The names of the modules that plug-in files become begin with this."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered part: what ``lowshot list`` prints and what :meth:`Registry.get` returns.
+    """One registered part.
 
-    ``plugin`` names the module of the plug-in file that registered it; None for any other part.
+    Attributes:
+        name (str): The name in recipes.
+        factory (callable): The class or function that makes the part.
+        description (str): One line, for ``lowshot list``.
+        source (str): The dotted name of the factory; for a plug-in file, which cannot be imported by name, the
+            factory's name and the file.
+        module (str): The module that the part belongs to: the plug-in file's if one defines or registers it, else the
+            one whose code registers it.
+        takes_argument (bool): True if the name is followed by a colon and an argument, as in ``timm:resnet18``.
     """
 
     name: str
     factory: Callable[..., Any]
     description: str
     source: str
+    module: str
     takes_argument: bool = False
-    plugin: str | None = None
 
 
 class Registry:
-    """Name → factory, filled on first use from a package, from entry points and by :meth:`register`.
+    """Parts of one kind by name, filled on first use from a package, from entry points and by :meth:`register`.
 
-    Names are compared without regard to case. A name may carry an argument after a colon,
-    ``timm:resnet18``: the part before the colon is looked up and its factory gets the rest as first argument.
+    Names are compared without regard to case. A name may carry an argument after a colon, ``timm:resnet18``: the part
+    before the colon is looked up and its factory gets the rest as first argument.
 
     Args:
-        kind: the word used in messages, e.g. ``"loss"``.
-        group: the entry-point group, e.g. ``"lowshot.losses"``.
-        package: the package whose modules register the built-in parts; each is imported on first use.
+        kind (str): The word for a part in messages, such as ``"loss"``.
+        group (str): The entry-point group, such as ``"lowshot.losses"``.
+        package (str): The package whose modules register the built-in parts; each is imported on first use.
     """
 
     def __init__(self, kind: str, group: str, package: str) -> None:
@@ -71,22 +81,78 @@ class Registry:
         self._discovered = False
         _registries.append(self)
 
+    # ------------------------------------------------------------- registering
+
     def register(self, name: str, description: str, *, takes_argument: bool = False) -> Callable[[Part], Part]:
-        """Decorator that adds a class or function under ``name``; the same name twice is an error."""
+        """Make a decorator that adds a class or function.
+
+        Args:
+            name (str): The name in recipes, without blanks around it and without a colon.
+            description (str): One line, for ``lowshot list``.
+            takes_argument (bool): True if the factory's first parameter is what follows a colon after the name.
+
+        Raises:
+            InputError: When the decorator is applied: another part has the name.
+        """
         if not name or name != name.strip() or ":" in name:
             raise ValueError(f"a {self.kind} name must be non-empty, without blanks around it or ':': {name!r}")
+        # A plug-in file may register a class of another package, so the class's own module does not say who did it.
+        caller = str(sys._getframe(1).f_globals["__name__"])
 
         def add(factory: Part) -> Part:
-            self._add(name, factory, description, _source_of(factory), takes_argument)
+            own = getattr(factory, "__module__", caller)
+            module = own if own.startswith(PLUGIN_PREFIX) else caller
+            if module.startswith(PLUGIN_PREFIX):
+                self._discover()  # so that a plug-in that takes a built-in name hears of it
+            source = _source_of(factory, module)
+            self._add(Entry(name, factory, " ".join(description.split()), source, module, takes_argument))
             return factory
 
         return add
+
+    def _add(self, entry: Entry) -> None:
+        present = self._entries.get(entry.name.lower())
+        if present is not None and present.factory is not entry.factory and present.source != entry.source:
+            raise InputError(
+                f"two {self.kind} parts are called {entry.name!r}: {present.source} and {entry.source}. "
+                "Rename one of them."
+            )
+        self._entries[entry.name.lower()] = entry
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        self._discovered = True  # set first: the modules imported below may look names up
+        try:
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self.package}.{module.name}")
+        except BaseException:
+            self._discovered = False
+            raise
+        for point in entry_points(group=self.group):
+            self._load(point)
+
+    def _load(self, point: EntryPoint) -> None:
+        # Somebody else's broken package must not take down the parts that work.
+        try:
+            part = point.load()
+            if inspect.ismodule(part) or point.name.lower() in self._entries:
+                return
+            if any(entry.factory is part for entry in self._entries.values()):
+                return
+            description = (inspect.getdoc(part) or "no description").split("\n")[0]
+            self._add(Entry(point.name, part, description, _source_of(part, point.module), point.module))
+        except Exception as error:
+            self.broken[point.name] = f"entry point {point.value!r}: {type(error).__name__}: {error}"
+
+    # ----------------------------------------------------------------- look-up
 
     def get(self, name: str) -> Callable[..., Any]:
         """The factory registered as ``name``.
 
         Raises:
-            InputError: nothing has that name; the message lists the nearest names.
+            InputError: Nothing has that name; the message lists the nearest names.
         """
         stem, colon, argument = name.partition(":")
         entry = self._find(stem, wanted=name)
@@ -114,62 +180,6 @@ class Registry:
         self._discover()
         return name.partition(":")[0].lower() in self._entries
 
-    def parameters(self, name: str) -> dict[str, inspect.Parameter]:
-        """What the factory of ``name`` accepts by keyword."""
-        keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        parameters = inspect.signature(self.get(name)).parameters
-        return {key: value for key, value in parameters.items() if value.kind in keyword}
-
-    def complaints(self, name: str, params: Mapping[str, Any]) -> list[str]:
-        """What is wrong with building ``name`` from ``params``: an unknown name, unknown parameters, wrong types."""
-        try:
-            factory = self.get(name)
-        except InputError as error:
-            return [str(error)]
-        if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(factory).parameters.values()):
-            return []
-        known = self.parameters(name)
-        found = [
-            f"{self.kind} {name!r} has no parameter {key!r}. {did_you_mean(key, known)}"
-            for key in params
-            if key not in known
-        ]
-        types = _types_of(factory)
-        return found + [
-            f"{self.kind} {name!r}, parameter {key!r}: {wrong}, got {value!r}"
-            for key, value in params.items()
-            if key in known and key in types and (wrong := _type_complaint(types[key], value)) is not None
-        ]
-
-    def build(self, name: str, **params: Any) -> Any:
-        """Call the factory of ``name``; unknown parameters are an :class:`InputError` that names them."""
-        if complaints := self.complaints(name, params):
-            raise InputError("; ".join(complaints))
-        return self.get(name)(**params)
-
-    def drop(self, module: str) -> None:
-        """Remove the parts that a module defines."""
-        kept = {k: e for k, e in self._entries.items() if getattr(e.factory, "__module__", None) != module}
-        self._entries = kept
-
-    def _add(
-        self, name: str, factory: Callable[..., Any], description: str, source: str, takes_argument: bool = False
-    ) -> None:
-        importing = _importing
-        if importing is not None:
-            self._discover()  # so that a plug-in that takes a built-in name hears of it
-            source = f"{getattr(factory, '__qualname__', repr(factory))} in {importing.path}"
-        present = self._entries.get(name.lower())
-        if present is not None and present.factory is not factory and present.source != source:
-            takes_over = importing is not None and present.plugin is not None and importing.takes_from(present.plugin)
-            if not takes_over:
-                raise InputError(
-                    f"two {self.kind} parts are called {name!r}: {present.source} and {source}. Rename one of them."
-                )
-        plugin = None if importing is None else importing.module
-        entry = Entry(name, factory, " ".join(description.split()), source, takes_argument, plugin)
-        self._entries[name.lower()] = entry
-
     def _find(self, stem: str, wanted: str) -> Entry:
         self._discover()
         entry = self._entries.get(stem.lower())
@@ -179,101 +189,59 @@ class Registry:
             raise InputError(f"unknown {self.kind} {wanted!r}. {did_you_mean(wanted, self.names())}")
         return entry
 
-    def _discover(self) -> None:
-        if self._discovered:
-            return
-        self._discovered = True  # set first: the modules imported below may look names up
-        with _attributed(None):
-            try:
-                package = importlib.import_module(self.package)
-                for module in pkgutil.iter_modules(package.__path__):
-                    importlib.import_module(f"{self.package}.{module.name}")
-            except BaseException:
-                self._discovered = False
-                raise
-            for point in entry_points(group=self.group):
-                self._load(point)
+    # ---------------------------------------------------------------- building
 
-    def _load(self, point: EntryPoint) -> None:
-        # Somebody else's broken package must not take down the parts that work.
+    def parameters(self, name: str) -> dict[str, inspect.Parameter]:
+        """The parameters that the factory of ``name`` accepts by keyword."""
+        return keyword_parameters(self.get(name))
+
+    def complaints(self, name: str, params: Mapping[str, Any]) -> list[str]:
+        """The mistakes in building ``name`` from ``params``: an unknown name, unknown parameters, wrong types."""
         try:
-            part = point.load()
-            if inspect.ismodule(part) or point.name.lower() in self._entries:
-                return
-            if any(entry.factory is part for entry in self._entries.values()):
-                return
-            self._add(point.name, part, (inspect.getdoc(part) or "no description").split("\n")[0], _source_of(part))
-        except Exception as error:
-            self.broken[point.name] = f"entry point {point.value!r}: {type(error).__name__}: {error}"
+            factory = self.get(name)
+        except InputError as error:
+            return [str(error)]
+        return parameter_mistakes(factory, params, called=f"{self.kind} {name!r}")
+
+    def build(self, name: str, **params: Any) -> Any:
+        """Call the factory of ``name``.
+
+        Raises:
+            InputError: As many lines as :meth:`complaints` has, in one.
+        """
+        if complaints := self.complaints(name, params):
+            raise InputError("; ".join(complaints))
+        return self.get(name)(**params)
 
 
-def _types_of(factory: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a factory's parameters; none where they cannot be resolved."""
-    function = getattr(factory, "func", factory)
-    try:
-        return typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
-    except (NameError, TypeError):
-        return {}
+def _source_of(factory: Callable[..., Any], module: str) -> str:
+    name = getattr(factory, "__qualname__", repr(factory))
+    if module.startswith(PLUGIN_PREFIX):
+        return f"{name} in {sys.modules[module].__file__}"
+    return f"{factory.__module__}.{name}"
 
 
-def _type_complaint(annotation: Any, value: Any) -> str | None:
-    """What is wrong with a value of a recipe for a parameter of this type, or None."""
-    from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+# -------------------------------------------------------------------- removing
 
-    try:
-        TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
-    except ValidationError as error:
-        return "; ".join(dict.fromkeys(mistake["msg"][0].lower() + mistake["msg"][1:] for mistake in error.errors()))
-    except PydanticUserError:  # a type that pydantic knows nothing about
-        return None
-    return None
-
-
-def _source_of(factory: Callable[..., Any]) -> str:
-    return f"{factory.__module__}.{getattr(factory, '__qualname__', repr(factory))}"
-
-
-@dataclass(frozen=True)
-class _Importing:
-    """A plug-in whose code runs: its module, its file, and whether it may have the name of another plug-in's part."""
-
-    module: str
-    path: Path
-    takes_from: Callable[[str], bool]
-
-
-_importing: _Importing | None = None
 _registries: list[Registry] = []
+Parts = Sequence[tuple[Registry, Entry]]
 
 
-@contextlib.contextmanager
-def registering(module: str, path: Path, takes_from: Callable[[str], bool]) -> Iterator[None]:
-    """Parts that are registered within the block are those of a plug-in file.
-
-    Args:
-        module: the name of its module.
-        path: the file.
-        takes_from: asked when a name is that of a part of another plug-in, with the name of that one's module: True
-            lets the new part have it.
-    """
-    with _attributed(_Importing(module, path, takes_from)):
-        yield
+def take_parts(module: str) -> Parts:
+    """Remove the parts that the code of a module registered from all registries, and return them."""
+    taken = [(one, entry) for one in _registries for entry in one._entries.values() if entry.module == module]
+    for registry, entry in taken:
+        del registry._entries[entry.name.lower()]
+    return taken
 
 
-@contextlib.contextmanager
-def _attributed(importing: _Importing | None) -> Iterator[None]:
-    global _importing
-    before, _importing = _importing, importing
-    try:
-        yield
-    finally:
-        _importing = before
-
-
-def drop_parts(module: str) -> None:
-    """Remove the parts that a module defines from all registries."""
-    for registry in _registries:
-        registry.drop(module)
+def put_back(parts: Parts) -> bool:
+    """Register parts from :func:`take_parts` again, unless the name of one is taken: then none, and False."""
+    if any(entry.name.lower() in registry._entries for registry, entry in parts):
+        return False
+    for registry, entry in parts:
+        registry._entries[entry.name.lower()] = entry
+    return True
 
 
 DATASETS = Registry("data set", "lowshot.datasets", "lowshot.data.sets")

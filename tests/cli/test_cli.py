@@ -9,34 +9,90 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from lowshot import pipeline
 from lowshot.cli import run
 from lowshot.cli.app import app
+from lowshot.parallel.engines import Engine
 from lowshot.recipe import load_recipe
 
 COMMANDS = [
     "demo",
     "run",
+    "split",
     "train",
     "extract",
-    "fit_generator",
-    "fit_classifier",
+    "fit-generator",
+    "fit-classifier",
     "tune",
     "evaluate",
     "episodes",
     "report",
-    "split",
     "list",
     "validate",
     "convert",
 ]
+RECIPE = {"recipe", "overrides", "force", "output"}
+ENGINE = {"engine", "workers", "address"}
+OPTIONS = {
+    "demo": {"overrides", "output", *ENGINE},
+    "run": {"dry_run", "devices", *RECIPE, *ENGINE},
+    "split": RECIPE,
+    "train": {"devices", *RECIPE},
+    "extract": {"devices", *RECIPE},
+    "fit-generator": RECIPE,
+    "fit-classifier": RECIPE,
+    "tune": {*RECIPE, *ENGINE},
+    "evaluate": {*RECIPE, *ENGINE},
+    "episodes": {*RECIPE, *ENGINE},
+    "report": {"sources", "force", "output", "metric", "paper"},
+    "list": {"what", "pattern", "parameters"},
+    "validate": {"recipe", "overrides"},
+    "convert": {"source", "target", "to", "model", "features", "setup", "query_steps", "names", "force"},
+}
 
 
 def test_every_command_is_there_and_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    assert [c.name or c.callback.__name__ for c in app.registered_commands if c.callback] == COMMANDS
+    assert [command.name for command in app.registered_commands] == COMMANDS
     for command in COMMANDS:
-        assert run([command.replace("_", "-"), "--help"]) == 0
+        assert run([command, "--help"]) == 0
         assert "Usage:" in capsys.readouterr().out
+
+
+def test_every_command_has_its_options() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert {name: {option.name for option in command.params} for name, command in commands.items()} == OPTIONS
+
+
+def test_help_lists_the_commands_in_one_panel_in_the_order_of_work(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(["--help"]) == 0
+    panel = capsys.readouterr().out.partition("─ Research ─")[2].splitlines()
+    assert [line.split()[1] for line in panel if line.startswith("│")] == COMMANDS
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if OPTIONS[name] >= {"overrides", "output"}])
+def test_every_option_of_a_recipes_command_arrives(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = OPTIONS[command]
+    called: list[tuple[tuple[object, ...], dict[str, object]]] = []
+    monkeypatch.setattr(pipeline, "run_recipe", lambda *args, **kwargs: called.append((args, kwargs)))
+    values = {"output": Path("results"), "devices": 3, "engine": "ray", "workers": 2, "address": "auto"}
+    arguments = [f"--{name}={value}" for name, value in values.items() if name in options]
+    arguments += [f"--{name.replace('_', '-')}" for name in ("force", "dry_run") if name in options]
+    assert run([command, *(["mine"] if command != "demo" else []), "seed=1", *arguments]) == 0
+    ((args, kwargs),) = called
+    assert args == ("mine" if command != "demo" else "glyphs", ["seed=1"])
+    assert kwargs == {
+        "only": None if command in ("demo", "run") else command,
+        "dry_run": "dry_run" in options,
+        "force": "force" in options,
+        "devices": 3 if "devices" in options else None,
+        "output": Path("results"),
+        "engine": Engine("ray", 2, "auto") if "engine" in options else Engine(),
+    }
 
 
 def test_every_command_that_takes_a_recipe_shows_how(
@@ -44,8 +100,7 @@ def test_every_command_that_takes_a_recipe_shows_how(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     shown = []
-    for command in sorted({*COMMANDS} - {"demo", "list", "validate", "convert"}):
-        name = command.replace("_", "-")
+    for name in sorted({*COMMANDS} - {"demo", "list", "validate", "convert"}):
         assert run([name, "--help"]) == 0
         lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
         shown += [shlex.split(line) for line in lines if line.startswith(f"lowshot {name} ")]

@@ -1,4 +1,4 @@
-"""The command ``lowshot``: a file a command, no logic of its own. Start-up imports no torch."""
+"""The command ``lowshot``: options and help texts, no logic of its own. Start-up imports no torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         console.print(str(error), markup=False)
         return error.exit_code
     except KeyboardInterrupt:
-        console.print("interrupted; the same command goes on where it was")
+        console.print("interrupted; give the same command again to resume")
         return 130
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else 1

@@ -1,14 +1,38 @@
-"""The typer application, and the arguments and options that commands of several kinds share."""
+"""The typer application: its commands in the order in which ``lowshot --help`` lists them."""
 
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from lowshot import __version__
+from lowshot.cli.convert import convert
+from lowshot.cli.list import list_parts
+from lowshot.cli.recipe import demo, run, validate
+from lowshot.cli.report import report
+from lowshot.cli.stages import episodes, evaluate, extract, fit_classifier, fit_generator, split, train, tune
+
+PANELS: dict[str, dict[str, Callable[..., None]]] = {
+    "Research": {
+        "demo": demo,
+        "run": run,
+        "split": split,
+        "train": train,
+        "extract": extract,
+        "fit-generator": fit_generator,
+        "fit-classifier": fit_classifier,
+        "tune": tune,
+        "evaluate": evaluate,
+        "episodes": episodes,
+        "report": report,
+        "list": list_parts,
+        "validate": validate,
+        "convert": convert,
+    },
+}
 
 app = typer.Typer(
     name="lowshot",
@@ -25,7 +49,7 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"lowshot {__version__}")
         raise typer.Exit
@@ -33,28 +57,18 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None: ...
 
 
-RecipeArgument = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a recipe that comes with lowshot.")
-]
-OverridesArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="Changes to the recipe, such as train.epochs=5 or data.root=photos."),
-]
-ForceOption = Annotated[bool, typer.Option("--force", help="Run again what is up to date.")]
-OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for results (default: runs/NAME).")]
-# Each module registers its command on import; the order is the order of the help text.
-
-
-def _flowing(text: str) -> str:
-    """A docstring as help: prose in lines as long as the terminal's, indented lines such as examples as they are."""
-    paragraphs = inspect.cleandoc(text).split("\n\n")
+def _help(command: Callable[..., None]) -> str:
+    """The docstring as help: prose is wrapped by the terminal, indented lines such as examples stay as they are."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
     return "\n\n".join(p if p.startswith(" ") else p.replace("\n", " ") for p in paragraphs)
 
 
-for _command in app.registered_commands:
-    if _command.callback is not None:
-        _command.help = _flowing(_command.callback.__doc__ or "")
+for _panel, _commands in PANELS.items():
+    for _name, _command in _commands.items():
+        app.command(_name, help=_help(_command), rich_help_panel=_panel)(_command)

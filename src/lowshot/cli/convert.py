@@ -7,10 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lowshot.cli.app import app
 
-
-@app.command()
 def convert(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A file, a folder of results, or a pattern: splitfile_{:d}.json.")
@@ -21,7 +18,7 @@ def convert(
     ],
     to: Annotated[
         Literal["original", "lowshot"] | None,
-        typer.Option("--to", help="Whose format to write (default: the one that SOURCE is not of)."),
+        typer.Option("--to", help="The program whose format is written (default: the one that SOURCE is not of)."),
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", help="The network a checkpoint must hold, such as ResNet10.")
@@ -30,20 +27,22 @@ def convert(
         Path | None, typer.Option("--features", help="Train features that experiments are checked against.")
     ] = None,
     setup: Annotated[
-        Literal["val", "test"], typer.Option("--setup", help="The setup of results, which the original does not say.")
+        Literal["val", "test"],
+        typer.Option("--setup", help="The setup of results, which the original's files do not state."),
     ] = "test",
-    query_steps: Annotated[int, typer.Option("--query-steps", min=1, help="K of a matching network.")] = 5,
+    query_steps: Annotated[
+        int, typer.Option("--query-steps", min=1, help="Number of query steps K of a matching network.")
+    ] = 5,
     names: Annotated[
         tuple[str, str] | None,
-        typer.Option("--names", help="What the original's module calls its LSTM and its LSTM cell."),
+        typer.Option("--names", help="Names that the original's module gives its LSTM and its LSTM cell."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a target that exists.")] = False,
 ) -> None:
-    """Turn files of the original program into lowshot's, and back. What SOURCE is, it says itself.
+    """Turn files of the original program into lowshot's, and back. The kind of SOURCE is recognised by its content.
 
-    It may be a checkpoint, a generator, a matching network, features, a class
-    split, experiments or results. Nothing in a file is ever run; a target
-    appears whole or not at all; what it cannot hold is listed. Examples:
+    It may be a checkpoint, a generator, a matching network, features, a class split, experiments or results. No code
+    in a file is ever run; a target appears whole or not at all; what it has no place for is listed. Examples:
 
       lowshot convert checkpoints/ResNet10_sgm/89.tar sgm.ckpt --model ResNet10
 

@@ -1,4 +1,4 @@
-"""What a recipe can name, printed for a person: every registry, every part, and the recipes."""
+"""The tables of ``lowshot list``: the parts in every registry, the recipes, and the keys of a recipe."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ from lowshot.registry import REGISTRIES, Registry
 
 
 def print_listing(what: str = "all", pattern: str = "*", parameters: bool = False) -> None:
-    """Print the registries (``what`` = all or one of their names), the recipes, or the keys that a recipe may have.
+    """Print parts, recipes or keys of a recipe, a line each.
+
+    Args:
+        what (str): The name of a registry, ``"presets"``, ``"recipes"`` or ``"keys"``; ``"all"`` for everything but the
+            keys.
+        pattern (str): Shell pattern that names must match.
+        parameters (bool): True to print the parameters and the tuning grid of each part as well.
 
     Raises:
-        InputError: ``what`` is not a registry, or nothing matches ``pattern``.
+        InputError: There is no such list, or nothing matches the pattern.
     """
     from lowshot.data import PRESETS
 
@@ -95,7 +101,7 @@ def _grid(grid: Mapping[str, Sequence[object]]) -> str:
 
 
 def _headline(text: str) -> str:
-    """The first comment line of a recipe says what it shows."""
+    """The first comment line of a recipe, which says what the recipe shows."""
     first = text.lstrip().split("\n", 1)[0]
     return first.lstrip("# ").strip() if first.startswith("#") else ""
 

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from lowshot.cli.app import ForceOption, app
+from lowshot.cli.options import Force
 
 
-@app.command()
 def report(
     sources: Annotated[
         list[str],
@@ -19,21 +18,21 @@ def report(
             help="A recipe, with KEY=VALUE changes if any; or result stores: folders with results.jsonl, .jsonl files.",
         ),
     ],
-    force: ForceOption = False,
+    force: Force = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder: of the recipe's results, or for the comparison of stores."),
+        typer.Option("--output", "-o", help="Folder of the recipe's results, or for the comparison of result stores."),
     ] = None,
     metric: Annotated[
         list[str] | None, typer.Option("--metric", help="Accuracy to show, such as all_top5; repeatable.")
     ] = None,
     paper: Annotated[
-        bool, typer.Option("--paper", help="Also beside the published tables of Hariharan & Girshick.")
+        bool, typer.Option("--paper", help="Also compare with the published tables of Hariharan & Girshick.")
     ] = False,
 ) -> None:
-    """Print the tables and write report.html, PNG, PDF, Markdown and CSV (stop 7), or compare result stores.
+    """Print the tables and write report.html, PNG, PDF, Markdown and CSV, of a recipe or of several result stores.
 
-    Stores are set side by side, whoever made them; where they are not of the same data and draws, it says so. Examples:
+    Result stores are compared, whoever made them; where data or draws of shots differ, the report says so. Examples:
 
       lowshot report cifar100 data.root=cifar100.zip --paper
       lowshot report runs/cifar100 runs/other/results.jsonl --metric all_top5 -o runs/comparison

@@ -1,97 +1,138 @@
-"""``lowshot train | extract | fit-generator | fit-classifier | tune | evaluate | episodes``: a stop of a recipe alone.
+"""``lowshot split``, ``train``, ``extract`` and so on up to ``episodes``: one stage of a recipe.
 
-Each reads what the stops before it wrote, and refuses to run where that is not up to date.
+Each reads what the stages before it wrote, and refuses to run where that is not up to date.
 """
 
 from __future__ import annotations
 
-from lowshot.cli.app import app
-from lowshot.cli.options import DEVICES, ENGINE, RECIPE, Walk, walks
+from lowshot.cli.options import Address, Devices, EngineKind, Force, Output, Overrides, RecipeName, Workers, run_recipe
 
 
-@app.command()
-@walks(*RECIPE, *DEVICES)
-def train(walk: Walk) -> None:
-    """Train the representations of a recipe on its base classes (stop 1). Resumes from the latest checkpoint.
+def split(recipe: RecipeName, overrides: Overrides = None, force: Force = False, output: Output = None) -> None:
+    """Write the class split and the experiments of a recipe: split/label_idx.json and split/splitfile_N.json.
+
+    The split says which classes are base and novel, each in a validation and a test half; an experiment is one draw
+    of shots for every class. Both come from the recipe's seed, or are copied from the files that it names. Example:
+
+      lowshot split cifar100 data.root=cifar100.zip split.experiments=100
+    """
+    run_recipe(recipe, overrides, only="split", force=force, output=output)
+
+
+def train(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    force: Force = False,
+    devices: Devices = None,
+    output: Output = None,
+) -> None:
+    """Train the representations of a recipe on its base classes. Resumes from the latest checkpoint.
 
     Several nodes: [bold]torchrun --nnodes 2 --nproc-per-node 4 -m lowshot train RECIPE[/]. Example:
 
       lowshot train cifar100 data.root=cifar100.zip train.epochs=5
     """
-    walk("train")
+    run_recipe(recipe, overrides, only="train", force=force, devices=devices, output=output)
 
 
-@app.command()
-@walks(*RECIPE, *DEVICES)
-def extract(walk: Walk) -> None:
-    """Save the features of all images (stop 2), as HDF5 that the original program reads too.
+def extract(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    force: Force = False,
+    devices: Devices = None,
+    output: Output = None,
+) -> None:
+    """Save the features of all images, as HDF5 that the original program reads too.
 
-    Several processes share the images; a killed one goes on where it was. Example:
+    Several processes share the images; after an interruption, the same command resumes. Example:
 
       lowshot extract cifar100 data.root=cifar100.zip --devices 2
     """
-    walk("extract")
+    run_recipe(recipe, overrides, only="extract", force=force, devices=devices, output=output)
 
 
-@app.command()
-@walks(*RECIPE)
-def fit_generator(walk: Walk) -> None:
-    """Fit the generators of a recipe on the base classes (stop 3): one file per representation and generator.
+def fit_generator(recipe: RecipeName, overrides: Overrides = None, force: Force = False, output: Output = None) -> None:
+    """Fit the generators of a recipe on the base classes: one file per representation and generator.
 
     Generators that no method uses are left out. Example:
 
       lowshot fit-generator cifar100 data.root=cifar100.zip
     """
-    walk("fit-generator")
+    run_recipe(recipe, overrides, only="fit-generator", force=force, output=output)
 
 
-@app.command()
-@walks(*RECIPE)
-def fit_classifier(walk: Walk) -> None:
-    """Train the classifiers that learn on episodes of base classes (stop 4), such as matching networks. Resumable.
+def fit_classifier(
+    recipe: RecipeName, overrides: Overrides = None, force: Force = False, output: Output = None
+) -> None:
+    """Train the classifiers that learn on episodes of base classes, such as matching networks. Resumable.
 
     Example:
 
       lowshot fit-classifier cifar100 data.root=cifar100.zip
     """
-    walk("fit-classifier")
+    run_recipe(recipe, overrides, only="fit-classifier", force=force, output=output)
 
 
-@app.command()
-@walks(*RECIPE, *ENGINE)
-def tune(walk: Walk) -> None:
-    """Choose the hyper-parameters of methods with a grid, on validation classes alone (stop 5), and print the grids.
+def tune(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    force: Force = False,
+    output: Output = None,
+    engine: EngineKind = "auto",
+    workers: Workers = None,
+    address: Address = None,
+) -> None:
+    """Choose the hyper-parameters of methods with a grid, on validation classes alone, and print the grids.
 
-    The winner of each is what [bold]lowshot evaluate[/] measures. Killed, it goes on where it was; a wider grid runs
-    its new points alone. Examples:
+    The winner of each grid is what [bold]lowshot evaluate[/] measures. After an interruption, the same command
+    resumes; of a wider grid only the new points are computed. Examples:
 
       lowshot tune cifar100 data.root=cifar100.zip
       lowshot tune my_recipe.yaml "evaluate.methods.linear.grid={lr: [0.1, 1], weight_decay: [0.001, 0.01]}"
       lowshot tune my_recipe.yaml tune.target=mean_novel_top1 --workers 2
     """
-    walk("tune")
+    run_recipe(
+        recipe, overrides, only="tune", force=force, output=output, engine=engine, workers=workers, address=address
+    )
 
 
-@app.command()
-@walks(*RECIPE, *ENGINE)
-def evaluate(walk: Walk) -> None:
-    """Learn the novel classes from their shots and measure (stop 6): every method, number of shots, experiment.
+def evaluate(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    force: Force = False,
+    output: Output = None,
+    engine: EngineKind = "auto",
+    workers: Workers = None,
+    address: Address = None,
+) -> None:
+    """Learn the novel classes from their shots and measure accuracy, for every method, number of shots and experiment.
 
-    All representations and methods are one sweep. Killed, it goes on where it was; no run is done twice. Examples:
+    One scheduler runs the tasks of all representations and methods. After an interruption, the same command resumes;
+    no task is computed twice. Examples:
 
       lowshot evaluate cifar100 data.root=cifar100.zip --engine loky --workers 4
       lowshot evaluate cifar100 data.root=/shared/cifar100.zip --engine ray --address auto
     """
-    walk("evaluate")
+    run_recipe(
+        recipe, overrides, only="evaluate", force=force, output=output, engine=engine, workers=workers, address=address
+    )
 
 
-@app.command()
-@walks(*RECIPE, *ENGINE)
-def episodes(walk: Walk) -> None:
-    """Measure on standard N-way K-shot episodes of novel classes (section episodes of a recipe).
+def episodes(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    force: Force = False,
+    output: Output = None,
+    engine: EngineKind = "auto",
+    workers: Workers = None,
+    address: Address = None,
+) -> None:
+    """Measure accuracy on standard N-way K-shot episodes of novel classes (section episodes of a recipe).
 
-    The classes of an episode alone compete, as in most of the literature. Example:
+    Predictions are among the classes of an episode only, as in most of the literature. Example:
 
       lowshot episodes my_recipe.yaml "episodes={n_way: 5, n_shots: [1, 5], n_tasks: 10000}"
     """
-    walk("episodes")
+    run_recipe(
+        recipe, overrides, only="episodes", force=force, output=output, engine=engine, workers=workers, address=address
+    )

@@ -45,7 +45,7 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe
     recipe = recipe.model_copy(update={"plugins": tuple(source.parent / plugin for plugin in recipe.plugins)})
     for plugin in recipe.plugins:
         try:
-            import_plugin(plugin, beside=recipe.plugins)
+            import_plugin(plugin, in_use=recipe.plugins)
         except InputError as error:
             wrong.append(f"plugins: {error}")
     return recipe, [*wrong, *cross_complaints(recipe), *registry_complaints(recipe)]

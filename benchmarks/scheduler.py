@@ -1,16 +1,16 @@
-"""The sweep: two workers against one, and the memory that features of ImageNet's size take.
+"""The scheduler: two workers against one, and the memory that features of ImageNet's size take.
 
-    python benchmarks/sweep.py [--steps 2000] [--tasks 8] [--skip-memory] [--skip-workers] [--images 1280000]
-                               [--method-steps 200] [--engine loky] [--workers 2] [--folder DIR] [--json FILE]
+    python benchmarks/scheduler.py [--steps 2000] [--tasks 8] [--skip-memory] [--skip-workers] [--images 1280000]
+                                   [--method-steps 200] [--engine loky] [--workers 2] [--folder DIR] [--json FILE]
 
-Workers: tasks of equal size, each a softmax regression of --steps steps on one thread, are worked through by one worker
-and by two. The workers are started, and have imported what they need, before the clock runs. Target: 1.7 times as fast.
+Workers: tasks of equal size, each a softmax regression of --steps steps on one thread, are computed by one worker and
+by two. The workers are started, and have imported what they need, before the clock runs. Target: 1.7 times as fast.
 
 Memory: features of 1000 classes (--images × 512 float32; 2.6 GB on disk as they come) with ImageNet's split are written
 to a temporary folder, then nearest_mean and logistic (--method-steps steps) are evaluated on both setups with n = 1 and
-5 and two experiments. The resident memory of the driver and all its workers is looked at five times a second: their
+5 and two experiments. The resident memory of the driver and all its workers is sampled five times a second: their
 proportional set sizes, in which a page that several processes map counts once. The sum of their resident set sizes,
-which counts it in each of them, is printed beside it. Target: below 4 GB.
+which counts it in each of them, is printed as well. Target: below 4 GB.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def write_features(folder: Path, images: int) -> None:
 
 
 class Memory(threading.Thread):
-    """The most memory that this process and those below it held together, in bytes."""
+    """The most memory that this process and its descendants held together, in bytes."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -116,7 +116,7 @@ def watched() -> Iterator[Memory]:
 
 
 def _family() -> list[int]:
-    """This process and all below it."""
+    """This process and all its descendants."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
