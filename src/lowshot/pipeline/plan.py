@@ -1,4 +1,4 @@
-"""The plan of a recipe: its stages in the order in which they can run, and the mistakes that would end it.
+"""The plan of a recipe: its stages in the order in which they can run.
 
 split ─┬→ train:REPRESENTATION → extract:REPRESENTATION → evaluate:REPRESENTATION/METHOD → report
        └──────────────────────────────────────────────────────────↗
@@ -6,12 +6,9 @@ split ─┬→ train:REPRESENTATION → extract:REPRESENTATION → evaluate:REP
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
 
-from lowshot.errors import InputError
-from lowshot.features import FeatureStore
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.representation import Representation
@@ -23,10 +20,10 @@ from lowshot.pipeline.stages.extract import extract_stage
 from lowshot.pipeline.stages.fit_classifier import fit_classifier_stage
 from lowshot.pipeline.stages.fit_generator import fit_generator_stage
 from lowshot.pipeline.stages.report import report_stage
-from lowshot.pipeline.stages.split import make_experiments, split_stage
+from lowshot.pipeline.stages.split import split_stage
 from lowshot.pipeline.stages.train import train_stage
 from lowshot.pipeline.stages.tune import tune_stage
-from lowshot.recipe import Recipe, registry_complaints
+from lowshot.recipe import Recipe
 
 Needs = Mapping[str, tuple[Stage, ...]]
 
@@ -96,38 +93,3 @@ class Plan:
     def update_results(self) -> None:
         """Make the files of results say what today's recipe says."""
         self.results.update(self.stages, lambda name, method: self.phases[name].tags(method))
-
-    def mistakes(self) -> list[str]:
-        """The mistakes that would end this plan: missing or unfit files, images, classes, experiments, models."""
-        found: list[str] = []
-
-        def check(action: Callable[[], object]) -> None:
-            try:
-                action()
-            except InputError as error:
-                found.extend(line for line in str(error).splitlines() if line not in found)
-
-        for representation in self.representations.values():
-            section = representation.section
-            if section.features is not None:
-                for path in section.features.values():
-                    check(lambda path=path: self._check_features(path))  # type: ignore[misc]
-            elif section.checkpoint is not None:
-                check(representation.load_backbone)
-            elif not registry_complaints(self.recipe):
-                check(representation.check_backbone)
-        check(lambda: self.inputs.transforms)
-        check(lambda: self.inputs.split)
-        check(lambda: self.inputs.test_images if self.inputs.needs_images else None)
-        if not found:
-            check(lambda: make_experiments(self.inputs))
-        return found
-
-    def _check_features(self, path: Path) -> None:
-        """Refuse a features file from elsewhere with NaN in it or with labels outside the split."""
-        store = FeatureStore.open(path)
-        store.check_finite()
-        try:
-            self.inputs.split.check_labels(store.labels)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None

@@ -10,6 +10,7 @@ from pathlib import Path
 from lowshot.errors import InputError
 from lowshot.files import only_one, write_text
 from lowshot.parallel import Engine, TaskGroup, run_groups
+from lowshot.pipeline.mistakes import mistakes
 from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.stages.base import KINDS, Stage
 from lowshot.pipeline.stages.report import print_report
@@ -98,7 +99,7 @@ def validate_recipe(path: str | Path, overrides: Sequence[str] = ()) -> str:
     """
     recipe, wrong = read_recipe(path, overrides)
     if recipe is not None:
-        wrong += [line for line in Plan(recipe).mistakes() if line not in wrong]
+        wrong += [line for line in mistakes(Plan(recipe)) if line not in wrong]
     if wrong or recipe is None:
         raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
     methods = len(recipe.evaluate.methods)

@@ -1,0 +1,51 @@
+"""The mistakes that would end a plan: missing or unfit files, images, classes, experiments, models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lowshot.data import ClassSplit
+from lowshot.errors import InputError
+from lowshot.features import FeatureStore
+from lowshot.pipeline.plan import Plan
+from lowshot.pipeline.stages.split import make_experiments
+from lowshot.recipe import registry_complaints
+
+
+def mistakes(plan: Plan) -> list[str]:
+    """One line for each mistake that shows before anything is run."""
+    found: list[str] = []
+
+    def check(action: Callable[[], object]) -> None:
+        try:
+            action()
+        except InputError as error:
+            found.extend(line for line in str(error).splitlines() if line not in found)
+
+    inputs = plan.inputs
+    for representation in plan.representations.values():
+        section = representation.section
+        if section.features is not None:
+            for path in section.features.values():
+                check(lambda path=path: _check_features(path, inputs.split))  # type: ignore[misc]
+        elif section.checkpoint is not None:
+            check(representation.load_backbone)
+        elif not registry_complaints(plan.recipe):
+            check(representation.check_backbone)
+    check(lambda: inputs.transforms)
+    check(lambda: inputs.split)
+    check(lambda: inputs.test_images if inputs.needs_images else None)
+    if not found:
+        check(lambda: make_experiments(inputs))
+    return found
+
+
+def _check_features(path: Path, split: ClassSplit) -> None:
+    """Refuse a features file from elsewhere with NaN in it or with labels outside the split."""
+    store = FeatureStore.open(path)
+    store.check_finite()
+    try:
+        split.check_labels(store.labels)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
