@@ -1,4 +1,4 @@
-"""What tells classifiers and generators apart: names for records, digests for finding results again."""
+"""The identity of classifiers and generators: names for records, digests for finding results again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def registered_name(registry: Registry, part: Any) -> str:
 
 
 def identity(generator: Any) -> Any:
-    """What tells a fitted generator apart: its class, its parameters and what it learned."""
+    """A generator's class, parameters and digests of its learned attributes."""
     if generator is None:
         return None
     learned = {name: value for name, value in sorted(vars(generator).items()) if name.endswith("_")}
@@ -38,7 +38,7 @@ def _digest(value: Any) -> Any:
 
 
 def _home(kind: type) -> str:
-    """The module of a class; that of a plug-in without what tells its places and contents apart."""
+    """The module of a class; for a plug-in a name that does not depend on the file's place and content."""
     plugin = plugin_of(kind)
     return kind.__module__ if plugin is None else plugin.alias
 

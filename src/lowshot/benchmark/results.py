@@ -17,42 +17,41 @@ Record = dict[str, Any]
 
 
 class ResultStore:
-    """A file of records, grouped in units of work that appear whole or not at all.
+    """A file of records, in which the records of a task appear together or not at all.
 
-    A unit is what is computed together: the runs of one method, setup and number of shots over a block of experiments.
-    Each of its records names it (``unit``) and says how many there are (``unit_size``), so one cut off by a kill is
-    ignored.
+    Each record holds the fingerprint of its task (``unit``) and the number of the task's records (``unit_size``), so a
+    task that was cut off by a kill is ignored.
 
     Args:
-        path: a ``.jsonl`` file, or a folder for ``results.jsonl``; made by the first :meth:`add`.
+        path (path): A ``.jsonl`` file, or a folder for ``results.jsonl``; made by the first :meth:`add`.
     """
 
     def __init__(self, path: Pathlike) -> None:
         path = Path(path)
         self.path = path if path.suffix == ".jsonl" else path / "results.jsonl"
-        self._units: dict[str, list[Record]] = {}
+        self._tasks: dict[str, list[Record]] = {}
         self._torn = False
         if self.path.exists():
             self._read()
 
     @property
     def torn(self) -> bool:
-        """Whether the file ends in the middle of a record or of a unit."""
+        """True where the file ends in the middle of a record or of a task."""
         return self._torn
 
     @property
     def records(self) -> list[Record]:
-        """All records of complete units, in the order in which they were added."""
-        return [record for records in self._units.values() for record in records]
+        """All records of complete tasks, in the order in which they were added."""
+        return [record for records in self._tasks.values() for record in records]
 
-    def find(self, unit: str) -> list[Record] | None:
-        """The records of a complete unit, or None."""
-        return self._units.get(unit)
+    def find(self, fingerprint: str) -> list[Record] | None:
+        """The records of a complete task, or None."""
+        return self._tasks.get(fingerprint)
 
     def add(self, records: Sequence[Mapping[str, Any]]) -> list[Record]:
-        """Append the records of one unit and make them durable."""
-        unit = [dict(record) for record in records]
-        lines = _text(unit)
+        """Append the records of one task and make them durable."""
+        added = [dict(record) for record in records]
+        lines = _text(added)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self._torn:
             self._rewrite()
@@ -60,31 +59,31 @@ class ResultStore:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
-        self._units[unit[0]["unit"]] = unit
-        return unit
+        self._tasks[added[0]["unit"]] = added
+        return added
 
-    def keep(self, units: Iterable[str]) -> None:
-        """Drop every unit but these, such as those of earlier hyper-parameters."""
-        wanted = set(units)
-        if self._torn or wanted != set(self._units):
-            self._put([unit for unit in self._units if unit in wanted])
+    def keep(self, fingerprints: Iterable[str]) -> None:
+        """Drop every task but these, such as those of earlier hyper-parameters."""
+        wanted = set(fingerprints)
+        if self._torn or wanted != set(self._tasks):
+            self._put([task for task in self._tasks if task in wanted])
 
-    def arrange(self, units: Iterable[str]) -> None:
-        """Put these units in this order, in the places that they have among the others."""
-        wanted = [unit for unit in dict.fromkeys(units) if unit in self._units]
+    def arrange(self, fingerprints: Iterable[str]) -> None:
+        """Put these tasks in this order, in the places that they have among the others."""
+        wanted = [task for task in dict.fromkeys(fingerprints) if task in self._tasks]
         placed, ordered = set(wanted), iter(wanted)
-        order = [next(ordered) if unit in placed else unit for unit in self._units]
-        if order != list(self._units):
+        order = [next(ordered) if task in placed else task for task in self._tasks]
+        if order != list(self._tasks):
             self._put(order)
 
     def retag(self, tags: Mapping[str, Any]) -> None:
         """Give every record these entries, where an earlier recipe gave it others: its runs are the same."""
         if any(record.get(key) != value for record in self.records for key, value in tags.items()):
-            self._units = {unit: [{**record, **tags} for record in records] for unit, records in self._units.items()}
+            self._tasks = {task: [{**record, **tags} for record in records] for task, records in self._tasks.items()}
             self._rewrite()
 
     def _put(self, order: Sequence[str]) -> None:
-        self._units = {unit: self._units[unit] for unit in order}
+        self._tasks = {task: self._tasks[task] for task in order}
         self._rewrite()
 
     def _read(self) -> None:
@@ -92,9 +91,9 @@ class ResultStore:
         found: dict[str, list[Record]] = {}
         for record in _parsed(lines, self.path):
             found.setdefault(record["unit"], []).append(record)
-        for unit, records in found.items():
+        for task, records in found.items():
             if len(records) >= records[0]["unit_size"]:
-                self._units[unit] = records[-records[0]["unit_size"] :]
+                self._tasks[task] = records[-records[0]["unit_size"] :]
             else:
                 self._torn = True
 
@@ -104,20 +103,20 @@ class ResultStore:
 
 
 def read_records(path: Pathlike) -> list[Record]:
-    """The records of a results file, whoever put it together; of a unit that a kill cut off there are none.
+    """The records of any results file; tasks that were cut off by a kill are left out.
 
-    Unlike :class:`ResultStore`, which holds the work of one method, it takes a file in which the same unit stands under
+    Unlike :class:`ResultStore`, which holds the tasks of one method, it reads a file that holds the same task under
     several names: two representations of the same features, two names of one method.
 
     Raises:
-        InputError: there is no such file, or a line is not a record.
+        InputError: There is no such file, or a line is not a record.
     """
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in _parsed(_lines(path)[0], path):
         key = (record["unit"], record.get("representation"), record.get("method"))
         groups.setdefault(key, []).append(record)
-    whole = (group[-group[0]["unit_size"] :] for group in groups.values() if len(group) >= group[0]["unit_size"])
-    return [record for group in whole for record in group]
+    complete = (group[-group[0]["unit_size"] :] for group in groups.values() if len(group) >= group[0]["unit_size"])
+    return [record for group in complete for record in group]
 
 
 def _lines(path: Pathlike) -> tuple[list[bytes], bool]:
@@ -156,7 +155,7 @@ _ACCURACIES = re.compile(r".*_top\d+|accuracy|half_width")
 
 
 def _mistake(key: str, value: Any) -> str | None:
-    """What an entry of a record should be, or None where it is that."""
+    """The description of what an entry of a record should be, or None where it is that."""
     if key in _TEXTS:
         return None if isinstance(value, str) else "text"
     if key in _COUNTS:
