@@ -22,6 +22,7 @@ from PIL import Image
 
 from lowshot.classifiers import Logistic, Ridge
 from lowshot.data import build_transforms
+from lowshot.devices import resolve_precision
 from lowshot.features.folding import fold_batch_norm
 from lowshot.hallucination import Analogies
 from lowshot.hallucination.analogies import native
@@ -29,7 +30,6 @@ from lowshot.hallucination.analogies.clusters import Centroids, fit_centroids
 from lowshot.hallucination.analogies.pairs import PairTable
 from lowshot.hallucination.analogies.regressor import TrainingSettings, train_regressor
 from lowshot.representation import TrainSettings, build_backbone
-from lowshot.representation.launch import resolve_precision
 from lowshot.representation.step import Trainer
 
 DIM, CLUSTERS, PER_CLASS = 512, 100, 1300

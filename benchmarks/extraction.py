@@ -30,10 +30,10 @@ import torch
 from PIL import Image
 
 from lowshot.data import ImageDataset, build_dataset, build_transforms
+from lowshot.devices import resolve_precision
 from lowshot.features import extract_features
 from lowshot.features.forward import AUTOCAST
 from lowshot.representation import build_backbone
-from lowshot.representation.launch import resolve_precision
 
 CLASSES, ROUNDS = 100, 3
 MEMORY_IMAGES = 8192

@@ -25,8 +25,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from lowshot.classifiers.episodes import EpisodeSampler
 from lowshot.classifiers.matching_network import MatchingModule
+from lowshot.classifiers.training_episodes import EpisodeSampler
 
 Drawn = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 SHOTS = (1, 10)

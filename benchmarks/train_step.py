@@ -23,9 +23,9 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 
 from lowshot.data import Normalize
+from lowshot.devices import resolve_precision
 from lowshot.representation import TrainSettings, build_backbone
 from lowshot.representation.backbones.conv import Conv3x3
-from lowshot.representation.launch import resolve_precision
 from lowshot.representation.step import Trainer
 
 BATCH, SIZE, CLASSES, STEPS_PER_ROUND, SECONDS = 128, 32, 100, 3, 50

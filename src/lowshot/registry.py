@@ -168,6 +168,21 @@ class Registry:
         """The whole record of ``name`` (any argument after a colon is ignored)."""
         return self._find(name.partition(":")[0], wanted=name)
 
+    def name_of(self, part: Callable[..., Any], default: str | None = None) -> str:
+        """The name under which a class or function is registered.
+
+        Args:
+            part (Callable): The class or function.
+            default (str, optional): The answer where it is not registered.
+
+        Raises:
+            InputError: It is not registered, and there is no default.
+        """
+        name = next((entry.name for entry in self if entry.factory is part), default)
+        if name is None:
+            raise InputError(f"{part.__name__} is not a registered {self.kind}: decorate it with register(name, text)")
+        return name
+
     def names(self, pattern: str = "*") -> list[str]:
         """The registered names that match a shell pattern, sorted."""
         return [entry.name for entry in self if fnmatch(entry.name.lower(), pattern.lower())]

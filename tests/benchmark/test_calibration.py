@@ -102,7 +102,7 @@ def test_a_classifier_with_the_chosen_prior_is_as_good_as_the_search_says():
     validation = Validation.of(setup, runs, *p.queries)
     bias = choose_bias(validation, "all_top1")
     promised = np.mean([calibrated_accuracies(run, bias)["all_prior_top1"] for run in validation.runs])
-    reached = np.mean([one.with_prior(bias).predict(p.queries[0]) == p.queries[1] for one in runs])
+    reached = np.mean([one.with_calibration_bias(bias).predict(p.queries[0]) == p.queries[1] for one in runs])
     plain = np.mean([one.predict(p.queries[0]) == p.queries[1] for one in runs])
     assert reached == promised
     assert reached >= plain

@@ -162,25 +162,25 @@ def test_a_prior_moves_novel_scores_and_nothing_else(name, tmp_path):
     p, q = problem(), problem(seed=1, n_novel=2)
     known = build(name).fit_base(*p.base)
     plain = copy.copy(known).fit_novel(*p.novel)
-    shifted = plain.with_prior(2.5)
+    shifted = plain.with_calibration_bias(2.5)
     before, after = (one.scores(p.queries[0]) for one in (plain, shifted))
     assert np.array_equal(after[:, :5], before[:, :5])
     assert np.allclose(after[:, 5:], before[:, 5:] + 2.5)
     assert after.dtype == before.dtype
     assert np.array_equal(plain.scores(p.queries[0]), before)  # the original stays as it was
-    assert np.isin(plain.with_prior(1e6).predict(p.queries[0]), p.novel[1]).all()
+    assert np.isin(plain.with_calibration_bias(1e6).predict(p.queries[0]), p.novel[1]).all()
     # It holds for the next draw of shots and in a file, and ends with what it was chosen for.
     assert np.allclose(
-        known.with_prior(2.5).fit_novel(*q.novel).scores(q.queries[0])[:, 5:],
+        known.with_calibration_bias(2.5).fit_novel(*q.novel).scores(q.queries[0])[:, 5:],
         copy.copy(known).fit_novel(*q.novel).scores(q.queries[0])[:, 5:] + 2.5,
     )
     save_classifier(shifted, tmp_path / "shifted.safetensors")
     assert np.array_equal(load_classifier(tmp_path / "shifted.safetensors").scores(p.queries[0]), after)
     assert not hasattr(shifted.fit_base(*p.base), "novel_bias_")
     with pytest.raises(InputError, match="bias=nan"):
-        plain.with_prior(float("nan"))
+        plain.with_calibration_bias(float("nan"))
     with pytest.raises(NotFittedError):
-        build(name).with_prior(1.0)
+        build(name).with_calibration_bias(1.0)
 
 
 #: Those whose result does not depend on a random draw, or on the order in which a support set is read.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lowshot.classifiers.base import LowShotClassifier
-from lowshot.classifiers.learned import EpisodicClassifier
+from lowshot.classifiers.episodic import EpisodicClassifier
 from lowshot.errors import InputError
 from lowshot.registry import CLASSIFIERS
 from tests.classifiers import problems

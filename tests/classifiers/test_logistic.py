@@ -10,9 +10,10 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from lowshot.classifiers.balanced_sgd import Schedule, balanced_sgd, products_in
-from lowshot.classifiers.draws import BLOCK_STEPS, Draws, Pool
+from lowshot.classifiers.balanced_batches import BLOCK_STEPS, BalancedBatches, Pool
+from lowshot.classifiers.balanced_sgd import SGDSettings, balanced_sgd
 from lowshot.classifiers.logistic import Logistic
+from lowshot.devices import matmul_precision
 from lowshot.errors import DivergedError, InputError
 from tests.classifiers.problems import problem
 from tests.reference.logistic import class_balanced_sgd
@@ -36,17 +37,17 @@ def pools(p):
     ]
 
 
-def batches(draws, base, shots, run, n_steps):
-    """The batches of one run, example by example: features, columns, and weights that add up to one."""
-    for rows, drawn in draws.steps(n_steps):
-        chosen, times = drawn[run], torch.ones(draws.from_shots)
-        if draws.weighs:
-            chosen, times = torch.arange(len(shots.columns)), drawn[run]
-        parts = [(base, rows, torch.ones(len(rows))), (shots, chosen, times)]
+def example_by_example(batches, base, shots, run, n_steps):
+    """The batches of one run: features, columns, and weights that add up to one."""
+    for rows, drawn in batches.steps(n_steps):
+        chosen, weights = drawn[run], torch.ones(batches.from_shots)
+        if batches.weighted:
+            chosen, weights = torch.arange(len(shots.columns)), drawn[run]
+        parts = [(base, rows, torch.ones(len(rows))), (shots, chosen, weights)]
         yield (
             np.concatenate([pool.features[index] for pool, index, _ in parts]),
             np.concatenate([pool.columns[index] for pool, index, _ in parts]),
-            np.concatenate([times for _, _, times in parts]) / (draws.from_base + draws.from_shots),
+            np.concatenate([weights for _, _, weights in parts]) / (batches.from_base + batches.from_shots),
         )
 
 
@@ -74,20 +75,20 @@ def test_two_runs_trained_together_are_two_runs_trained_example_by_example(
     sizes = (n_base, n_novel)
 
     def train(n_steps):
-        schedule = Schedule(n_steps=n_steps, batch_size=batch_size, gradient_every=every, **rates)
-        with products_in("float32"):
-            return balanced_sgd(base, [first, second], *sizes, outputs, schedule, 3, [4, 5])
+        sgd = SGDSettings(n_steps=n_steps, batch_size=batch_size, gradient_every=every, **rates)
+        with matmul_precision("float32"):
+            return balanced_sgd(base, [first, second], *sizes, outputs, sgd, 3, [4, 5])
 
     try:
         start, end = train(0), train(6)
     except DivergedError:  # so few steps on so small batches lead now and then away from the minimum
         reject()
     for run, shots in enumerate((first, second)):
-        draws = Draws(base, [first, second], *sizes, batch_size, 3, [4, 5], dealt=every > 1)
+        batches = BalancedBatches(base, [first, second], *sizes, batch_size, 3, [4, 5], in_epochs=every > 1)
         weight, bias = class_balanced_sgd(
             start[0][run].numpy(),
             start[1][run].numpy(),
-            batches(draws, base, shots, run, math.ceil(6 / every)),
+            example_by_example(batches, base, shots, run, math.ceil(6 / every)),
             **rates,
             n_steps=6,
             every=every,
@@ -99,8 +100,8 @@ def test_two_runs_trained_together_are_two_runs_trained_example_by_example(
 def test_a_step_is_that_of_torch():
     _, shots = pools(problem(n_base=1, n_novel=4))
     shots = Pool(shots.features[:1], shots.columns[:1] - 1)  # one example: every batch holds it alone
-    schedule = Schedule(lr=0.3, momentum=0.9, dampening=0.9, weight_decay=0.1, n_steps=5, batch_size=7)
-    weight, bias = balanced_sgd(None, [shots], 0, 4, 4, Schedule(0.3, 0.9, 0.9, 0.1, 0, 7), 0, [1])
+    sgd = SGDSettings(lr=0.3, momentum=0.9, dampening=0.9, weight_decay=0.1, n_steps=5, batch_size=7)
+    weight, bias = balanced_sgd(None, [shots], 0, 4, 4, SGDSettings(0.3, 0.9, 0.9, 0.1, 0, 7), 0, [1])
     layer = torch.nn.Linear(6, 4)
     with torch.no_grad():
         layer.weight.copy_(weight[0])
@@ -110,15 +111,15 @@ def test_a_step_is_that_of_torch():
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(layer(shots.features), shots.columns).backward()
         optimizer.step()
-    weight, bias = balanced_sgd(None, [shots], 0, 4, 4, schedule, 0, [1])
+    weight, bias = balanced_sgd(None, [shots], 0, 4, 4, sgd, 0, [1])
     torch.testing.assert_close(weight[0], layer.weight.detach())
     torch.testing.assert_close(bias[0], layer.bias.detach())
 
 
 def test_it_starts_as_a_torch_layer_starts():
     shots = Pool(torch.zeros(1, 25), torch.zeros(1, dtype=torch.long))
-    schedule = Schedule(0.1, 0.9, 0.9, 0.0, 0, 10)
-    weight, bias = balanced_sgd(None, [shots, shots], 0, 1, 400, schedule, 0, [0, 1])
+    sgd = SGDSettings(0.1, 0.9, 0.9, 0.0, 0, 10)
+    weight, bias = balanced_sgd(None, [shots, shots], 0, 1, 400, sgd, 0, [0, 1])
     reference = torch.nn.Linear(25, 400)
     for ours, theirs in ((weight[0], reference.weight), (bias[0], reference.bias)):
         assert 0.97 / 5 < ours.abs().max() <= 1 / 5
@@ -131,13 +132,13 @@ def test_it_starts_as_a_torch_layer_starts():
 @given(n_base=st.integers(1, 9), n_novel=st.integers(1, 9), n_shots=st.integers(1, 4), batch_size=st.integers(1, 40))
 def test_a_batch_is_shared_out_by_numbers_of_classes(n_base, n_novel, n_shots, batch_size):
     base, shots = pools(problem(n_base=n_base, n_novel=n_novel, n_shots=n_shots))
-    draws = Draws(base, [shots], n_base, n_novel, batch_size, 0, [0])
+    batches = BalancedBatches(base, [shots], n_base, n_novel, batch_size, 0, [0])
     share = round(batch_size * n_base / (n_base + n_novel))
     seen = 0
-    for rows, drawn in draws.steps(BLOCK_STEPS + 1):
+    for rows, drawn in batches.steps(BLOCK_STEPS + 1):
         assert len(rows) == share
         assert len(set(rows.tolist())) == min(share, 20 * n_base) or share > 20 * n_base, "without replacement"
-        assert (drawn.sum() if draws.weighs else drawn.shape[1]) == batch_size - share
+        assert (drawn.sum() if batches.weighted else drawn.shape[1]) == batch_size - share
         seen += 1
     assert seen == BLOCK_STEPS + 1
 
@@ -145,13 +146,13 @@ def test_a_batch_is_shared_out_by_numbers_of_classes(n_base, n_novel, n_shots, b
 @pytest.mark.parametrize("n_shots", [2, 30])  # weighted, gathered
 def test_every_example_is_drawn_equally_often(n_shots):
     base, shots = pools(problem(n_base=2, n_novel=2, n_shots=n_shots))
-    draws = Draws(base, [shots, shots], 2, 2, 40, 0, [0, 1])
-    assert draws.weighs == (n_shots == 2)
+    batches = BalancedBatches(base, [shots, shots], 2, 2, 40, 0, [0, 1])
+    assert batches.weighted == (n_shots == 2)
     of_base, of_shots = np.zeros(40), np.zeros((2, 2 * n_shots))
-    for rows, drawn in draws.steps(1000):
+    for rows, drawn in batches.steps(1000):
         of_base[rows] += 1
         for run in range(2):
-            counts = drawn[run] if draws.weighs else torch.bincount(drawn[run], minlength=2 * n_shots)
+            counts = drawn[run] if batches.weighted else torch.bincount(drawn[run], minlength=2 * n_shots)
             of_shots[run] += counts.numpy()
     assert of_base.sum() == of_shots[0].sum() == of_shots[1].sum() == 20 * 1000
     for counts in (of_base, *of_shots):
@@ -166,25 +167,25 @@ def test_every_example_is_drawn_equally_often(n_shots):
     batch_size=st.integers(1, 30),
     seed=st.integers(0, 100),
 )
-def test_dealt_examples_all_come_once_before_any_comes_again_and_classes_come_evenly(sizes, batch_size, seed):
+def test_an_epoch_has_all_examples_once_with_the_classes_evenly_mixed(sizes, batch_size, seed):
     columns = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
     pool = Pool(torch.zeros(len(columns), 1), columns)
-    draws = Draws(pool, [pool, pool], 1, 1, 2 * batch_size, seed, [seed, seed + 1], dealt=True)
-    decks = [[], [], []]
-    for rows, drawn in draws.steps(2 * len(columns)):
-        if draws.weighs:
+    batches = BalancedBatches(pool, [pool, pool], 1, 1, 2 * batch_size, seed, [seed, seed + 1], in_epochs=True)
+    orders = [[], [], []]  # of the base examples and of the shots of each run
+    for rows, drawn in batches.steps(2 * len(columns)):
+        if batches.weighted:
             torch.testing.assert_close(drawn, torch.full((2, len(columns)), batch_size / len(columns)))
-        for deck, dealt in zip(decks, (rows, *([] if draws.weighs else drawn))):
-            deck += dealt.tolist()
-    for deck in decks[: 1 if draws.weighs else 3]:
-        for start in range(0, len(deck) - len(columns) + 1, len(columns)):
-            assert sorted(deck[start : start + len(columns)]) == list(range(len(columns)))
+        for order, taken in zip(orders, (rows, *([] if batches.weighted else drawn))):
+            order += taken.tolist()
+    for order in orders[: 1 if batches.weighted else 3]:
+        for start in range(0, len(order) - len(columns) + 1, len(columns)):
+            assert sorted(order[start : start + len(columns)]) == list(range(len(columns)))
             for count in range(1, len(columns)):
-                seen = np.bincount(columns[deck[start : start + count]], minlength=len(sizes))
+                seen = np.bincount(columns[order[start : start + count]], minlength=len(sizes))
                 share = np.array(sizes) / len(columns)
                 assert np.all(np.abs(seen - count * share) < 1 + len(sizes) * share)
-    if not draws.weighs and len(columns) > 4:
-        assert decks[1] != decks[2]
+    if not batches.weighted and len(columns) > 4:
+        assert orders[1] != orders[2]
 
 
 @pytest.mark.parametrize("every", [1, 7])
@@ -271,7 +272,7 @@ def test_reduced_precision_is_close_and_leaves_torch_as_it_was():
 def test_rates_that_no_step_can_use_are_refused_before_any_fit(wrong):
     p = problem()
     (name,) = wrong
-    with pytest.raises(InputError, match=rf"{name}=.* must be 0 or more"):
+    with pytest.raises(InputError, match=rf"{name}=.* must be a finite number of at least 0"):
         Logistic(**wrong).fit_base(*p.base)
 
 
@@ -304,6 +305,7 @@ def test_a_gradient_cannot_serve_half_a_step():
 
 def test_unknown_choices_are_refused():
     p = problem()
-    for wrong in ({"solver": "newton"}, {"precision": "float8"}):
-        with pytest.raises(InputError, match="solver must be sgd or lbfgs and precision bfloat16 or float32"):
+    for wrong, choices in (({"solver": "newton"}, "lbfgs, sgd"), ({"precision": "float8"}, "'float32'")):
+        (name,) = wrong
+        with pytest.raises(InputError, match=f"{name}='{wrong[name]}' is not one of its choices.*{choices}"):
             Logistic(**wrong).fit(*p.novel)

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from lowshot.classifiers import matching_network
-from lowshot.classifiers.episodes import EpisodeSampler
 from lowshot.classifiers.matching_network import MatchingModule, MatchingNetwork, sum_by_class
 from lowshot.classifiers.persistence import save_classifier
 from lowshot.classifiers.prototypical import Prototypical
+from lowshot.classifiers.training_episodes import EpisodeSampler
 from lowshot.errors import InputError
 from tests.classifiers.problems import problem
 from tests.reference import matching_network as reference

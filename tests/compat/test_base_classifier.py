@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from lowshot.classifiers.balanced_sgd import products_in
-from lowshot.classifiers.draws import Draws, Pool
+from lowshot.classifiers.balanced_batches import BalancedBatches, Pool
 from lowshot.compat import base_classifier as judged
 from lowshot.compat import train_analogy_generator
+from lowshot.devices import matmul_precision
 from lowshot.hallucination import AnalogyGenerator
 from tests.compat import features
 
@@ -33,8 +33,8 @@ def by_torch(X: np.ndarray, y: np.ndarray, n_steps: int) -> np.ndarray:
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=torch.Generator().manual_seed(0))
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9, dampening=0.9, weight_decay=0.001)
-    draws = Draws(pool, [Pool(pool.features[:1], pool.columns[:1])], 5, 0, judged.BATCH_SIZE, 0, [0])
-    for rows, _ in draws.steps(n_steps):
+    batches = BalancedBatches(pool, [Pool(pool.features[:1], pool.columns[:1])], 5, 0, judged.BATCH_SIZE, 0, [0])
+    for rows, _ in batches.steps(n_steps):
         assert len(rows) == judged.BATCH_SIZE == len(set(rows.tolist()))
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(layer(pool.features[rows]), pool.columns[rows]).backward()
@@ -45,7 +45,7 @@ def by_torch(X: np.ndarray, y: np.ndarray, n_steps: int) -> np.ndarray:
 def test_it_is_sgd_on_all_base_features_step_by_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert judged.BATCH_SIZE == 1000
     monkeypatch.setattr(judged, "BATCH_SIZE", 50)
-    monkeypatch.setattr(judged, "products_in", lambda precision: products_in("float32"))
+    monkeypatch.setattr(judged, "matmul_precision", lambda precision: matmul_precision("float32"))
     X, y = examples()
     found = judged.base_classifier(X, y, OUTPUTS, 150, tmp_path)
     np.testing.assert_allclose(found, by_torch(X, y, 150), atol=1e-5)

@@ -341,7 +341,8 @@ def test_training_of_matching_networks_that_was_cut_off_goes_on(folder: Path, mo
         assert run(*train) == 130
     assert [path.name for path in folder.glob("new.tar*")] == ["new.tar.unfinished"]
     with monkeypatch.context() as patch:
-        patch.setattr("lowshot.classifiers.episodes.EpisodeSampler.draw", cut_off)  # no further episode is needed
+        # No further episode is needed.
+        patch.setattr("lowshot.classifiers.training_episodes.EpisodeSampler.draw", cut_off)
         assert run(*train) == 0
     assert [path.name for path in folder.glob("new.tar*")] == ["new.tar"]
     assert (folder / "new.tar").read_bytes() == whole

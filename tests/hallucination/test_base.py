@@ -126,7 +126,7 @@ class TestEveryGenerator:
         with pytest.raises(InputError, match="one label each"):
             generator.generate(features, labels[1:], 5)
         for wrong in (0, -1, 2.5, True):
-            with pytest.raises(InputError, match="n_per_class must be a whole number"):
+            with pytest.raises(InputError, match=r"n_per_class=.* must be a whole number"):
                 generator.generate(features, labels, wrong)
 
     def test_files_that_cannot_be_used_are_refused(
@@ -182,10 +182,10 @@ def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, np.ndarray]]
         (lambda header, arrays: header.pop("params"), "needs 'params', of type dict"),
         (lambda header, arrays: header.update(attributes=[]), "needs 'attributes', of type dict"),
         (lambda header, arrays: header["params"].update(colour="red"), "parameters that this version"),
-        (lambda header, arrays: header["attributes"].pop("n_features_in_"), "n_features_in_ must be a whole number"),
+        (lambda header, arrays: header["attributes"].pop("n_features_in_"), "n_features_in_=.* must be a whole number"),
         (
             lambda header, arrays: header["attributes"].update(n_features_in_="5"),
-            "n_features_in_ must be a whole number",
+            "n_features_in_=.* must be a whole number",
         ),
         (lambda header, arrays: header["attributes"].pop("provenance_"), "provenance_, what it was fitted on"),
         (lambda header, arrays: header["attributes"].update(generate=1), "'generate' is no name of a fitted attribute"),

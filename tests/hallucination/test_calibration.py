@@ -47,10 +47,10 @@ def test_settings_and_features_without_meaning_are_refused(base: tuple[np.ndarra
     with pytest.raises(InputError, match="only 4 base classes"):
         CalibrationGenerator(n_nearest=5).fit(features, labels)
     for power in (0, -1, np.nan, np.inf, "0.5"):
-        with pytest.raises(InputError, match="power must be a finite number above 0"):
+        with pytest.raises(InputError, match=r"power=.* must be a finite number above 0"):
             CalibrationGenerator(power=power).fit(features, labels)
     for alpha in (-0.1, np.nan, np.inf, None):
-        with pytest.raises(InputError, match="alpha must be a finite number of at least 0"):
+        with pytest.raises(InputError, match=r"alpha=.* must be a finite number of at least 0"):
             CalibrationGenerator(alpha=alpha).fit(features, labels)
     with pytest.raises(InputError, match="base features have negative values"):
         CalibrationGenerator().fit(-features, labels)

@@ -11,7 +11,7 @@ from tests.representation.tiny import train, weights
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, _one_thread):
+def run(tmp_path_factory):
     """The folder of a finished run of two epochs, both checkpoints kept."""
     return train(tmp_path_factory.mktemp("run")).parents[1]
 

@@ -43,7 +43,7 @@ def same(a, b) -> bool:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, _one_thread):
+def finished(tmp_path_factory):
     """An uninterrupted run of two epochs."""
     return train(tmp_path_factory.mktemp("finished"))
 

@@ -1,6 +1,6 @@
 """Drawing N-way K-shot episodes of novel classes, to measure on.
 
-:mod:`lowshot.classifiers.episodes` draws episodes of *base* classes, to train on.
+:mod:`lowshot.classifiers.training_episodes` draws episodes of *base* classes, to train on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lowshot.classifiers.episodes import distinct
+from lowshot.classifiers.training_episodes import distinct
 from lowshot.data import ClassSplit
 from lowshot.errors import InputError
 from lowshot.files import fingerprint

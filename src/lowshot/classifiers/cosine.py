@@ -6,17 +6,15 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from lowshot.classifiers.base import LowShotClassifier
+from lowshot.checks import check_count
+from lowshot.classifiers.base import Examples, LowShotClassifier
 from lowshot.classifiers.moments import class_means
-from lowshot.classifiers.transforms import check_at_least, check_choice, fitted_centre, transformed, unit_rows
+from lowshot.classifiers.transforms import TransformsFeatures, unit_rows
 from lowshot.registry import CLASSIFIERS
-
-TRANSFORMS = ("l2", "centred_l2")
-Examples = tuple[np.ndarray, np.ndarray]
 
 
 @CLASSIFIERS.register("cosine", "cosine classifier with a learned scale; novel weights imprinted, then fine-tuned")
-class Cosine(LowShotClassifier):
+class Cosine(TransformsFeatures, LowShotClassifier):
     """Scores are ``scale * cos(feature, weight)``, with weights and scale learned by cross-entropy.
 
     Gidaris and Komodakis (2018, arXiv 1804.09458) compare by cosine so that base weights learned from thousands of
@@ -26,21 +24,27 @@ class Cosine(LowShotClassifier):
     discriminate. Unlike ``logistic`` no class can win by the length of its weight or by an intercept.
 
     Args:
-        feature_transform: ``"l2"``, as in the papers, or ``"centred_l2"``, which stands for their features without a
-            last ReLU.
-        scale: the scale to begin with; it is learned along with the weights.
-        n_steps: SGD steps on the base classes; 0 imprints them too. Trained for long, base weights turn away from each
-            other and fall behind imprinted ones, so with ``lr`` this tunes the balance of base and novel classes.
-        fine_tune_steps: SGD steps on all classes after imprinting, in batches with the share of base classes that the
-            low-shot phase gives them. Needs the base examples, so the fitted estimator holds on to them.
-        batch_size, lr, momentum, weight_decay: of the SGD.
-        random_state: seeds the batches.
+        feature_transform (str): "l2", as in the papers, or "centred_l2", in place of their features without a last
+            ReLU.
+        scale (float): The initial scale; it is learned along with the weights.
+        n_steps (int): The number of SGD steps on the base classes; 0 imprints them too. With long training, base
+            weights turn away from each other and lose to imprinted ones, so with ``lr`` this tunes the balance of base
+            and novel classes.
+        fine_tune_steps (int): The number of SGD steps on all classes after imprinting, in batches with the share of
+            base classes that the low-shot phase gives them. They need the base examples, so the fitted estimator
+            stores these.
+        batch_size (int): The number of examples in a batch.
+        lr (float): The learning rate.
+        momentum (float): The momentum of SGD.
+        weight_decay (float): The weight decay of SGD.
+        random_state (int): The seed of the batches.
 
     Attributes:
-        coef_: (C, D) weights of length one.
-        scale_: the learned scale.
+        coef_ (array, (C, D)): The weights, of length one.
+        scale_ (float): The learned scale.
     """
 
+    feature_transforms = ("l2", "centred_l2")
     tuning_grid = {"scale": (5.0, 10.0, 20.0), "fine_tune_steps": (0, 100)}
 
     def __init__(
@@ -66,11 +70,12 @@ class Cosine(LowShotClassifier):
         self.random_state = random_state
 
     def _check_parameters(self) -> None:
-        check_at_least(0, n_steps=self.n_steps, fine_tune_steps=self.fine_tune_steps)
-        check_at_least(1, batch_size=self.batch_size)
+        check_count("n_steps", self.n_steps, least=0)
+        check_count("fine_tune_steps", self.fine_tune_steps, least=0)
+        check_count("batch_size", self.batch_size)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
-        self._take_centre(X)
+        self._fit_centre(X)
         if self.fine_tune_steps:
             self._base_examples_ = (X, codes)
         imprinted = self._imprinted(X, codes)
@@ -81,7 +86,7 @@ class Cosine(LowShotClassifier):
         if self.n_base_classes_:
             coef, scale = np.vstack([self._base_coef_, self._imprinted(X, codes)]), self._base_scale_
         else:
-            self._take_centre(X)
+            self._fit_centre(X)
             coef, scale = self._imprinted(X, codes), self.scale
         self.coef_, self.scale_ = coef, scale
         if self.fine_tune_steps:
@@ -93,18 +98,11 @@ class Cosine(LowShotClassifier):
     def _scores(self, X: np.ndarray) -> np.ndarray:
         return self._transformed(X) @ (self.scale_ * self.coef_).T.astype(X.dtype)
 
-    def _take_centre(self, X: np.ndarray) -> None:
-        check_choice("feature_transform", self.feature_transform, TRANSFORMS)
-        self._centre_ = fitted_centre(X, self.feature_transform)
-
-    def _transformed(self, X: np.ndarray) -> np.ndarray:
-        return transformed(X, self.feature_transform, self._centre_)
-
     def _imprinted(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
         return unit_rows(class_means(X, codes, codes.max() + 1, self._transformed))
 
     def _trained(self, coef: np.ndarray, scale: float, pools: list[Examples], n_steps: int) -> tuple[np.ndarray, float]:
-        """Weights and scale after SGD; a batch takes from each pool in proportion to the pool's number of classes."""
+        """Weights and scale after SGD on batches that share out examples by the pools' numbers of classes."""
         shares = np.array([len(np.unique(codes)) for _, codes in pools]) / len(coef)
         first = round(self.batch_size * shares[0])
         sizes = [first, self.batch_size - first]
@@ -115,15 +113,15 @@ class Cosine(LowShotClassifier):
             {"params": [weight], "weight_decay": self.weight_decay},
             {"params": [factor], "weight_decay": 0.0},
         ]
-        optimiser = torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
+        optimizer = torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
         for _ in range(n_steps):
             rows = [rng.integers(len(codes), size=size) for (_, codes), size in zip(pools, sizes)]
             features = np.concatenate([X[drawn] for (X, _), drawn in zip(pools, rows)])
             codes = np.concatenate([codes[drawn] for (_, codes), drawn in zip(pools, rows)])
             queries = torch.from_numpy(self._transformed(features)).float()
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             F.cross_entropy(factor * queries @ F.normalize(weight, dim=1).T, torch.from_numpy(codes)).backward()
-            optimiser.step()
+            optimizer.step()
             schedule.step()
         return unit_rows(weight.detach().numpy().astype(np.float64)), float(factor.detach())

@@ -7,41 +7,41 @@ import numpy as np
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.classifiers.moments import class_means, class_moments
 from lowshot.classifiers.shrinkage import Shrinkage, eigh, shrunk_covariance
-from lowshot.classifiers.transforms import fitted_centre, transformed
+from lowshot.classifiers.transforms import TransformsFeatures
 from lowshot.registry import CLASSIFIERS
 
 # The model. A feature of class c is x ~ N(mu_c, S) and a class mean is itself a draw, mu_c ~ N(m, T). The base classes
-# give all three: S from their insides, m and T from their means, whose covariance is T + S * mean(1/n_c): what the
-# finite number of examples adds is taken off again. In the basis where S = I and T = diag(t), D separate problems
-# remain: with n shots of mean xbar, a class mean has the posterior
+# give all three: S is the covariance within them, m and T are those of their means, whose covariance is
+# T + S * mean(1/n_c): the second term, due to the finite number of examples, is subtracted again. In the basis where
+# S = I and T = diag(t), D separate problems remain: with n shots of mean xbar, a class mean has the posterior
 #
 #     mean      m + (xbar - m) n / (n + 1/t),
 #     variance  1 / (n + 1/t).
 #
-# Along a direction in which base classes differ much (t large) a single shot is believed; where they hardly differ it
-# is mostly noise, and the class stays near m. A base class of a thousand examples comes out at its sample mean.
-# Without base classes there is no prior: 1/t = 0, and the posterior mean is the sample mean.
+# Along a direction in which base classes differ much (t large) the posterior follows a single shot; where they hardly
+# differ a shot is mostly noise, and the posterior stays near m. A base class of a thousand examples gets its sample
+# mean. Without base classes there is no prior: 1/t = 0, and the posterior mean is the sample mean.
 
 
 @CLASSIFIERS.register("gaussian", "LDA with a Gaussian prior on class means, learned from the base classes")
-class Gaussian(LowShotClassifier):
-    """Linear discriminant analysis that knows how far the mean of a few shots is to be trusted.
+class Gaussian(TransformsFeatures, LowShotClassifier):
+    """Linear discriminant analysis with a prior on class means, so that few shots move a class mean less than many.
 
     The two-covariance model (PLDA: Ioffe 2006; Prince and Elder 2007), fitted by moments. Like ``nearest_mean`` a class
     is its mean, but distances are Mahalanobis distances under the covariance within base classes, and the mean of few
-    shots is drawn towards where class means usually lie.
+    shots is shrunk towards the prior mean of the classes.
 
     Args:
-        feature_transform: ``"none"``, ``"l2"`` or ``"centred_l2"``, as in ``nearest_mean``.
-        shrinkage: of the covariance within classes, ``"oas"`` or the weight of the isotropic part, in [0, 1]. OAS
-            hardly shrinks what thousands of base examples show; novel classes, which need not be shaped like base
-            classes, can do with more. The covariance of the class means is always shrunk by OAS.
-        predictive: score by the predictive density, which is wider for a class seen in few shots and so favours novel
-            classes; else by the density at the posterior mean, whose boundaries are linear.
+        feature_transform (str): "none", "l2" or "centred_l2", as in ``nearest_mean``.
+        shrinkage (str or float): The shrinkage of the covariance within classes, "oas" or the weight of the isotropic
+            part, in [0, 1]. OAS hardly shrinks a covariance of thousands of base examples; novel classes, whose
+            covariance may differ, benefit from more. The covariance of the class means is always shrunk by OAS.
+        predictive (bool): Score by the predictive density, which is wider for a class of few shots and so favours
+            novel classes; else by the density at the posterior mean, whose boundaries are linear.
 
     Attributes:
-        means_: (C, D) posterior class means, in the basis of the model.
-        variances_: (C, D) their posterior variances there; the variance within a class is one.
+        means_ (array, (C, D)): The posterior class means, in the basis of the model.
+        variances_ (array, (C, D)): The posterior variances in that basis, in which the variance within a class is one.
     """
 
     novel_parameters = frozenset({"predictive"})
@@ -79,12 +79,12 @@ class Gaussian(LowShotClassifier):
         return X @ linear.T - (X**2 @ precision.T + constant) / 2
 
     def _fit_model(self, X: np.ndarray, codes: np.ndarray, prior: bool = True) -> tuple[np.ndarray, np.ndarray]:
-        """Find the basis, its origin and the prior precisions 1/t; the posterior of the classes that gave them."""
-        self._centre_ = fitted_centre(X, self.feature_transform)
+        """Learn the basis, its origin and the prior precisions 1/t; returns the posterior of these classes."""
+        self._fit_centre(X)
         counts, means, scatter = class_moments(X, codes, codes.max() + 1, self._transformed)
         self._origin_ = means.mean(axis=0)
         variances, axes = eigh(self._within_covariance(scatter, len(X) - len(means), means))
-        # Features without any variance have nothing to say: the floor keeps them finite and at zero.
+        # Features without any variance carry no information: with the floor they are finite and near zero.
         self._axes_ = axes / np.sqrt(np.maximum(variances, variances.max() * 1e-12 or 1.0))
         self._precision_ = np.zeros(len(scatter))
         if prior and len(means) > 1:
@@ -97,15 +97,12 @@ class Gaussian(LowShotClassifier):
     def _within_covariance(self, scatter: np.ndarray, dof: int, means: np.ndarray) -> np.ndarray:
         if dof > 0:
             return shrunk_covariance(scatter, dof, self.shrinkage)
-        # One shot of each class says nothing about the inside of a class: all directions alike, at the classes' scale.
+        # One shot of each class shows no variance within classes: all directions alike, at the scale of the means.
         return np.eye(len(scatter)) * (means.var(axis=0).mean() or 1.0)
 
     def _posterior(self, means: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         variances = 1 / (counts[:, None] + self._precision_)
         return means * counts[:, None] * variances, variances
-
-    def _transformed(self, X: np.ndarray) -> np.ndarray:
-        return transformed(X, self.feature_transform, self._centre_)
 
     def _projected(self, X: np.ndarray) -> np.ndarray:
         return (self._transformed(X) - self._origin_.astype(X.dtype)) @ self._axes_.astype(X.dtype)

@@ -1,4 +1,4 @@
-"""The classifiers whose scores are a linear function of the features."""
+"""Classifiers whose scores are a linear function of the features."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from lowshot.classifiers.base import LowShotClassifier
 
 
 class LinearLowShotClassifier(LowShotClassifier):
-    """Scores are ``X @ coef_.T + intercept_``; subclasses fit the two.
+    """Base class of classifiers with the scores ``X @ coef_.T + intercept_``. Subclasses fit the two.
 
     Attributes:
-        coef_: (C, D) float64.
-        intercept_: (C,) float64.
+        coef_ (array, (C, D)): The weights.
+        intercept_ (array, (C,)): The intercepts.
     """
 
     coef_: np.ndarray
@@ -23,5 +23,5 @@ class LinearLowShotClassifier(LowShotClassifier):
 
 
 def linear_scores(X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-    """(N, C) scores in the dtype of the (N, D) features."""
+    """(N, C) scores of (N, D) features, in their dtype."""
     return X @ coef.T.astype(X.dtype) + intercept.astype(X.dtype)

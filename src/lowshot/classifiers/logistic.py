@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Self
@@ -12,15 +10,15 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from lowshot.classifiers.balanced_sgd import Schedule, balanced_sgd, products_in
-from lowshot.classifiers.draws import Pool
+from lowshot.checks import check_choice, check_count, check_number
+from lowshot.classifiers.balanced_batches import Pool
+from lowshot.classifiers.balanced_sgd import SGDSettings, balanced_sgd
+from lowshot.classifiers.base import Examples
 from lowshot.classifiers.linear import LinearLowShotClassifier
 from lowshot.classifiers.softmax import class_balanced, fit_softmax
-from lowshot.classifiers.transforms import check_at_least, check_within, forward_rows
+from lowshot.devices import PRECISIONS, matmul_precision, pick_device, to_device
 from lowshot.errors import InputError
 from lowshot.registry import CLASSIFIERS
-
-Examples = tuple[np.ndarray, np.ndarray]
 
 
 @CLASSIFIERS.register("logistic", "softmax regression by SGD on batches that balance base and novel classes")
@@ -32,27 +30,30 @@ class Logistic(LinearLowShotClassifier):
     :meth:`fit_base` alone, the base classes are learned when scores are first asked for.
 
     Args:
-        solver: "sgd" as published, or "lbfgs" for the optimum of the same objective, which needs no steps, batches
-            or seed: of all that follows it reads ``weight_decay`` alone.
-        lr, weight_decay, momentum, dampening: of ``torch.optim.SGD``; the decay is on the bias as well.
-        n_steps: SGD steps.
-        batch_size: examples per step, base and novel together.
-        gradient_every: steps that one gradient serves. 1 is SGD as published. More make that many times fewer matrix
-            products, on batches whose examples are dealt rather than drawn; where steps are short, accuracies hardly
-            change (measured at the published rates: docs/results/performance.md). Where the loss of a run rises over
-            all, it and the runs trained with it are refused (DivergedError).
-        n_outputs: outputs that are trained; None trains the classes in play. A larger number adds outputs that never
-            are the right one, as the original has it (1000, whatever the split): they take part in the softmax while
-            training and have no column in the scores.
-        precision: of the factors in matrix products, "bfloat16" (where the processor multiplies that in hardware) or
-            "float32". Measured on 100 classes in 512-d the mean accuracies differ by less than 0.05 points.
-        random_state: of the start and of the draws. ``fit_base`` takes the order of base examples from it,
-            ``fit_novel`` the rest.
-        device: "auto" (a GPU if there is one) or a torch device.
+        solver (str): "sgd" as published, or "lbfgs" for the optimum of the same objective, which needs no steps,
+            batches or seed; of the following parameters it reads ``weight_decay`` alone.
+        lr (float): The learning rate.
+        weight_decay (float): The weight decay, on the bias as well.
+        momentum (float): The momentum of SGD, in [0, 1).
+        dampening (float): The dampening of the momentum.
+        n_steps (int): The number of SGD steps.
+        batch_size (int): The number of examples in a batch, base and novel together.
+        gradient_every (int): The number of steps that one gradient serves, 1 in SGD as published. More make that many
+            times fewer matrix products, on batches that go through the examples in epochs; where steps are short,
+            accuracies hardly change (measured at the published rates: docs/results/performance.md). If the loss of
+            some run rises over the training, it and the runs trained with it are refused (DivergedError).
+        n_outputs (int, optional): The number of trained outputs; None takes the base and novel classes. A larger
+            number adds outputs whose classes never occur, as in the original (1000, whatever the split): they take
+            part in the softmax while training and have no column in the scores.
+        precision (str): The precision of factors in matrix products, "bfloat16" (where the processor multiplies that
+            in hardware) or "float32". On 100 classes in 512-d the mean accuracies differ by less than 0.05 points.
+        random_state (int or numpy.random.RandomState, optional): The seed of initial weights and draws. ``fit_base``
+            takes the order of base examples from it, ``fit_novel`` the rest.
+        device (str): "auto" (a GPU if there is one) or a torch device.
 
     Attributes:
-        coef_: (C, D), rows as ``classes_``.
-        intercept_: (C,).
+        coef_ (array, (C, D)): The weights.
+        intercept_ (array, (C,)): The biases.
     """
 
     novel_parameters = frozenset(
@@ -100,12 +101,14 @@ class Logistic(LinearLowShotClassifier):
         self.device = device
 
     def _check_parameters(self) -> None:
-        check_at_least(0, n_steps=self.n_steps)
-        check_at_least(1, batch_size=self.batch_size, gradient_every=self.gradient_every)
-        if self.gradient_every != int(self.gradient_every):
-            raise InputError(f"gradient_every={self.gradient_every!r} must be a whole number")
-        check_within(0, math.inf, lr=self.lr, weight_decay=self.weight_decay, dampening=self.dampening)
-        check_within(0, 1, momentum=self.momentum)
+        check_choice("solver", self.solver, ("sgd", "lbfgs"))
+        check_choice("precision", self.precision, PRECISIONS)
+        check_count("n_steps", self.n_steps, least=0)
+        check_count("batch_size", self.batch_size)
+        check_count("gradient_every", self.gradient_every)
+        for name in ("lr", "weight_decay", "dampening"):
+            check_number(name, getattr(self, name), least=0)
+        check_number("momentum", self.momentum, least=0, below=1)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._base_examples_ = np.asarray(X, np.float32), codes
@@ -114,12 +117,12 @@ class Logistic(LinearLowShotClassifier):
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._fit_together([self], [(X, codes)])
 
-    def _fit_together(self, runs: Sequence[Self], shots: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    def _fit_together(self, runs: Sequence[Self], shots: Sequence[Examples]) -> None:
         base = getattr(self, "_base_examples_", None)
-        alike = defaultdict(list)
+        groups = defaultdict(list)
         for run, (X, codes) in zip(runs, shots):
-            alike[len(codes), len(run.classes_)].append((run, (X, codes)))
-        for group in alike.values():
+            groups[len(codes), len(run.classes_)].append((run, (X, codes)))
+        for group in groups.values():
             self._learn([run for run, _ in group], [own for _, own in group], base)
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
@@ -128,14 +131,9 @@ class Logistic(LinearLowShotClassifier):
         return super()._scores(X)
 
     def _learn(self, runs: Sequence[Self], shots: Sequence[Examples], base: Examples | None) -> None:
-        """Learn runs of equally many shots and of the same base classes."""
+        """Fit runs of equally many shots and of the same base classes."""
         n_classes = len(runs[0].classes_)
         n_base = 0 if base is None else runs[0].n_base_classes_
-        if self.solver not in ("sgd", "lbfgs") or self.precision not in ("bfloat16", "float32"):
-            raise InputError(
-                f"solver must be sgd or lbfgs and precision bfloat16 or float32, not {self.solver!r} and "
-                f"{self.precision!r}"
-            )
         if self.n_outputs is not None and self.n_outputs < n_classes:
             raise InputError(f"n_outputs is {self.n_outputs}, but there are {n_classes} classes")
         shots = [(X, codes + n_base) for X, codes in shots]
@@ -148,24 +146,24 @@ class Logistic(LinearLowShotClassifier):
             ]
         )
         for run, (weight, bias) in zip(runs, learned, strict=True):
-            run._keep(weight, bias)
+            run._set_outputs(weight, bias)
 
-    def _keep(self, weight: np.ndarray, bias: np.ndarray) -> None:
-        """Keep the rows of the classes, of an (n_outputs, D) weight and its bias."""
+    def _set_outputs(self, weight: np.ndarray, bias: np.ndarray) -> None:
+        """Take the rows of the classes from an (n_outputs, D) weight and its bias."""
         classes = len(self.classes_)
         self.coef_, self.intercept_ = weight[:classes].copy(), bias[:classes].copy()
 
     def _sgd(
         self, runs: Sequence[Self], shots: Sequence[Examples], base: Examples | None, n_base: int, n_classes: int
     ) -> list[Examples]:
-        with products_in(self.precision):
+        with matmul_precision(self.precision):
             weights, biases = balanced_sgd(
                 None if base is None else self._pool(*base),
                 [self._pool(*own) for own in shots],
                 n_base,
                 n_classes - n_base,
                 self.n_outputs or n_classes,
-                Schedule(
+                SGDSettings(
                     self.lr,
                     self.momentum,
                     self.dampening,
@@ -180,14 +178,9 @@ class Logistic(LinearLowShotClassifier):
         return list(zip(weights.cpu().numpy(), biases.cpu().numpy()))
 
     def _pool(self, X: np.ndarray, columns: np.ndarray) -> Pool:
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        # torch warns of arrays that it must not write to; nothing writes to these.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*not writable")
-            features = torch.from_numpy(forward_rows(X))
-        return Pool(features.to(device), torch.from_numpy(columns).to(device))
+        device = pick_device(self.device)
+        # Nothing writes to the examples, and a copy of all base features would double the memory.
+        return Pool(to_device(X, device, copy_read_only=False), torch.from_numpy(columns).to(device))
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))

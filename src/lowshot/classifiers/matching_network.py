@@ -1,4 +1,4 @@
-"""Matching networks on saved features: attention over the whole support set."""
+"""Matching networks on saved features: attention over all support examples."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lowshot.classifiers.episodes import distinct
-from lowshot.classifiers.episodic_training import autocast, to_device
-from lowshot.classifiers.learned import EpisodicClassifier, Path
+from lowshot.checks import check_count
+from lowshot.classifiers.episodic import EpisodicClassifier
 from lowshot.classifiers.moments import blocks
-from lowshot.classifiers.transforms import check_at_least
+from lowshot.classifiers.training_episodes import distinct
+from lowshot.devices import autocast, to_device
+from lowshot.files import Pathlike
 from lowshot.registry import CLASSIFIERS
 
-# Queries of a batch times support examples: one such float32 matrix takes 64 MiB, and a few exist at a time.
+# The queries of a batch times support examples: one such float32 matrix takes 64 MiB, and a few exist at a time.
 ATTENTION_CELLS = 2**24
 
 
 class MatchingModule(nn.Module):
-    """The network: embeds a support set, then queries in its light, and compares the two.
+    """The network: embeds a support set, then queries in the context of it, and compares the two.
 
     Args:
-        dim: D, width of the features and of both states.
-        contextual: embed in the context of the support set; else by one linear map that starts as the identity.
-        n_steps: K, the steps of a query over the support set.
+        dim (int): D, the width of the features and of both states.
+        contextual (bool): Embed in the context of the support set; else by one linear map, initially the identity.
+        n_steps (int): K, the number of attention steps of a query over the support set.
     """
 
     def __init__(self, dim: int, contextual: bool, n_steps: int) -> None:
@@ -39,28 +40,31 @@ class MatchingModule(nn.Module):
             nn.init.eye_(self.embedding.weight)
 
     def forward(self, support: torch.Tensor, counts: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
-        """(..., Q, W) log-probabilities of the classes of support examples, class after class, ``counts`` of each.
+        """Log-probabilities of the classes of the support examples.
 
         Args:
-            support: (..., S, D), of one episode or of several.
-            counts: (W,) int64, the same in all of them.
-            queries: (..., Q, D).
+            support (Tensor, (..., S, D)): The support examples of one episode or of several, class after class.
+            counts (Tensor, (W,) int64): The number of support examples of each class, the same in all episodes.
+            queries (Tensor, (..., Q, D)): The queries.
+
+        Returns:
+            (..., Q, W) log-probabilities.
         """
         return self.compare(queries, self.encode(support), counts)
 
     def encode(self, support: torch.Tensor) -> torch.Tensor:
-        """(..., S, D) encodings: g = x + forward + backward state of an LSTM that reads the set in its order."""
+        """(..., S, D) encodings of a support set: g = x + forward + backward state of an LSTM over the examples."""
         if not self.contextual:
             return self.embedding(support)
-        # One episode at a time the recurrence is vectors times matrices, and reading the matrices takes the time;
-        # with several it is matrices times matrices.
+        # With one episode the recurrence multiplies matrices by vectors, and reading the matrices takes the time; with
+        # several it multiplies matrices by matrices.
         states = self.support_lstm(support.transpose(0, -2))[0].transpose(0, -2)
         return support + states.unflatten(-1, (2, -1)).sum(dim=-2)
 
     def compare(self, queries: torch.Tensor, encoded: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-        """(..., Q, W) log of the attention that each class's encodings get, summed."""
+        """(..., Q, W) logarithms of the attention to each class's encodings, summed over the class."""
         queries = self._in_context(queries, encoded)
-        # In logarithms a class with next to no attention keeps a finite score.
+        # In logarithms a class with hardly any attention has a finite score.
         return sum_by_class(_products(queries, F.normalize(encoded, dim=-1)).log_softmax(dim=-1), counts)
 
     def _in_context(self, queries: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
@@ -69,7 +73,7 @@ class MatchingModule(nn.Module):
         hidden = queries
         cell = torch.zeros_like(queries.flatten(0, -2))
         for _ in range(self.n_steps):
-            # Denormal numbers would slow the product down fourfold, and weigh nothing.
+            # Denormal numbers would slow the product down fourfold, and do not change it.
             attention = F.threshold(_products(hidden, encoded).softmax(dim=-1), 1e-30, 0.0)
             inputs = torch.cat([queries, attention @ encoded], dim=-1)
             output, cell = self.query_lstm(inputs.flatten(0, -2), (hidden.flatten(0, -2), cell))
@@ -78,16 +82,24 @@ class MatchingModule(nn.Module):
 
 
 def _products(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Inner products in float32 under any autocast: they are exponents, and bfloat16 would round 100 to 0.5."""
+    """Inner products in float32 under any autocast: as exponents they need its digits (bfloat16 rounds 100 to 0.5)."""
     with torch.autocast(a.device.type, enabled=False):
         return a.float() @ b.float().mT
 
 
 def sum_by_class(logs: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """(..., Q, W) logarithms of sums over runs of ``counts`` columns of exp of the (..., Q, S) ``logs``."""
+    """Sum attention over the support examples of each class, in logarithms.
+
+    Args:
+        logs (Tensor, (..., Q, S)): The logarithms of the attention, class after class.
+        counts (Tensor, (W,) int64): The number of support examples of each class.
+
+    Returns:
+        (..., Q, W) logarithms of the sums.
+    """
     longest = int(counts.max())
     starts = counts.cumsum(0) - counts
-    # Column s goes to its class's stretch of a table with ``longest`` places a class; unused places hold log 0.
+    # Column s goes to its class's part of a table with ``longest`` places for each class; unused places hold log 0.
     classes = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
     places = torch.arange(logs.shape[-1], device=counts.device) + (longest * classes - starts[classes])
     table = logs.new_full((*logs.shape[:-1], len(counts) * longest), -torch.inf).index_copy(-1, places, logs)
@@ -96,38 +108,29 @@ def sum_by_class(logs: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
 
 @CLASSIFIERS.register("matching_network", "attention over support examples embedded in each other's context")
 class MatchingNetwork(EpisodicClassifier):
-    """Every support example votes for its class with a weight that a network learned to give.
+    """Attention over support examples: each votes for its class with a learned weight.
 
     Vinyals et al. (2016, arXiv 1606.04080) on fixed features, as in Hariharan and Girshick (2017, arXiv 1606.02819,
     section 5). Full contextual embedding: a bidirectional LSTM over the support set gives g = x + forward + backward;
-    a query f takes K steps of an LSTM whose input is f and what it reads, by attention, from g, and whose hidden state
-    starts at f and has f added after every step. The score of a class is the log of the softmax, over all support
-    examples, of the query's inner product with the normalised g, summed over the class. Where ``prototypical`` compares
-    with one mean a class, here every example counts.
+    a query f takes K steps of an LSTM whose input is f and the g that attention selects, and whose hidden state starts
+    at f and has f added after every step. The score of a class is the log of the softmax, over all support examples, of
+    the query's inner product with the normalised g, summed over the class. ``prototypical`` compares with one mean of
+    each class, this one with every example.
 
-    Training: an episode has all base classes in random order, 1 to 10 support examples and one query of each. In use
-    the support set holds ``n_support`` random examples of each base class, drawn once by :meth:`fit_base`, and the
-    shots of each novel class repeated ceil(``n_support`` / n) times, class after class. It is encoded once for each
-    :meth:`fit_novel`.
+    A training episode has all base classes in random order, 1 to 10 support examples and one query of each. At
+    inference the support set holds ``n_support`` random examples of each base class, drawn once by :meth:`fit_base`,
+    and the shots of each novel class repeated ceil(``n_support`` / n) times, class after class. It is encoded once for
+    each :meth:`fit_novel`. The default training is the paper's and wants a GPU.
 
     Args:
-        contextual: full contextual embedding, or the plain variant, which embeds by one linear map (the network under
-            the features is fixed, so the map is what there is to learn).
-        query_steps: K.
-        n_support: support examples of a class.
-        n_episodes, lr, momentum, dampening, weight_decay, decay_every: training; the rate falls to a tenth every
-            ``decay_every`` episodes. The defaults are the paper's and want a GPU.
-        episodes_per_step: episodes whose mean loss a step goes down. Several are computed side by side, which costs
-            less an episode, most of all on a GPU; but 60 000 episodes are then only 60 000 / ``episodes_per_step``
-            steps, so a larger ``lr`` or more episodes go with it. The episodes of a step share their numbers of shots.
-        n_way, n_shots, n_queries: classes of an episode (``None``: all), least and most shots, queries of a class.
-        precision: ``"float32"`` or ``"bfloat16"``, which is float32 on a processor that has no instructions for it.
-        checkpoint: a file to save the training in and go on from; ``None`` for no file.
-        checkpoint_every: episodes between saves.
-        pretrained: a file of :func:`~lowshot.classifiers.persistence.save_classifier` whose network is taken instead
-            of training one, on whatever base classes it was learned.
-        device: ``"auto"`` for a GPU if there is one, or a name torch knows.
-        random_state: seeds weights, episodes and the base support.
+        contextual (bool): Full contextual embedding, or the plain variant, which embeds by one linear map (the network
+            that extracted the features is fixed, so the map is all that can be learned).
+        query_steps (int): K.
+        n_support (int): The number of support examples of a class.
+
+    The other parameters are those of :class:`~lowshot.classifiers.episodic.EpisodicClassifier`. Several episodes in a
+    step, which share their numbers of shots, cost less each, most of all on a GPU; but 60 000 episodes are then only
+    60 000 / ``episodes_per_step`` steps, so take a larger ``lr`` or more episodes.
     """
 
     inference_parameters = frozenset({"n_support"})
@@ -149,9 +152,9 @@ class MatchingNetwork(EpisodicClassifier):
         n_shots: tuple[int, int] = (1, 10),
         n_queries: int = 1,
         precision: str = "float32",
-        checkpoint: Path | None = None,
+        checkpoint: Pathlike | None = None,
         checkpoint_every: int = 1000,
-        pretrained: Path | None = None,
+        pretrained: Pathlike | None = None,
         device: str = "auto",
         random_state: int = 0,
     ) -> None:
@@ -180,7 +183,7 @@ class MatchingNetwork(EpisodicClassifier):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        check_at_least(1, n_support=self.n_support)
+        check_count("n_support", self.n_support)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._learn(X, codes)
@@ -188,8 +191,8 @@ class MatchingNetwork(EpisodicClassifier):
         sizes = np.bincount(codes)
         places = distinct(np.random.default_rng(self.random_state), sizes, self.n_support)
         drawn = rows[(np.cumsum(sizes) - sizes)[:, None] + places]
-        kept = np.arange(self.n_support) < sizes[:, None]
-        self._base_support_ = self._repeated(X[drawn[kept]], np.nonzero(kept)[0])
+        exists = np.arange(self.n_support) < sizes[:, None]
+        self._base_support_ = self._repeated(X[drawn[exists]], np.nonzero(exists)[0])
         self._encode(*self._base_support_)
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
@@ -200,7 +203,7 @@ class MatchingNetwork(EpisodicClassifier):
         self._encode(support, counts)
 
     def _repeated(self, X: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Examples class after class, those of a class repeated until there are ``n_support``; and how many of each."""
+        """Examples class after class, those of a class repeated until there are ``n_support``, and the counts."""
         counts = np.bincount(codes)
         times = -(-self.n_support // counts)
         rows = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])

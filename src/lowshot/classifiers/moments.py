@@ -17,9 +17,9 @@ class ClassMoments(NamedTuple):
     """First and second moments of labelled features, in float64.
 
     Attributes:
-        counts: (C,) examples of each class.
-        means: (C, D) class means.
-        scatter: (D, D) sum over all examples of the outer product of their offset from their class mean.
+        counts (array, (C,)): The number of examples of each class.
+        means (array, (C, D)): The class means.
+        scatter (array, (D, D)): The sum over all examples of the outer product of their offset from their class mean.
     """
 
     counts: np.ndarray
@@ -34,9 +34,16 @@ def blocks(n_rows: int, size: int = BLOCK_ROWS) -> Iterator[slice]:
 
 
 def class_means(X: np.ndarray, codes: np.ndarray, n_classes: int, row_map: RowMap | None = None) -> np.ndarray:
-    """(C, D) float64 means of the rows of each class, each block mapped by ``row_map`` first.
+    """Means of the rows of each class.
 
-    ``row_map`` keeps the number of rows and may change the width. Each of the ``n_classes`` codes must occur.
+    Args:
+        X (array, (N, D)): The features.
+        codes (array, (N,) int): The class of each row; every number below C must occur.
+        n_classes (int): C, the number of classes.
+        row_map (Callable, optional): A map of each block of rows before the means are taken; it may change the width.
+
+    Returns:
+        (C, D) float64.
     """
     sums: np.ndarray | float = 0.0
     for rows in blocks(len(X)):
@@ -49,7 +56,8 @@ def class_means(X: np.ndarray, codes: np.ndarray, n_classes: int, row_map: RowMa
 
 
 def class_moments(X: np.ndarray, codes: np.ndarray, n_classes: int, row_map: RowMap | None = None) -> ClassMoments:
-    """Counts, means and within-class scatter. Two passes: subtracting the finished means first loses no digits."""
+    """Counts, means and within-class scatter, for the arguments of :func:`class_means`."""
+    # Two passes: subtracting the finished means first loses no digits.
     means = class_means(X, codes, n_classes, row_map)
     scatter = np.zeros((means.shape[1], means.shape[1]))
     for rows in blocks(len(X)):

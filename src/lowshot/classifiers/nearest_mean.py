@@ -1,4 +1,4 @@
-"""Nearest class mean: nothing is learned but where each class lies."""
+"""Nearest class mean: all that is learned is the mean of each class."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Self
 
 import numpy as np
 
-from lowshot.classifiers.base import LowShotClassifier
+from lowshot.checks import check_choice
+from lowshot.classifiers.base import Examples, LowShotClassifier
 from lowshot.classifiers.moments import class_means
-from lowshot.classifiers.transforms import TRANSFORMS, check_choice, fitted_centre, transformed, unit_rows
+from lowshot.classifiers.transforms import TRANSFORMS, TransformsFeatures, unit_rows
 from lowshot.registry import CLASSIFIERS
 
 METRICS = ("cosine", "euclidean")
 
 
 @CLASSIFIERS.register("nearest_mean", "the class whose mean is nearest, after SimpleShot's feature transforms")
-class NearestMean(LowShotClassifier):
+class NearestMean(TransformsFeatures, LowShotClassifier):
     """The class whose mean is nearest to the query.
 
     SimpleShot (Wang et al. 2019, arXiv 1911.04623) is ``metric="euclidean"`` with ``feature_transform="centred_l2"``;
@@ -27,9 +28,9 @@ class NearestMean(LowShotClassifier):
     them, so Euclidean distances favour the base classes over a novel class with a single shot.
 
     Args:
-        metric: ``"cosine"`` of query and mean, or ``"euclidean"``, the negative squared distance.
-        feature_transform: applied to every feature before the means are taken: ``"none"``, ``"l2"`` or
-            ``"centred_l2"``, whose centre is the mean of the base features if there are any, else of the given ones.
+        metric (str): "cosine" of query and mean, or "euclidean", the negative squared distance.
+        feature_transform (str): The transform of every feature before the means are taken: "none", "l2" or
+            "centred_l2", whose centre is the mean of the base features if there are any, else of the given ones.
 
     Example:
         >>> import numpy as np
@@ -49,12 +50,12 @@ class NearestMean(LowShotClassifier):
         check_choice("metric", self.metric, METRICS)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
-        self._take_centre(X)
+        self._fit_centre(X)
         self._base_means_ = self.means_ = self._class_means(X, codes)
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
         if not self.n_base_classes_:
-            self._take_centre(X)
+            self._fit_centre(X)
         novel_means = self._class_means(X, codes)
         self.means_ = np.vstack([self._base_means_, novel_means]) if self.n_base_classes_ else novel_means
 
@@ -62,12 +63,12 @@ class NearestMean(LowShotClassifier):
         return self._compared(X, self.means_)
 
     def _scores_of_tasks(
-        self, runs: Sequence[Self], shots: Sequence[tuple[np.ndarray, np.ndarray]], queries: Sequence[np.ndarray]
+        self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         return [self._compared(X, self._class_means(*own)) for own, X in zip(shots, queries)]
 
     def _compared(self, X: np.ndarray, means: np.ndarray) -> np.ndarray:
-        """(N, C) scores of (N, D) features by their nearness to (C, D) transformed means."""
+        """(N, C) similarities of (N, D) features and (C, D) means of transformed features."""
         X = self._transformed(X)
         if self.metric == "cosine":
             return unit_rows(X) @ unit_rows(means).T.astype(X.dtype)
@@ -77,11 +78,5 @@ class NearestMean(LowShotClassifier):
         X = X - origin.astype(X.dtype)
         return 2 * X @ means.T - (means**2).sum(axis=1) - (X**2).sum(axis=1, keepdims=True)
 
-    def _take_centre(self, X: np.ndarray) -> None:
-        self._centre_ = fitted_centre(X, self.feature_transform)
-
     def _class_means(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
         return class_means(X, codes, codes.max() + 1, self._transformed)
-
-    def _transformed(self, X: np.ndarray) -> np.ndarray:
-        return transformed(X, self.feature_transform, self._centre_)

@@ -1,8 +1,7 @@
-"""Classifiers as files: everything a fit learned, arrays and plain values only, in one safetensors file.
+"""Fitted classifiers as files.
 
-Saved after ``fit_base`` a file is what all runs start from; saved after ``fit`` or ``fit_novel`` it is a finished
-recogniser. The arrays are the tensors of the file; name, parameters and plain values stand in its metadata as JSON.
-Nothing in it can run code.
+A file saved after ``fit_base`` is the common start of all experiments; one saved after ``fit`` or ``fit_novel`` is a
+finished recogniser.
 """
 
 from __future__ import annotations
@@ -12,106 +11,102 @@ import os
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.errors import InputError, LowshotError
-from lowshot.files import Pathlike, atomic_path
+from lowshot.estimator_files import read_estimator, write_estimator
+from lowshot.files import Pathlike
 from lowshot.registry import CLASSIFIERS
 
 FORMAT = "lowshot-classifier-2"
-# The same with an entry of the file's own metadata for each; their order was another one in every file.
+# In this one every key of the header is an entry of the file's metadata.
 _FIRST_FORMAT = "lowshot-classifier-1"
 
 
 def save_classifier(classifier: LowShotClassifier, path: Pathlike) -> None:
-    """Write a fitted classifier, whole or not at all.
+    """Write a fitted classifier as one safetensors file, atomically; equal classifiers give equal bytes.
+
+    Args:
+        classifier (LowShotClassifier): The fitted classifier.
+        path (path-like): The file.
 
     Raises:
-        InputError: it is not registered, so nothing could find its class again.
-        LowshotError: an attribute is neither an array, a plain value, nor a dictionary or tuple of these.
+        InputError: Its class is not registered, so that nothing could load the file.
+        LowshotError: An attribute is neither an array, a plain value, nor a dictionary or tuple of these.
     """
     params = classifier.get_params(deep=False)
-    tensors: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     state = {
-        name: _packed(value, name, tensors) for name, value in sorted(vars(classifier).items()) if name not in params
+        name: _packed(value, name, arrays) for name, value in sorted(vars(classifier).items()) if name not in params
     }
-    metadata = {"format": FORMAT, "classifier": _registered_name(type(classifier))}
+    header = {"format": FORMAT, "classifier": CLASSIFIERS.name_of(type(classifier))}
     try:
-        metadata |= {
+        header |= {
             "params": json.dumps(_packed(params, "", {}), default=os.fspath),
             "state": json.dumps(state),
         }
     except TypeError as error:
         raise LowshotError(f"{type(classifier).__name__} cannot be saved: {error}") from None
-    with atomic_path(path) as temporary:  # one entry: equal classifiers are equal bytes
-        save_file(tensors, temporary, metadata={"classifier": json.dumps(metadata)})
+    write_estimator(path, "classifier", json.dumps(header), arrays)
 
 
 def load_classifier(path: Pathlike, **params: Any) -> LowShotClassifier:
-    """The classifier in a file that :func:`save_classifier` wrote; ``params`` replace parameters that were saved.
+    """The fitted classifier in a file that :func:`save_classifier` wrote.
+
+    Args:
+        path (path-like): The file.
+        params: Parameters that replace the saved ones.
 
     Raises:
-        InputError: the file is missing, damaged or something else, or its classifier is not installed.
+        InputError: The file is missing, damaged or no classifier's, or its classifier is not installed.
     """
-    metadata, state = read_state(path)
-    saved = _unpacked(json.loads(metadata["params"]), {})
-    classifier = CLASSIFIERS.build(metadata["classifier"], **(saved | params))
+    header, state = read_state(path)
+    saved = _unpacked(json.loads(header["params"]), {})
+    classifier = CLASSIFIERS.build(header["classifier"], **(saved | params))
     vars(classifier).update(state)
     return classifier
 
 
 def read_state(path: Pathlike, expected: type | None = None) -> tuple[dict[str, str], dict[str, Any]]:
-    """The metadata and the learned attributes in a file, which must hold an ``expected`` classifier if one is named."""
-    try:
-        with safe_open(os.fspath(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise InputError(f"classifier file {path} does not exist") from None
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"classifier file {path} is truncated or not a safetensors file: {error}") from None
-    if "format" not in metadata and "classifier" in metadata:
-        metadata = json.loads(metadata["classifier"])
-    if metadata.get("format") not in (FORMAT, _FIRST_FORMAT):
-        raise InputError(f"{path} is a safetensors file but holds no classifier; lowshot fit-classifier writes them")
-    name = metadata["classifier"]
+    """The header and the learned attributes in a file that :func:`save_classifier` wrote.
+
+    Args:
+        path (path-like): The file.
+        expected (type, optional): The class of classifier that it must hold.
+
+    Raises:
+        InputError: The file is missing, damaged, no classifier's or another classifier's.
+    """
+    header, arrays = read_estimator(path, "classifier", FORMAT, _FIRST_FORMAT)
+    name = header["classifier"]
     if expected is not None and CLASSIFIERS.get(name) is not expected:
-        raise InputError(f"{path} holds classifier {name!r}; a {_registered_name(expected)!r} is needed here")
-    return metadata, {key: _unpacked(value, tensors) for key, value in json.loads(metadata["state"]).items()}
+        raise InputError(f"{path} holds classifier {name!r}; a {CLASSIFIERS.name_of(expected)!r} is needed here")
+    return header, {key: _unpacked(value, arrays) for key, value in json.loads(header["state"]).items()}
 
 
-def _packed(value: Any, name: str, tensors: dict[str, np.ndarray]) -> dict[str, Any]:
-    """A JSON form of ``value``, tagged by kind; numeric arrays go to ``tensors`` under ``name``."""
+def _packed(value: Any, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """A JSON form of ``value``, tagged by kind; numeric arrays go to ``arrays`` under ``name``."""
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        tensors[name] = np.ascontiguousarray(value)
+        arrays[name] = np.ascontiguousarray(value)
         return {"tensor": name}
     if isinstance(value, np.ndarray):
         return {"array": value.tolist(), "dtype": value.dtype.str}
     if isinstance(value, np.generic):
         return {"value": value.item()}
     if isinstance(value, dict):
-        return {"dict": {key: _packed(item, f"{name}.{key}", tensors) for key, item in value.items()}}
+        return {"dict": {key: _packed(item, f"{name}.{key}", arrays) for key, item in value.items()}}
     if isinstance(value, tuple):
-        return {"tuple": [_packed(item, f"{name}.{i}", tensors) for i, item in enumerate(value)]}
+        return {"tuple": [_packed(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]}
     return {"value": value}
 
 
-def _unpacked(packed: dict[str, Any], tensors: dict[str, np.ndarray]) -> Any:
+def _unpacked(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     if "tensor" in packed:
-        return tensors[packed["tensor"]]
+        return arrays[packed["tensor"]]
     if "array" in packed:
         return np.array(packed["array"], dtype=packed["dtype"])
     if "dict" in packed:
-        return {key: _unpacked(item, tensors) for key, item in packed["dict"].items()}
+        return {key: _unpacked(item, arrays) for key, item in packed["dict"].items()}
     if "tuple" in packed:
-        return tuple(_unpacked(item, tensors) for item in packed["tuple"])
+        return tuple(_unpacked(item, arrays) for item in packed["tuple"])
     return packed["value"]
-
-
-def _registered_name(kind: type) -> str:
-    for entry in CLASSIFIERS:
-        if entry.factory is kind:
-            return entry.name
-    raise InputError(f"{kind.__name__} is not registered as a classifier, so its file could not be loaded again")

@@ -9,21 +9,24 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lowshot.classifiers.episodic_training import autocast, to_device
-from lowshot.classifiers.learned import EpisodicClassifier, Path
+from lowshot.classifiers.episodic import EpisodicClassifier
 from lowshot.classifiers.moments import blocks, class_means
-from lowshot.classifiers.transforms import fitted_centre
+from lowshot.classifiers.transforms import TransformsFeatures
+from lowshot.devices import autocast, to_device
+from lowshot.files import Pathlike
 from lowshot.registry import CLASSIFIERS
 
 
 class PrototypeModule(nn.Module):
-    """Embeds features: a transform, a linear map that starts as a multiple of the identity, and a network beside it.
+    """The embedding: a transform, then the sum of a linear map and a network with one hidden layer.
+
+    The linear map is initialised as a multiple of the identity, the output of the network as zero.
 
     Args:
-        feature_transform: ``"none"``, ``"l2"`` or ``"centred_l2"``.
-        centre: (D,) what the transform subtracts; it is saved with the weights that were learned for it.
-        hidden: width of the network's one hidden layer, whose output starts at zero; 0 for the linear map alone.
-        scale: the multiple; it sharpens the distances to begin with.
+        transform (str): "none", "l2" or "centred_l2".
+        centre (array, (D,)): The centre that the transform subtracts; it is saved with the weights.
+        hidden (int): The width of the hidden layer; 0 for the linear map alone.
+        scale (float): The multiple of the identity; a larger one gives sharper initial probabilities.
     """
 
     centre: torch.Tensor
@@ -50,7 +53,16 @@ class PrototypeModule(nn.Module):
         return (embedded if self.bend is None else embedded + self.bend(X)).float()
 
     def forward(self, support: torch.Tensor, counts: torch.Tensor, queries: torch.Tensor) -> torch.Tensor:
-        """(..., Q, W) negative squared distances to the prototypes of a (..., S, D) support, ``counts`` a class."""
+        """Negative squared distances of queries to prototypes.
+
+        Args:
+            support (Tensor, (..., S, D)): The support examples, class after class.
+            counts (Tensor, (W,) int64): The number of support examples of each class.
+            queries (Tensor, (..., Q, D)): The queries.
+
+        Returns:
+            (..., Q, W) float32.
+        """
         support, queries = self.embed(support), self.embed(queries)
         classes = torch.arange(len(counts), device=counts.device)
         members = torch.repeat_interleave(classes, counts) == classes[:, None]
@@ -65,8 +77,8 @@ def negative_squared_distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor
 
 
 @CLASSIFIERS.register("prototypical", "nearest class mean after an embedding learned on episodes of base classes")
-class Prototypical(EpisodicClassifier):
-    """Nearest class mean in a space that was learned for it.
+class Prototypical(TransformsFeatures, EpisodicClassifier):
+    """Nearest class mean in a learned space.
 
     Snell et al. (2017, arXiv 1703.05175) on fixed features: an embedding trained on episodes of base classes so that
     a query's squared Euclidean distances to the class means of a few shots, as logits, predict its class. Without
@@ -74,16 +86,14 @@ class Prototypical(EpisodicClassifier):
     ``matching_network`` weighs every example in the context of all others, here a class is one point.
 
     Args:
-        feature_transform: ``"none"``, ``"l2"`` or ``"centred_l2"``, as in ``nearest_mean``.
-        hidden: width of a hidden layer beside the linear embedding; 0 for a linear embedding.
-        scale: factor of the embedding to begin with, on unit vectors the square root of the distances' weight.
-        n_episodes, episodes_per_step, lr, momentum, dampening, weight_decay, decay_every: training, as
-            ``matching_network`` has it.
-        n_way, n_shots, n_queries: classes of an episode (``None``: all), least and most shots, queries of a class.
-        precision, checkpoint, checkpoint_every, pretrained, device, random_state: as ``matching_network`` has them.
+        feature_transform (str): "none", "l2" or "centred_l2", as in ``nearest_mean``.
+        hidden (int): The width of a hidden layer added to the linear embedding; 0 for a linear embedding.
+        scale (float): The initial factor of the embedding, on unit vectors the square root of the distances' weight.
+
+    The other parameters are those of :class:`~lowshot.classifiers.episodic.EpisodicClassifier`.
 
     Attributes:
-        prototypes_: (C, D) float64 class means in the learned space.
+        prototypes_ (array, (C, D) float64): The class means in the learned space.
     """
 
     def __init__(
@@ -102,9 +112,9 @@ class Prototypical(EpisodicClassifier):
         n_shots: tuple[int, int] = (1, 10),
         n_queries: int = 5,
         precision: str = "float32",
-        checkpoint: Path | None = None,
+        checkpoint: Pathlike | None = None,
         checkpoint_every: int = 1000,
-        pretrained: Path | None = None,
+        pretrained: Pathlike | None = None,
         device: str = "auto",
         random_state: int = 0,
     ) -> None:
@@ -132,13 +142,13 @@ class Prototypical(EpisodicClassifier):
         return PrototypeModule(self.feature_transform, self._centre_, self.hidden if trained else 0, self.scale)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
-        self._centre_ = fitted_centre(X, self.feature_transform)
+        self._fit_centre(X)
         self._learn(X, codes)
         self._base_prototypes_ = self.prototypes_ = self._class_means(X, codes)
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
         if not self.n_base_classes_:
-            self._centre_ = fitted_centre(X, self.feature_transform)
+            self._fit_centre(X)
         prototypes = self._class_means(X, codes)
         self.prototypes_ = np.vstack([self._base_prototypes_, prototypes]) if self.n_base_classes_ else prototypes
 

@@ -1,4 +1,4 @@
-"""Ridge regression to one-hot labels, in closed form, with everything about the base classes computed once."""
+"""Ridge regression to one-hot labels in closed form, with all work on the base classes done once."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from lowshot.checks import check_number
+from lowshot.classifiers.base import Examples
 from lowshot.classifiers.linear import LinearLowShotClassifier, linear_scores
 from lowshot.classifiers.moments import class_means, class_moments
 from lowshot.classifiers.shrinkage import eigh
-from lowshot.errors import InputError
 from lowshot.registry import CLASSIFIERS
 
 # The algebra. With weights w_i that sum to one, minimise over W (D, C) and b (C,)
 #
 #     sum_i w_i |W'x_i + b - y_i|^2  +  alpha s |W|^2,         y_i one-hot,
 #
-# where B base classes of n examples in all and N novel classes of M shots in all get, as the batches of the low-shot
-# phase do, w = B/(B+N)/n for a base example and w = N/(B+N)/M for a shot. The unit s is the mean variance of a feature,
-# trace(S)/D, so that one alpha suits features of any scale. The intercept is free, so it centres everything at the
+# where, as in the batches of the low-shot phase, w = B/(B+N)/n for a base example and w = N/(B+N)/M for a shot: there
+# are B base classes of n examples in all and N novel classes of M shots in all. The unit s is the mean variance of a
+# feature, trace(S)/D, so that one alpha suits features of any scale. The intercept is free, so it centres all at the
 # weighted mean m. With p_c the weight of class c and mu_c its mean, the normal equations are
 #
 #     (S + alpha s I) W = R,     column c of R = p_c (mu_c - m),     b_c = p_c - w_c'm,
@@ -36,7 +37,7 @@ from lowshot.registry import CLASSIFIERS
 #     (A + V'V)^-1 = A^-1 - A^-1 V' (I + V A^-1 V')^-1 V A^-1.
 #
 # More shots than dimensions are first replaced by the (D, D) triangle of V's QR decomposition, which has the same V'V.
-# So any alpha, shot count or draw of shots costs a few small products, and none looks at the base features again.
+# So any alpha, number of shots or draw of shots costs a few small products, and none needs the base features again.
 
 
 @CLASSIFIERS.register("ridge", "one-hot ridge regression in closed form; one eigendecomposition serves all runs")
@@ -45,15 +46,15 @@ class Ridge(LinearLowShotClassifier):
 
     A linear classifier like ``logistic``, whose squared loss has a closed form: no steps, no learning rate, and
     one eigendecomposition of the base scatter serves every ``alpha``, shot count and draw of shots. ``gaussian`` also
-    rests on one covariance, but of the classes' insides: it models the features, ridge the labels. Closed-form ridge
+    rests on one covariance, but of features within classes: it models the features, ridge the labels. Closed-form ridge
     as a few-shot classifier is known from Bertinetto et al. (2019, arXiv 1805.08136).
 
     Args:
-        alpha: strength of the penalty, positive, in units of the mean variance of a feature.
+        alpha (float): The strength of the penalty, above 0, in units of the mean variance of a feature.
 
     Attributes:
-        coef_: (C, D) weights.
-        intercept_: (C,) intercepts.
+        coef_ (array, (C, D) float64): The weights.
+        intercept_ (array, (C,) float64): The intercepts.
     """
 
     novel_parameters = frozenset({"alpha"})
@@ -63,14 +64,22 @@ class Ridge(LinearLowShotClassifier):
         self.alpha = alpha
 
     def scores_for(self, X: np.ndarray, alphas: Iterable[float]) -> Iterator[np.ndarray]:
-        """The (N, C) scores that each of ``alphas`` would give, one after the other, without fitting again."""
+        """Scores of several strengths of the penalty, without fitting again.
+
+        Args:
+            X (array-like, (N, D)): The queries.
+            alphas (iterable of float): The strengths.
+
+        Yields:
+            (N, C) scores for each strength in turn.
+        """
         check_is_fitted(self, "coef_")
         X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
         for alpha in alphas:
             yield linear_scores(X, *self._solve(alpha))
 
     def _check_parameters(self) -> None:
-        _check_alpha(self.alpha)
+        check_number("alpha", self.alpha, above=0)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         moments = class_moments(X, codes, self.n_base_classes_)
@@ -79,26 +88,26 @@ class Ridge(LinearLowShotClassifier):
         offsets = moments.means - centre
         covariance = moments.scatter / len(X) + (offsets.T * shares) @ offsets
         variances, axes = eigh(covariance)
-        axes = np.ascontiguousarray(axes)  # as a file brings them back: the same bits from the same products
+        axes = np.ascontiguousarray(axes)  # as in a loaded file: equal memory layouts give equal products
         self._set_base(centre, axes, variances.clip(0), offsets @ axes, shares)
         self._fit_novel(X[:0], codes[:0])
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
-        self._take_shots(X, codes)
+        self._set_shots(X, codes)
         self.coef_, self.intercept_ = self._solve(self.alpha)
 
     def _scores_of_tasks(
-        self, runs: Sequence[Self], shots: Sequence[tuple[np.ndarray, np.ndarray]], queries: Sequence[np.ndarray]
+        self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         novel = slice(self.n_base_classes_, None)
         scores = []
         for run, own, X in zip(runs, shots, queries):
-            run._take_shots(*own)
+            run._set_shots(*own)
             scores.append(linear_scores(X, *run._solve(run.alpha, novel)))
         return scores
 
-    def _take_shots(self, X: np.ndarray, codes: np.ndarray) -> None:
-        """Everything that the solution needs besides the strength of the penalty."""
+    def _set_shots(self, X: np.ndarray, codes: np.ndarray) -> None:
+        """Compute everything that the solution needs but the strength of the penalty."""
         D = X.shape[1]
         if not self.n_base_classes_:
             self._set_base(X.mean(axis=0, dtype=np.float64), np.eye(D), np.zeros(D), np.zeros((0, D)), np.zeros(0))
@@ -132,7 +141,7 @@ class Ridge(LinearLowShotClassifier):
 
     def _solve(self, alpha: float, columns: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
         """(C, D) weights and (C,) intercepts of some classes for one strength of the penalty."""
-        _check_alpha(alpha)
+        check_number("alpha", alpha, above=0)
         unit = (self._weighted_variances_.sum() + (self._update_**2).sum()) / len(self._mean_)
         diagonal = self._weighted_variances_ + alpha * (unit or 1.0)  # features without variance have no unit
         class_weights = self._class_weights_[columns]
@@ -142,8 +151,3 @@ class Ridge(LinearLowShotClassifier):
         weights = right - linalg.solve(core, self._update_ @ right.T, assume_a="pos").T @ scaled
         coef = weights @ self._axes_.T
         return coef, class_weights - coef @ (self._centre_ + self._axes_ @ self._mean_)
-
-
-def _check_alpha(alpha: float) -> None:
-    if not 0 < alpha < np.inf:
-        raise InputError(f"alpha={alpha!r} must be a positive, finite number: it is what makes the solution unique")

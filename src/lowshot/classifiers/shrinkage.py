@@ -1,4 +1,4 @@
-"""Covariances: shrunk estimates from few samples, and their eigendecomposition."""
+"""Shrunk estimates of covariances from few samples, and their eigendecomposition."""
 
 from __future__ import annotations
 
@@ -13,8 +13,14 @@ Shrinkage = str | float
 def oas_intensity(covariance: np.ndarray, dof: int) -> float:
     """Shrinkage intensity of the oracle approximating estimator (Chen et al. 2010, arXiv 0907.4698, eq. 23).
 
-    Unlike Ledoit and Wolf's it needs no second look at the samples: the (D, D) sample covariance and its degrees of
-    freedom are enough.
+    Unlike Ledoit and Wolf's it does not need the samples.
+
+    Args:
+        covariance (array, (D, D)): The sample covariance.
+        dof (int): Its degrees of freedom.
+
+    Returns:
+        The weight of the isotropic part, in [0, 1].
     """
     p = len(covariance)
     square, trace2 = (covariance**2).sum(), np.trace(covariance) ** 2
@@ -23,12 +29,18 @@ def oas_intensity(covariance: np.ndarray, dof: int) -> float:
 
 
 def shrunk_covariance(scatter: np.ndarray, dof: int, shrinkage: Shrinkage = "oas") -> np.ndarray:
-    """(D, D) covariance: a mix of ``scatter / dof`` and an isotropic one of the same trace.
+    """A mix of the covariance ``scatter / dof`` and an isotropic one of the same trace.
 
     Args:
-        scatter: (D, D) sum of outer products of the samples' offsets.
-        dof: degrees of freedom of the scatter, at least one.
-        shrinkage: ``"oas"``, or the weight of the isotropic part, in [0, 1].
+        scatter (array, (D, D)): The sum of outer products of the samples' offsets from their mean.
+        dof (int): The degrees of freedom of the scatter, at least one.
+        shrinkage (str or float): "oas", or the weight of the isotropic part, in [0, 1].
+
+    Returns:
+        (D, D) covariance.
+
+    Raises:
+        InputError: ``shrinkage`` is neither.
     """
     covariance = scatter / dof
     intensity = oas_intensity(covariance, dof) if shrinkage == "oas" else shrinkage
@@ -39,9 +51,7 @@ def shrunk_covariance(scatter: np.ndarray, dof: int, shrinkage: Shrinkage = "oas
 
 
 def eigh(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues (D,), ascending, and eigenvectors (D, D), in columns, of a symmetric matrix.
-
-    By divide and conquer: LAPACK's default (MRRR) gives up on some matrices with hundreds of equal eigenvalues, which
-    the shrunk covariance of a few class means in many dimensions has.
-    """
+    """Eigenvalues (D,), ascending, and eigenvectors (D, D), in columns, of a symmetric (D, D) matrix."""
+    # By divide and conquer: LAPACK's default (MRRR) fails on some matrices with hundreds of equal eigenvalues, which
+    # the shrunk covariance of a few class means in many dimensions has.
     return linalg.eigh(covariance, driver="evd")

@@ -1,4 +1,4 @@
-"""Softmax regression to its optimum: the low-shot phase's objective without steps, batches or a learning rate."""
+"""Softmax regression by L-BFGS: the optimum of the low-shot phase's objective, without batches or a learning rate."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from sklearn.exceptions import ConvergenceWarning
 
 from lowshot.classifiers.moments import blocks
 
-# Rows a block: the scores of one block, not of the data set, are in memory at a time.
+# The rows of a block: the scores of one block, not of the data set, are in memory at a time.
 BLOCK_ROWS = 16384
 
 
 class Group(NamedTuple):
-    """Examples that share a weight: (N, D) features, (N,) codes 0..C-1, and the weight of their *mean* loss."""
+    """Examples whose mean loss has one weight.
+
+    Attributes:
+        features (array, (N, D)): The features.
+        codes (array, (N,) int): Their classes, 0..C-1.
+        weight (float): The weight of their mean loss.
+    """
 
     features: np.ndarray
     codes: np.ndarray
@@ -30,6 +36,12 @@ def class_balanced(
     """The groups of the low-shot phase: weight B/(B+N) on the mean base loss and N/(B+N) on the mean novel loss.
 
     That is the expected loss of a batch with round(batch * B/(B+N)) base examples (arXiv 1606.02819, section 4).
+
+    Args:
+        base (tuple of arrays, optional): Features (N, D) and codes (N,) of the base examples.
+        novel (tuple of arrays): Features and codes of the shots.
+        n_base (int): B, the number of base classes.
+        n_novel (int): N, the number of novel classes.
     """
     parts = [(base, n_base), (novel, n_novel)]
     total = n_base + n_novel
@@ -47,23 +59,24 @@ def fit_softmax(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise the groups' weighted mean cross-entropies + ``weight_decay``/2 * (|W|^2 + |b|^2) by L-BFGS.
 
-    The penalty is on weights and intercepts alike: so does the weight decay of SGD act on a linear layer with bias.
-    With a positive ``weight_decay`` the optimum is unique; the result depends on neither a seed nor ``start``.
+    The penalty is on weights and intercepts alike, as is the weight decay of SGD on a linear layer with bias. With a
+    positive ``weight_decay`` the optimum is unique; the result depends on neither a seed nor ``start``.
 
     Args:
-        groups: float32 or float64 features with their codes and weight.
-        n_classes: C.
-        weight_decay: as SGD's.
-        start: (C, D) weights and (C,) intercepts to begin from, such as the optimum of a neighbouring problem.
-        max_iter: iterations at most.
-        tol: stop when no partial derivative exceeds it. Where float32 features are too coarse for
-            that, the search goes on in float64.
+        groups (sequence of Group): The examples, float32 or float64.
+        n_classes (int): C, the number of classes.
+        weight_decay (float): The strength of the penalty, as SGD has it.
+        start (tuple of arrays, optional): The initial (C, D) weights and (C,) intercepts, such as the optimum of a
+            similar problem; zeros by default.
+        max_iter (int): The most iterations.
+        tol (float): The largest partial derivative at which the search ends. Where float32 features are too coarse
+            for it, the search continues in float64.
 
     Returns:
         (C, D) weights and (C,) intercepts, float64.
 
     Warns:
-        ConvergenceWarning: ``tol`` was not reached, in ``max_iter`` iterations or at all.
+        ConvergenceWarning: ``tol`` was not reached within ``max_iter`` iterations, or cannot be reached at all.
     """
     dim = groups[0].features.shape[1]
     initial = np.zeros((n_classes, dim + 1))
@@ -102,7 +115,7 @@ def fit_softmax(
         )
         flat, left = found.x, left - max(found.nit, 1)
         steepest = np.abs(found.jac).max()
-        # A search that ends early has met rounding errors: float64 has smaller ones, a fresh start other directions.
+        # A search that ends early met rounding errors: float64 has smaller ones, a restart takes other directions.
         stuck = dtype == np.float64 and not found.nit
         if steepest <= tol or left <= 0 or stuck:
             break

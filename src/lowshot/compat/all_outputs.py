@@ -13,7 +13,7 @@ class AllOutputs(Logistic):
     They compete with the others when scores are compared, where :class:`Logistic` drops them after training.
     """
 
-    def _keep(self, weight: np.ndarray, bias: np.ndarray) -> None:
+    def _set_outputs(self, weight: np.ndarray, bias: np.ndarray) -> None:
         further = np.setdiff1d(np.arange(len(weight)), self.classes_)
         self.classes_ = np.concatenate([self.classes_, further])
         self.coef_, self.intercept_ = weight, bias

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from lowshot.classifiers.balanced_sgd import Schedule, balanced_sgd, products_in
-from lowshot.classifiers.draws import Pool
+from lowshot.classifiers.balanced_batches import Pool
+from lowshot.classifiers.balanced_sgd import SGDSettings, balanced_sgd
+from lowshot.devices import matmul_precision, pick_device
 from lowshot.files import Pathlike, fingerprint
 from lowshot.hallucination.analogies.cache import ArrayCache
-from lowshot.hallucination.analogies.device import pick_device
 
 BATCH_SIZE = 1000
 # What low_shot takes unless it is told otherwise.
@@ -35,12 +35,12 @@ def base_classifier(
     name = f"classifier-{fingerprint(features, labels, num_classes, n_steps)}"
     if (found := kept.load(name)) is not None:
         return found["weight"]
-    device = pick_device("auto")
+    device = pick_device()
     base = Pool(torch.from_numpy(features).to(device), torch.from_numpy(labels).to(device))
     none = Pool(base.features[:1], base.columns[:1])  # a batch has no share for novel examples, whatever they are
-    schedule = Schedule(LR, MOMENTUM, DAMPENING, WEIGHT_DECAY, n_steps, BATCH_SIZE, bias=False)
-    with products_in("bfloat16"):
-        weights, _ = balanced_sgd(base, [none], len(np.unique(labels)), 0, num_classes, schedule, 0, [0])
+    settings = SGDSettings(LR, MOMENTUM, DAMPENING, WEIGHT_DECAY, n_steps, BATCH_SIZE, bias=False)
+    with matmul_precision("bfloat16"):
+        weights, _ = balanced_sgd(base, [none], len(np.unique(labels)), 0, num_classes, settings, 0, [0])
     weight = weights[0].cpu().numpy()
     kept.save(name, weight=weight)
     return weight

@@ -16,7 +16,7 @@ from lowshot.compat.low_shot_run import run_one
 from lowshot.compat.program import SWITCH, Flags, fraction, not_negative, parser, positive, run, whole
 from lowshot.errors import InputError, did_you_mean
 from lowshot.hallucination import wrap_functions
-from lowshot.hallucination.plugin import FunctionGenerator
+from lowshot.hallucination.functions import FunctionGenerator
 from lowshot.plugins import functions_of, plugin_functions
 from lowshot.registry import GENERATORS
 

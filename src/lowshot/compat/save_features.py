@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from lowshot.compat.data_config import read_source, transforms_of
 from lowshot.compat.formats.checkpoint import MODELS, read_checkpoint
 from lowshot.compat.program import Flags, parser, run, whole
+from lowshot.devices import resolve_precision
 from lowshot.features import extract_features
 from lowshot.files import require_writable
-from lowshot.representation.launch import resolve_precision
 
 
 def flags() -> argparse.ArgumentParser:

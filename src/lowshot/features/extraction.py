@@ -15,9 +15,10 @@ import torch
 from lowshot.data.base import ImageDataset
 from lowshot.data.loading import make_loader
 from lowshot.data.transforms import Transforms
+from lowshot.devices import device_of_process
 from lowshot.errors import InputError, did_you_mean
 from lowshot.features.forward import AUTOCAST, Forward, ahead
-from lowshot.features.launch import device_of, end_with_parent, run_in_processes
+from lowshot.features.launch import end_with_parent, run_in_processes
 from lowshot.features.shard import Shard, cut
 from lowshot.features.store import FeatureStore
 from lowshot.files import Pathlike, fingerprint
@@ -150,7 +151,7 @@ class _Job:
                 return
             loader = make_loader(self.dataset.subset(left), self.transforms.eval, self.batch_size, workers=self.workers)
             with (
-                Forward(self.backbone, self.transforms.normalize, self.precision, device_of(number)) as forward,
+                Forward(self.backbone, self.transforms.normalize, self.precision, device_of_process(number)) as forward,
                 contextlib.closing(ahead(loader)) as batches,
             ):
                 for images, _, numbers in batches:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,14 +13,6 @@ from lowshot.errors import LowshotError
 from lowshot.plugins import packed, unpacked
 
 POLL_SECONDS = 0.3
-
-
-def device_of(number: int | None = None) -> torch.device:
-    """The GPU of a process, by its number or the launcher's ``LOCAL_RANK``; the CPU where there is no GPU."""
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    number = int(os.environ.get("LOCAL_RANK", "0")) if number is None else number
-    return torch.device("cuda", number % torch.cuda.device_count())
 
 
 def run_in_processes(work: Callable[[Any, int], None], shares: Sequence[Any], poll: Callable[[], None]) -> None:

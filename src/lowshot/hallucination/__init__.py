@@ -1,4 +1,4 @@
-"""Hallucination: from the few shots of a new class to as many examples as a classifier wants."""
+"""Hallucination: from the few shots of a novel class to as many examples as a classifier needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lowshot.hallucination.analogies import Analogies, AnalogyGenerator, Centroi
 from lowshot.hallucination.base import Generator
 from lowshot.hallucination.calibration import CalibrationGenerator
 from lowshot.hallucination.difference import DifferenceGenerator
-from lowshot.hallucination.plugin import function_generator, wrap_functions
+from lowshot.hallucination.functions import function_generator, wrap_functions
 from lowshot.registry import GENERATORS
 
 __all__ = [

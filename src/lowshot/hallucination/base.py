@@ -1,4 +1,4 @@
-"""What every generator shares: input checks, which shots need company, and files.
+"""The base class of generators: input checks, the choice of seeds, and files.
 
 A generator learns from the base classes how examples of one class differ, and invents further examples of a class of
 which there are few (Hariharan & Girshick 2017, section 3.2). A new one is a short file: a constructor that stores its
@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import safetensors.numpy
-from safetensors import SafetensorError, safe_open
 from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
 from lowshot import __version__
+from lowshot.checks import as_classifier_weight, as_features, as_labels, check_count
 from lowshot.errors import InputError
-from lowshot.files import fingerprint, write_bytes
-from lowshot.hallucination.checks import as_count, as_features, as_labels, as_weight
+from lowshot.estimator_files import read_estimator, write_estimator
+from lowshot.files import Pathlike, fingerprint
 from lowshot.hallucination.sampling import seed_rows
 from lowshot.registry import GENERATORS
 
@@ -31,16 +29,17 @@ FORMAT_VERSION = 1
 
 
 class Generator(BaseEstimator):
-    """Base class. Constructors only store parameters; what is learned ends in an underscore.
+    """Base class. Constructors only store parameters; learned attributes end in an underscore.
 
     Attributes:
-        n_features_in_: D, the width of the features it was fitted on.
-        provenance_: what it was fitted on: counts, a fingerprint of the features and labels, the version of lowshot.
-
-    A subclass may set ``min_base_classes``, the fewest it can learn from, and ``local_params``, the names of parameters
-    that say where and how to compute rather than what: these stay out of files, whose bytes then tell results apart.
-    ``fitted_arrays`` names the arrays without which it cannot generate, one of a dictionary as ``attribute_/key``: a
-    file that lacks any is refused.
+        n_features_in_ (int): D, the width of the features it was fitted on.
+        provenance_ (dict): The origin of the fit: counts, a fingerprint of the features and labels, and the version
+            of lowshot.
+        min_base_classes (int): The fewest base classes it can learn from. A subclass may set this and the following.
+        local_params (tuple of str): The parameters that say where and how to compute. They do not change the result,
+            so files, whose bytes tell results apart, leave them out.
+        fitted_arrays (tuple of str): The arrays without which it cannot generate, one of a dictionary as
+            ``attribute_/key``. A file that lacks any of them is refused.
     """
 
     min_base_classes: ClassVar[int] = 1
@@ -53,14 +52,14 @@ class Generator(BaseEstimator):
         """Learn from the base classes.
 
         Args:
-            features: (N, D) float, finite.
-            labels: (N,) the class of each.
-            classifier_weight: (classes, D) the representation's linear classifier, whose row ``y`` scores label ``y``;
-                generators that need none ignore it.
+            features (array-like, (N, D)): The base features, finite.
+            labels (array-like, (N,)): The class of each.
+            classifier_weight (array-like, (classes, D), optional): The weight of the representation's linear
+                classifier, whose row ``y`` scores label ``y``. Generators that need none ignore it.
 
         Raises:
-            InputError: NaN, infinity or numbers beyond float32, shapes that do not fit, too few base classes, or a
-                parameter without meaning.
+            InputError: The features hold NaN, infinity or numbers beyond float32, shapes do not fit together, there
+                are too few base classes, or a parameter is out of range.
         """
         X = as_features(features, "base features").astype(np.float32, copy=False)
         y = as_labels(labels, X, "base features")
@@ -69,7 +68,7 @@ class Generator(BaseEstimator):
             raise InputError(
                 f"{type(self).__name__} needs at least {self.min_base_classes} base classes, but got {n_classes}"
             )
-        weight = None if classifier_weight is None else as_weight(classifier_weight, X.shape[1])
+        weight = None if classifier_weight is None else as_classifier_weight(classifier_weight, X.shape[1])
         self.n_features_in_ = X.shape[1]
         self.provenance_ = {
             "lowshot": __version__,
@@ -83,29 +82,28 @@ class Generator(BaseEstimator):
     def generate(
         self, features: Any, labels: Any, n_per_class: int, random_state: int | np.random.Generator | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Bring every class with fewer than ``n_per_class`` shots up to that number.
+        """Generate features for every class that has fewer than ``n_per_class`` shots, up to that number.
 
         Args:
-            features: (N, D) float: the shots.
-            labels: (N,) their classes.
-            n_per_class: how many examples each class is to have at least, real ones included.
-            random_state: seed or generator; None takes the estimator's own ``random_state`` (0 where it has none), so
-                that two calls draw alike.
+            features (array-like, (N, D)): The shots.
+            labels (array-like, (N,)): The class of each.
+            n_per_class (int): The number of examples that each class is to have at least, shots included.
+            random_state (int or numpy.random.Generator, optional): The seed or generator that all draws come from.
+                None takes the estimator's own ``random_state`` (0 where it has none), so that two calls draw alike.
 
         Returns:
-            features (N + M, D) and labels (N + M,): the shots as given and in their order, then the generated ones,
-            class by class in sorted order. Each is grown from a shot of its class drawn uniformly.
+            Features (N + M, D) and labels (N + M,): the shots as given and in their order, then the M generated ones,
+            class by class in sorted order. Each is made from a shot of its class, its seed, drawn uniformly.
 
         Raises:
-            InputError: not fitted, another feature width, NaN, infinity or numbers beyond float32, no shots,
-                ``n_per_class`` below 1, or what was generated is not finite.
+            InputError: The generator is not fitted, ``n_per_class`` is below 1, there are no shots, they have another
+                width, NaN, infinity or numbers beyond float32, or a generated feature is not finite.
         """
-        if not hasattr(self, "n_features_in_"):
-            raise InputError(f"{type(self).__name__} is not fitted: call fit, or load a fitted one from a file")
+        self._check_fitted("call fit, or load a fitted one from a file")
         X = as_features(features, "shots", width=self.n_features_in_)
         y = as_labels(labels, X, "shots")
         rng = np.random.default_rng(getattr(self, "random_state", 0) if random_state is None else random_state)
-        seeds = seed_rows(y, as_count(n_per_class, "n_per_class"), rng)
+        seeds = seed_rows(y, check_count("n_per_class", n_per_class), rng)
         if not len(seeds):
             return X.copy(), y.copy()
         # One thread: products of this size gain little from more, and round alike. Overflow is reported below.
@@ -123,44 +121,44 @@ class Generator(BaseEstimator):
             )
         return np.concatenate([X, made]), np.concatenate([y, y[seeds]])
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one safetensors file, whole or not at all: the arrays, and as JSON all else that was learned.
+    def save(self, path: Pathlike) -> None:
+        """Write the fitted generator as one safetensors file, atomically; equal generators give equal bytes.
 
         Raises:
-            InputError: not fitted, or the class has no name in the registry, so no file could be traced back to it.
+            InputError: The generator is not fitted, or its class is not registered, so that nothing could load it.
         """
-        if not hasattr(self, "n_features_in_"):
-            raise InputError(f"{type(self).__name__} is not fitted: there is nothing to save")
-        tensors: dict[str, np.ndarray] = {}
+        self._check_fitted("there is nothing to save")
+        arrays: dict[str, np.ndarray] = {}
         plain: dict[str, Any] = {}
         for name, value in sorted(vars(self).items()):
             if not name.endswith("_") or name.startswith("_"):
                 continue
             if isinstance(value, np.ndarray):
-                tensors[name] = np.ascontiguousarray(value)
+                arrays[name] = value
             elif isinstance(value, dict) and value and all(isinstance(v, np.ndarray) for v in value.values()):
-                tensors |= {f"{name}/{key}": np.ascontiguousarray(v) for key, v in value.items()}
+                arrays |= {f"{name}/{key}": v for key, v in value.items()}
             else:
                 plain[name] = value
         header = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
-            "generator": _registered_name(type(self)),
+            "generator": GENERATORS.name_of(type(self)),
             "params": {k: v for k, v in self.get_params(deep=False).items() if k not in self.local_params},
             "attributes": plain,
         }
         text = json.dumps(header, sort_keys=True, ensure_ascii=False, default=_plain)
-        write_bytes(path, safetensors.numpy.save(tensors, metadata={"lowshot": text}))
+        write_estimator(path, "generator", text, arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The fitted generator in a file that :meth:`save` wrote; ``Generator.load`` takes a file of any generator.
+    def load(cls, path: Pathlike) -> Self:
+        """The fitted generator in a file that :meth:`save` wrote. ``Generator.load`` takes a file of any generator.
 
         Raises:
-            InputError: missing, truncated or foreign file; one that lacks some of what was learned; one of an unknown
-                generator; or, called on a subclass, one of another generator.
+            InputError: The file is missing, truncated or no generator's, lacks some of what was learned, or holds an
+                unknown generator or, for a subclass, another one.
         """
-        header, tensors = _read(path)
+        header, arrays = read_estimator(path, "generator", FORMAT)
+        _check_contents(path, header, arrays)
         factory = GENERATORS.get(header["generator"])
         if not (isinstance(factory, type) and issubclass(factory, cls)):
             raise InputError(
@@ -173,18 +171,18 @@ class Generator(BaseEstimator):
             raise InputError(
                 f"{path} has parameters that this version's {header['generator']!r} does not take: {error}"
             ) from None
-        if lacking := [name for name in factory.fitted_arrays if name not in tensors]:
+        if lacking := [name for name in factory.fitted_arrays if name not in arrays]:
             raise InputError(
                 f"{path} lacks {', '.join(lacking)}, so it cannot generate: fit and save the generator again"
             )
-        for name, value in header["attributes"].items():
-            setattr(generator, name, value)
-        for name, value in tensors.items():
-            name, _, key = name.partition("/")
-            if key:
-                generator.__dict__.setdefault(name, {})[key] = value
+        attributes: dict[str, Any] = generator.__dict__
+        attributes.update(header["attributes"])
+        for name, value in arrays.items():
+            name, slash, key = name.partition("/")
+            if slash:
+                attributes.setdefault(name, {})[key] = value
             else:
-                setattr(generator, name, value)
+                attributes[name] = value
         return generator
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, classifier_weight: np.ndarray | None) -> None:
@@ -192,55 +190,34 @@ class Generator(BaseEstimator):
         raise NotImplementedError
 
     def _hallucinate(self, seeds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(M, D): one new feature for each seed (M, D) float32, with all randomness from ``rng``."""
+        """(M, D), one new feature for each seed (M, D) float32. All randomness comes from ``rng``."""
         raise NotImplementedError
 
-
-def _registered_name(cls: type) -> str:
-    for entry in GENERATORS:
-        if entry.factory is cls:
-            return entry.name
-    raise InputError(f"{cls.__name__} is not a registered generator: decorate it with GENERATORS.register(name, text)")
+    def _check_fitted(self, advice: str) -> None:
+        if not hasattr(self, "n_features_in_"):
+            raise InputError(f"{type(self).__name__} is not fitted: {advice}")
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    if not Path(path).is_file():
-        raise InputError(f"generator file {path} does not exist")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get("lowshot", "null")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        header = json.loads(text)
-    except (SafetensorError, ValueError) as error:
-        raise InputError(f"generator file {path} is truncated or not a safetensors file: {error}") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise InputError(f"{path} is a safetensors file, but not a generator that lowshot saved")
+def _check_contents(path: Pathlike, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Refuse a header that :meth:`Generator.save` never writes, before any of it becomes an attribute."""
     if header.get("version") != FORMAT_VERSION:
         raise InputError(
             f"{path} has generator format version {header.get('version')}; this lowshot reads {FORMAT_VERSION}. "
             "Fit and save the generator again"
         )
-    _check_contents(path, header, tensors)
-    return header, tensors
-
-
-def _check_contents(path: str | os.PathLike[str], header: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
-    """Refuse what :meth:`Generator.save` never writes, before any of it becomes an attribute."""
     for key, expected in (("generator", str), ("params", dict), ("attributes", dict)):
         if not isinstance(header.get(key), expected):
             raise InputError(f"the header of generator file {path} needs {key!r}, of type {expected.__name__}")
     plain = header["attributes"]
-    width = plain.get("n_features_in_")
-    if not isinstance(width, int) or isinstance(width, bool) or width < 1:
-        raise InputError(f"generator file {path}: n_features_in_ must be a whole number of at least 1, got {width!r}")
+    check_count(f"generator file {path}: n_features_in_", plain.get("n_features_in_"))
     if not isinstance(plain.get("provenance_"), dict):
         raise InputError(f"generator file {path}: provenance_, what it was fitted on, is missing or no mapping")
-    whole = {name for name in tensors if "/" not in name}
-    parts = {name.partition("/")[0] for name in tensors if "/" in name}
-    for name in sorted(whole | parts | plain.keys()):
+    single = {name for name in arrays if "/" not in name}
+    grouped = {name.partition("/")[0] for name in arrays if "/" in name}
+    for name in sorted(single | grouped | plain.keys()):
         if name.startswith("_") or not name.endswith("_"):
             raise InputError(f"generator file {path}: {name!r} is no name of a fitted attribute, which end in one '_'")
-        if (name in whole) + (name in parts) + (name in plain) > 1:
+        if (name in single) + (name in grouped) + (name in plain) > 1:
             raise InputError(f"generator file {path} holds {name!r} twice")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from lowshot.checks import check_count, check_number
 from lowshot.errors import InputError
 from lowshot.hallucination.base import Generator
-from lowshot.hallucination.checks import as_count, as_number
 from lowshot.registry import GENERATORS
 
 
@@ -21,25 +21,25 @@ class CalibrationGenerator(Generator):
 
     Unlike analogies it models no transformation: all features of a class are one cloud, and nothing is trained.
 
-    Two choices differ from the authors' program, which takes base statistics from plain features and feeds the drawn,
-    transformed ones to a classifier on transformed features. Here base features are transformed too, so that what is
-    averaged and compared lives in one space; and results are transformed back (clamped at zero first, for a power has
-    no inverse below it), because every classifier of the benchmark sees real and generated features together.
+    Two choices differ from the authors' program, which takes base statistics from plain features and gives the drawn,
+    transformed ones to a classifier on transformed features. Here base features are transformed too, so that means
+    and shots are averaged and compared in one space; and results are transformed back (clamped at zero first, for a
+    power has no inverse below it), because every classifier of the benchmark sees real and generated features together.
 
-    No covariance is ever formed or factorised while generating. If R'R is the covariance of a class, R from one QR
+    Generating neither forms nor factorises a covariance. If R'R is the covariance of a class, R from one QR
     decomposition of its centred features at fit time, then R'z has that covariance for standard normal z, and a sum of
-    independent such terms has the sum of them.
+    independent such terms has the sum of their covariances.
 
     Args:
-        power: Tukey's exponent, finite and above 0; 1 leaves features as they are.
-        n_nearest: k.
-        alpha: spread added to the covariance, finite and not below 0.
-        random_state: seed of :meth:`generate` when it is given none.
+        power (float): Tukey's exponent, above 0; 1 leaves features as they are.
+        n_nearest (int): k, the number of base classes that lend their statistics.
+        alpha (float): The spread added to every entry of the covariance, at least 0.
+        random_state (int): The seed that :meth:`generate` uses when it is given none.
 
     Attributes:
-        means_: (C, D) float32 class means of transformed features.
-        roots_: (M, D) float32 the R of all classes, one after the other.
-        root_counts_: (C,) int64 rows of R per class, at most D.
+        means_ (array, (C, D) float32): The class means of transformed features.
+        roots_ (array, (M, D) float32): The matrices R of all classes, one after the other.
+        root_counts_ (array, (C,) int64): The number of rows of each R, at most D.
     """
 
     min_base_classes = 2
@@ -52,10 +52,10 @@ class CalibrationGenerator(Generator):
         self.random_state = random_state
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, classifier_weight: np.ndarray | None) -> None:
-        as_number(self.power, "power", zero=False)
-        as_number(self.alpha, "alpha", zero=True)
+        check_number("power", self.power, above=0)
+        check_number("alpha", self.alpha, least=0)
         classes = np.unique(labels)
-        if as_count(self.n_nearest, "n_nearest") > len(classes):
+        if check_count("n_nearest", self.n_nearest) > len(classes):
             raise InputError(f"n_nearest={self.n_nearest}, but there are only {len(classes)} base classes")
         means, roots = [], []
         for label in classes:
@@ -90,7 +90,7 @@ class CalibrationGenerator(Generator):
 
 
 def _covariance_root(centred: np.ndarray) -> np.ndarray:
-    """(r, D) float32 R with R'R the unbiased covariance of (n, D) centred features; no rows when n is 1."""
+    """(r, D) float32 R with R'R the unbiased covariance of (n, D) centred features; no rows where n is 1."""
     if len(centred) == 1:
         return centred[:0]
     return np.asarray(np.linalg.qr(centred / np.sqrt(np.float32(len(centred) - 1)), mode="r"))

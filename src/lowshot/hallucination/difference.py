@@ -1,12 +1,12 @@
-"""Within-class difference transfer: the plainest way to use what is known about variation."""
+"""Within-class difference transfer: the simplest use of how examples of one class differ."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from lowshot.checks import check_count
 from lowshot.errors import InputError
 from lowshot.hallucination.base import Generator
-from lowshot.hallucination.checks import as_count
 from lowshot.hallucination.sampling import draw_pairs
 from lowshot.registry import GENERATORS
 
@@ -15,17 +15,18 @@ from lowshot.registry import GENERATORS
 class DifferenceGenerator(Generator):
     """seed + (x_i - x_j), where x_i and x_j are two different examples of a base class, all drawn uniformly.
 
-    The baseline that analogies must beat: it knows no more of a transformation than one instance of it, and applies it
-    to any seed alike, where :class:`~lowshot.hallucination.AnalogyGenerator` learns which changes fit a seed. Results
-    may be negative where features are not.
+    The baseline for analogies: it applies a difference that was seen once to any seed alike, where
+    :class:`~lowshot.hallucination.AnalogyGenerator` learns how a change acts on this seed. Results may be negative
+    where features are not.
 
     Args:
-        max_per_class: most examples kept of a base class, a random choice; None keeps all (the file grows likewise).
-        random_state: seed of that choice.
+        max_per_class (int, optional): The most examples of a base class, chosen at random. None takes all; files grow
+            with their number.
+        random_state (int): The seed of that choice.
 
     Attributes:
-        examples_: (M, D) float32, class after class.
-        counts_: (C,) int64 how many of them each class has, two at least.
+        examples_ (array, (M, D) float32): The examples, class after class.
+        counts_ (array, (C,) int64): The number of examples of each class, at least two.
     """
 
     min_base_classes = 2
@@ -36,19 +37,19 @@ class DifferenceGenerator(Generator):
         self.random_state = random_state
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, classifier_weight: np.ndarray | None) -> None:
-        most = len(features) if self.max_per_class is None else as_count(self.max_per_class, "max_per_class")
+        most = len(features) if self.max_per_class is None else check_count("max_per_class", self.max_per_class)
         rng = np.random.default_rng(self.random_state)
-        kept = []
+        chosen = []
         for label in np.unique(labels):
             rows = np.flatnonzero(labels == label)
             if len(rows) > most:
                 rows = np.sort(rng.choice(rows, most, replace=False))
             if len(rows) > 1:
-                kept.append(rows)
-        if not kept:
+                chosen.append(rows)
+        if not chosen:
             raise InputError("no base class has two examples (after max_per_class): there is no difference to transfer")
-        self.examples_ = features[np.concatenate(kept)]
-        self.counts_ = np.array([len(rows) for rows in kept], np.int64)
+        self.examples_ = features[np.concatenate(chosen)]
+        self.counts_ = np.array([len(rows) for rows in chosen], np.int64)
 
     def _hallucinate(self, seeds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         first, second = draw_pairs(self.counts_, len(seeds), rng)

@@ -1,6 +1,6 @@
-"""Numbers to judge generated features by: what they look like, where they lie, and how much of a class they cover.
+"""Measures of generated features: nearest real features, a common projection, and coverage of held-out examples.
 
-All functions take plain arrays and return plain arrays; drawing them is the report's business.
+All functions take and return plain arrays; the report draws them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_argmin_min
 
+from lowshot.checks import as_features, as_labels
 from lowshot.errors import InputError
-from lowshot.hallucination.checks import as_features, as_labels
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,10 @@ class Projection:
     """Two coordinates of every feature, in one common plane.
 
     Attributes:
-        real, generated, held_out: (N, 2), (M, 2), (H, 2) float64.
-        explained: (2,) the share of the variance of all of them that each coordinate shows.
+        real (array, (N, 2) float64): The coordinates of the real features.
+        generated (array, (M, 2) float64): Those of the generated features.
+        held_out (array, (H, 2) float64): Those of the held-out features.
+        explained (array, (2,)): The share of the variance of all features that each coordinate shows.
     """
 
     real: np.ndarray
@@ -34,15 +36,16 @@ class Projection:
 
 @dataclass(frozen=True)
 class Spread:
-    """How much of the spread of held-out examples is covered, class by class; NaN where fewer than two are held out.
+    """Coverage of held-out examples, class by class; NaN for a class with fewer than two of them.
 
     Attributes:
-        classes: (C,) the labels, sorted.
-        covered_by_shots: (C,) share of the held-out examples with a real shot nearby.
-        covered: (C,) share of them with a real shot or a generated feature nearby; at least as much.
-        variance_ratio: (C,) variance of the generated features, summed over dimensions, over that of the held-out ones:
-            below 1 they huddle, above 1 they stray. NaN where a class has none, or the held-out ones are all equal.
-        precision: (C,) share of the generated features that lie nearby some held-out example; NaN without any.
+        classes (array, (C,)): The labels, sorted.
+        covered_by_shots (array, (C,)): The share of the held-out examples with a real shot nearby.
+        covered (array, (C,)): The share of them with a real shot or a generated feature nearby; at least as much.
+        variance_ratio (array, (C,)): The variance of the generated features, summed over dimensions, divided by that
+            of the held-out ones: below 1 they vary too little, above 1 too much. NaN where a class has no generated
+            features, or where its held-out ones are all equal.
+        precision (array, (C,)): The share of the generated features with a held-out example nearby; NaN without any.
     """
 
     classes: np.ndarray
@@ -53,13 +56,14 @@ class Spread:
 
 
 def nearest_real(generated: ArrayLike, real: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Which real feature is most like each generated one: (M,) int64 rows of ``real``, and (M,) Euclidean distances.
-
-    Compared by brute force, in chunks that bound the memory.
+    """The real feature nearest to each generated one, by brute force in chunks that bound the memory.
 
     Args:
-        generated: (M, D).
-        real: (N, D).
+        generated (array-like, (M, D)): The generated features.
+        real (array-like, (N, D)): The real features.
+
+    Returns:
+        (M,) int64 rows of ``real``, and (M,) Euclidean distances.
     """
     made, known = as_features(generated, "generated features"), as_features(real, "real features")
     rows, distances = pairwise_distances_argmin_min(made, known, axis=1, metric="euclidean")
@@ -67,10 +71,12 @@ def nearest_real(generated: ArrayLike, real: ArrayLike) -> tuple[np.ndarray, np.
 
 
 def project(real: ArrayLike, generated: ArrayLike, held_out: ArrayLike) -> Projection:
-    """The plane in which real, generated and held-out features together vary most (PCA).
+    """Project real, generated and held-out features onto the plane in which all together vary most (PCA).
 
     Args:
-        real, generated, held_out: (N, D), (M, D), (H, D); ``generated`` may be empty.
+        real (array-like, (N, D)): The real features.
+        generated (array-like, (M, D)): The generated features; there may be none.
+        held_out (array-like, (H, D)): The held-out features.
     """
     parts = [np.asarray(part, np.float64) for part in (real, generated, held_out)]
     together = as_features(np.concatenate(parts), "features to project")
@@ -90,27 +96,27 @@ def held_out_spread(
     held_out_labels: ArrayLike,
     n_neighbours: int = 5,
 ) -> Spread:
-    """How much of what a class looks like its shots cover, alone and with the generated features.
+    """Measure how much of a class its shots cover, alone and together with the generated features.
 
-    After "Reliable Fidelity and Diversity Metrics" (Naeem et al., ICML 2020), with the roles fixed by the question:
-    around every held-out example lies a ball that reaches to its ``n_neighbours``-th nearest held-out neighbour of its
-    class. The example is covered when some feature lies in its ball (their *coverage*), and a generated feature is
-    precise when it lies in some ball (their *precision*).
+    After "Reliable Fidelity and Diversity Metrics" (Naeem et al., ICML 2020): around every held-out example lies a
+    ball that reaches to its ``n_neighbours``-th nearest held-out neighbour of its class. The example is covered when
+    some feature lies in its ball (their *coverage*), and a generated feature is precise when it lies in some ball
+    (their *precision*).
 
     Args:
-        features: (N + M, D) what :meth:`Generator.generate` returned: real ones first.
-        labels: (N + M,) their classes.
-        n_real: N.
-        held_out: (H, D) further real examples.
-        held_out_labels: (H,) their classes.
-        n_neighbours: size of the neighbourhoods; a class with fewer other held-out examples takes those it has.
+        features (array-like, (N + M, D)): The result of :meth:`Generator.generate`, real features first.
+        labels (array-like, (N + M,)): Their classes.
+        n_real (int): N, the number of real features.
+        held_out (array-like, (H, D)): Further real examples.
+        held_out_labels (array-like, (H,)): Their classes.
+        n_neighbours (int): The size of the neighbourhoods. A class with fewer other held-out examples takes those.
 
     Returns:
-        One entry for each class of ``labels``. A class with fewer than two held-out examples has no spread to cover:
-        its entries are NaN, so that one small class does not hide the others.
+        A :class:`Spread` with one entry for each class of ``labels``. A class with fewer than two held-out examples
+        has no spread to cover; its entries are NaN, so that one small class does not hide the others.
 
     Raises:
-        InputError: nothing is held out at all, NaN or infinity, or shapes that do not fit.
+        InputError: Nothing is held out at all, features are NaN or infinite, or shapes do not fit together.
     """
     X = as_features(features, "features")
     y = as_labels(labels, X, "features")
@@ -131,9 +137,9 @@ def held_out_spread(
 def _spread_of(
     shots: np.ndarray, generated: np.ndarray, held_out: np.ndarray, n_neighbours: int
 ) -> tuple[float, float, float, float]:
-    """covered_by_shots, covered, variance_ratio and precision of one class."""
+    """The numbers covered_by_shots, covered, variance_ratio and precision of one class."""
     nth = min(n_neighbours, len(held_out) - 1)
-    radius = np.partition(cdist(held_out, held_out), nth, axis=1)[:, nth]  # place 0 is the example itself
+    radius = np.partition(cdist(held_out, held_out), nth, axis=1)[:, nth]  # index 0 is the example itself
     by_shots = _within(held_out, shots, radius)
     by_generated = _within(held_out, generated, radius)
     known = by_shots.any(axis=1)
@@ -145,5 +151,5 @@ def _spread_of(
 
 
 def _within(held_out: np.ndarray, features: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """(H, M) bool: which features lie in the ball around each held-out example."""
+    """(H, M) bool, True where a feature lies in the ball around a held-out example."""
     return cdist(held_out, features) <= radius[:, None]

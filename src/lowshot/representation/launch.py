@@ -14,26 +14,13 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
 from torch import multiprocessing
 
+from lowshot.devices import pick_device
 from lowshot.errors import InputError, LowshotError
 from lowshot.plugins import packed, unpacked
 
 Work = Callable[[Fabric, Any], str]
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-
-
-def resolve_precision(precision: str) -> str:
-    """``auto`` becomes ``bf16-mixed`` where the processor multiplies bfloat16 matrices, else ``32-true``.
-
-    Elsewhere bfloat16 is emulated and several times slower than float32.
-    """
-    if precision != "auto":
-        return precision
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    abilities = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    fast = any(getattr(torch.cpu, ability, lambda: False)() for ability in abilities)
-    return "bf16-mixed" if fast else "32-true"
 
 
 class ProcessDied(LowshotError):
@@ -57,7 +44,7 @@ def launch(work: Work, job: Any, devices: int, precision: str) -> str:
         LowshotError: as ``work`` raised it, in whichever process.
         ProcessDied: a process ended otherwise.
     """
-    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    accelerator = pick_device()
     where: dict[str, Any] = {"accelerator": accelerator, "precision": precision}
     if (world := _world_outside()) is not None:
         local, nodes = world

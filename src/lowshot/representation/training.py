@@ -10,11 +10,12 @@ from typing import Any, Literal
 from torch import Tensor
 
 from lowshot.data import ImageDataset, Transforms
+from lowshot.devices import resolve_precision
 from lowshot.errors import InputError
 from lowshot.files import Pathlike, fingerprint
 from lowshot.representation import loop
 from lowshot.representation.checkpoints import latest_checkpoint
-from lowshot.representation.launch import ProcessDied, launch, resolve_precision
+from lowshot.representation.launch import ProcessDied, launch
 from lowshot.representation.settings import TrainSettings
 
 

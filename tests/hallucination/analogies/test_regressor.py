@@ -78,7 +78,7 @@ def test_divergence_is_an_error_and_no_result() -> None:
 
 
 def test_settings_that_mean_nothing_are_refused() -> None:
-    with pytest.raises(InputError, match="lr must be above 0"):
+    with pytest.raises(InputError, match="lr=0 must be a finite number above 0"):
         TrainingSettings(lr=0)
-    with pytest.raises(InputError, match="precision"):
+    with pytest.raises(InputError, match="precision='low' is not one of its choices"):
         TrainingSettings(precision="low")

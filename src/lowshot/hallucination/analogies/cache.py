@@ -1,4 +1,4 @@
-"""Named arrays in a folder: what was computed once is read the next time."""
+"""A cache of named arrays in a folder."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ Folder = str | os.PathLike[str] | None
 
 
 class ArrayCache:
-    """Files ``NAME.safetensors`` in a folder, each written whole or not at all; without a folder it keeps nothing."""
+    """Files ``NAME.safetensors`` in a folder, each written atomically.
+
+    Args:
+        folder (path-like, optional): The folder; None makes a cache that is always empty.
+    """
 
     def __init__(self, folder: Folder) -> None:
         self.folder = None if folder is None else Path(folder)
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
-        """What was saved under ``name``, or None. A damaged file counts as absent: it can be made again."""
+        """The arrays saved under ``name``, or None. A damaged file counts as absent: it can be computed again."""
         if self.folder is None:
             return None
         path = self._path(name)
@@ -35,13 +39,13 @@ class ArrayCache:
             return None
 
     def save(self, name: str, **arrays: np.ndarray) -> None:
-        """Keep ``arrays`` under ``name``."""
+        """Save ``arrays`` under ``name``."""
         if self.folder is not None:
             contiguous = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
             write_bytes(self._path(name), safetensors.numpy.save(contiguous))
 
     def remove(self, name: str) -> None:
-        """Forget ``name``, if it is there."""
+        """Delete the arrays saved under ``name``, if there are any."""
         if self.folder is not None:
             self._path(name).unlink(missing_ok=True)
 

@@ -25,8 +25,8 @@ class Centroids:
     """The centroids of all classes, one class after the other; classes may have different numbers of them.
 
     Attributes:
-        values: (M, D) float, class-major.
-        counts: (C,) int64, how many centroids each class has, at least one; they add up to M.
+        values (array, (M, D) float): The centroids.
+        counts (array, (C,) int64): The number of centroids of each class, at least one; they add up to M.
     """
 
     values: np.ndarray
@@ -34,10 +34,13 @@ class Centroids:
 
     @classmethod
     def of(cls, centroids: Centroids | np.ndarray | Sequence[Any]) -> Centroids:
-        """Check and wrap a (C, K, D) array or a sequence of (K_c, D) arrays.
+        """Check and wrap centroids.
+
+        Args:
+            centroids (Centroids, array (C, K, D), or sequence of C arrays (K_c, D)): The centroids by class.
 
         Raises:
-            InputError: wrong shapes, different widths, an empty class, or NaN and infinity.
+            InputError: Shapes are wrong, widths differ, a class is empty, or values are NaN or infinite.
         """
         if isinstance(centroids, Centroids):
             return centroids
@@ -59,20 +62,21 @@ class Centroids:
 
     @property
     def n_classes(self) -> int:
+        """C, the number of classes."""
         return len(self.counts)
 
     @cached_property
     def offsets(self) -> np.ndarray:
-        """(C + 1,) int64: class c holds rows offsets[c] to offsets[c + 1]."""
+        """(C + 1,) int64; class c has the rows from offsets[c] up to offsets[c + 1]."""
         return np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
 
     @cached_property
     def class_of(self) -> np.ndarray:
-        """(M,) int64: the class of each row."""
+        """(M,) int64, the class of each row."""
         return np.repeat(np.arange(self.n_classes), self.counts)
 
     def __getitem__(self, c: int) -> np.ndarray:
-        """(K_c, D) the centroids of class c."""
+        """The (K_c, D) centroids of class c."""
         return self.values[self.offsets[c] : self.offsets[c + 1]]
 
 
@@ -86,20 +90,20 @@ def fit_centroids(
     n_jobs: int | None = None,
     cache: Folder = None,
 ) -> Centroids:
-    """Cluster the features of each class by k-means with k-means++ starts.
+    """Cluster the features of each class by k-means with k-means++ initialisation.
 
     A class with no more distinct features than ``n_clusters`` gets those as its centroids, so counts can differ. The
     result depends on ``random_state`` and the class alone, not on ``n_jobs``: each class has its own random stream,
     and is clustered by one thread (sums in another order would round differently).
 
     Args:
-        features: (N, D) float.
-        labels: (N,); the classes come out in sorted order.
-        n_clusters: most centroids a class gets.
-        n_rounds: most rounds of k-means.
-        random_state: seed.
-        n_jobs: classes clustered at a time; None takes every core.
-        cache: folder that keeps the result for the next call with the same features and settings.
+        features (array, (N, D) float): The base features.
+        labels (array, (N,)): Their labels. Centroids come class by class in sorted order.
+        n_clusters (int): The most centroids of a class.
+        n_rounds (int): The most iterations of k-means.
+        random_state (int): The seed of the initialisations.
+        n_jobs (int, optional): The number of classes clustered at a time; None takes every core.
+        cache (path-like, optional): A folder that saves the result for the next call with the same input.
     """
     classes, counts = np.unique(labels, return_counts=True)
     stored = ArrayCache(cache)

@@ -1,4 +1,4 @@
-"""Mining in plain torch: on any device, and on the CPU where there is no C compiler. Same answers as the C kernel.
+"""Mining in eager torch, on any device and on a CPU without a C compiler. Its results are those of the C kernel.
 
 The algebra and the upper bounds are those of kernel.c, a pair of classes at a time: first the range of each row, then
 the maximum in single precision with a margin for its rounding, and double precision only for rows that may improve.
@@ -12,11 +12,17 @@ import torch
 
 from lowshot.hallucination.analogies.pairs import TIE, Best, PairTable
 
-CHUNK_VALUES = {"cpu": 2**17, "cuda": 2**27}  # the work space that fits a core's cache; that fills a GPU
+# The size of the work space: one that fits a core's cache, and one that fills a GPU.
+CHUNK_VALUES = {"cpu": 2**17, "cuda": 2**27}
 
 
 class EagerMiner:
-    """The best partners of one class at a time, with torch on ``device``."""
+    """Finds the best partners of one class at a time.
+
+    Args:
+        table (PairTable): The centroids.
+        device (str): The torch device to compute on.
+    """
 
     def __init__(self, table: PairTable, device: str) -> None:
         self.table = table
@@ -26,7 +32,7 @@ class EagerMiner:
         self.inverse = [torch.from_numpy(inverse).to(self.device) for inverse in table.inverse_norms]
 
     def best_of(self, row: int) -> Best:
-        """The best partner of every pair of centroids of class ``row`` among the pairs of all other classes."""
+        """Find the best partner of every pair of centroids of class ``row`` among the pairs of all other classes."""
         start = self.table.start
         own = self.moved[start[row] : start[row + 1]]
         i, j = torch.triu_indices(len(own), len(own), 1, device=self.device)
@@ -43,7 +49,7 @@ class EagerMiner:
         return Best(*(a.cpu().numpy() for a in (scores, classes, partners)))
 
     def _better(self, h: torch.Tensor, w: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The rows of ``h`` (P, K) that beat ``known`` (P,) with this class, and their cosines."""
+        """The rows of ``h`` (P, K) that this class improves over ``known`` (P,), and their cosines."""
         low, high = h.amin(1), h.amax(1)
         reach = (high - low) * w.max()
         rows = torch.nonzero(reach > known).squeeze(1)
@@ -56,11 +62,11 @@ class EagerMiner:
         return rows[better], tops[better]
 
     def _highest(self, h: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        """(P,) the largest (h_k - h_l) w_kl of each row; the opposite order of every pair is among them."""
+        """(P,) the largest (h_k - h_l) w_kl of each row, over all k and l, so over both orders of every pair."""
         return torch.cat([c.amax(1) for c in self._cosines(h, w)]) if len(h) else h.new_zeros(0)
 
     def _first(self, h: torch.Tensor, w: torch.Tensor, tops: torch.Tensor) -> torch.Tensor:
-        """(P, 2, 2) the first (k, l), row by row, that reaches ``tops``, and the first whose opposite does."""
+        """(P, 2, 2) the first (k, l) of each row that reaches ``tops``, and the first whose opposite order does."""
         floors = (tops * (1 - TIE)).split(self._rows(w))
         first = [h.new_zeros((0, 2), dtype=torch.int64)]
         for cosines, floor in zip(self._cosines(h, w), floors):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lowshot.checks import check_count
+from lowshot.devices import pick_device
 from lowshot.errors import InputError
 from lowshot.files import fingerprint
 from lowshot.hallucination.analogies.cache import ArrayCache, Folder
@@ -11,7 +13,6 @@ from lowshot.hallucination.analogies.classifier import fit_classifier
 from lowshot.hallucination.analogies.clusters import fit_centroids
 from lowshot.hallucination.analogies.mining import mine_analogies
 from lowshot.hallucination.base import Generator
-from lowshot.hallucination.checks import as_count, as_number
 from lowshot.hallucination.sampling import draw_pairs
 from lowshot.registry import GENERATORS
 
@@ -21,36 +22,39 @@ LAYERS = ("fc1", "fc2", "fc3")
 
 @GENERATORS.register("analogies", "a network completes analogies mined among base classes (Hariharan & Girshick 2017)")
 class AnalogyGenerator(Generator):
-    """Apply to a shot a change that was seen between two centroids of a base class.
+    """Apply a change that was seen between two centroids of a base class to a shot.
 
-    Fitting clusters each base class, finds pairs of centroids in different classes that differ alike
+    Fitting clusters each base class, finds pairs of centroids of different classes with similar differences
     (:func:`~lowshot.hallucination.mine_analogies`), and trains a network G to complete such analogies. Generating draws
     a base class and two different centroids c, d of it (the same one twice where it has only one), all uniformly, and
-    returns G(shot, c, d). Unlike ``difference``, which adds the change to any shot, G learns what it does to this one.
+    returns G(shot, c, d). Unlike ``difference``, which adds the same change to any shot, G adapts it to this shot.
 
-    G ends in a ReLU, so it can make only features that a ReLU made: never negative.
+    G ends in a ReLU, so generated features are never negative.
 
     Args:
-        n_clusters: centroids per base class, at most.
-        n_rounds: rounds of k-means, at most.
-        lr: learning rate of G; the original takes 0.1, and 1 for SGM features. Divided by 10 after each third.
-        n_steps: training steps of G.
-        batch_size: analogies a step.
-        mse_weight: weight of the squared error beside the classification loss.
-        hidden: width of G's hidden layers.
-        precision: of matrix products while training: "medium" lets a device use its bfloat16 or TF32 units, "highest"
-            keeps to float32.
-        random_state: seed of clusters, initial weights and batches, and of :meth:`generate` when it is given none.
-        cache: folder that keeps classifier, centroids and analogies for the next fit on the same features.
-        device: where to mine and train: "auto" (a GPU if there is one), "cpu", "cuda", …
-        n_jobs: classes clustered or mined at a time on the CPU; None takes every core.
+        n_clusters (int): The most centroids of a base class.
+        n_rounds (int): The most iterations of k-means.
+        lr (float): The learning rate of G, divided by 10 after each third of the steps. The original takes 0.1, and 1
+            for SGM features.
+        n_steps (int): The number of training steps of G.
+        batch_size (int): The number of analogies in a step.
+        mse_weight (float): The weight of the mean squared error; that of the classification loss is 1.
+        hidden (int): The width of G's hidden layers.
+        precision (str): The precision of matrix products in training. "medium" lets a device use its bfloat16 or TF32
+            units, "highest" is float32.
+        random_state (int): The seed of clusters, initial weights and batches, and of :meth:`generate` where it is
+            given none.
+        cache (path-like, optional): A folder that saves classifier, centroids and analogies for the next fit on the
+            same features.
+        device (str): The device that mines and trains: "auto" (a GPU if there is one), "cpu", "cuda", …
+        n_jobs (int, optional): The number of classes clustered or mined at a time on the CPU; None takes every core.
 
     Attributes:
-        weights_: G's parameters: "fc1.weight" (hidden, 3 D), "fc1.bias", "fc2.weight", … float32.
-        concatenated_centroids_: (M, D) float32, class after class.
-        counts_: (C,) int64 centroids of each base class.
-        n_analogies_: how many were found.
-        history_: both losses at about fifty steps of training.
+        weights_ (dict of str to array): G's float32 parameters: "fc1.weight" (hidden, 3 D), "fc1.bias", "fc2.weight", …
+        concatenated_centroids_ (array, (M, D) float32): The centroids, class after class.
+        counts_ (array, (C,) int64): The number of centroids of each base class.
+        n_analogies_ (int): The number of mined analogies.
+        history_ (list of dict): Both losses at about fifty steps of training.
     """
 
     min_base_classes = 2
@@ -90,19 +94,18 @@ class AnalogyGenerator(Generator):
         self.n_jobs = n_jobs
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, classifier_weight: np.ndarray | None) -> None:
-        # Imported here: listing the generators, or generating with a fitted one, must not wait for torch.
-        from lowshot.hallucination.analogies.device import pick_device
+        # Imported here so that listing generators, or generating with a fitted one, does not wait for torch.
         from lowshot.hallucination.analogies.regressor import TrainingSettings, train_regressor
 
         settings = TrainingSettings(
-            hidden=as_count(self.hidden, "hidden"),
-            lr=as_number(self.lr, "lr", zero=False),
-            n_steps=as_count(self.n_steps, "n_steps"),
-            batch_size=as_count(self.batch_size, "batch_size"),
-            mse_weight=as_number(self.mse_weight, "mse_weight", zero=True),
+            hidden=self.hidden,
+            lr=self.lr,
+            n_steps=self.n_steps,
+            batch_size=self.batch_size,
+            mse_weight=self.mse_weight,
             precision=self.precision,
         )
-        n_clusters, n_rounds = as_count(self.n_clusters, "n_clusters"), as_count(self.n_rounds, "n_rounds")
+        n_clusters, n_rounds = check_count("n_clusters", self.n_clusters), check_count("n_rounds", self.n_rounds)
         device = pick_device(self.device)
         if features.max() <= 0:
             raise InputError(
@@ -154,7 +157,7 @@ class AnalogyGenerator(Generator):
         return made
 
     def _complete(self, x: np.ndarray) -> np.ndarray:
-        """(N, D) what G makes of (N, 3 D) seeds, c and d."""
+        """(N, D) output of G for (N, 3 D) concatenated seeds, c and d."""
         for layer in LAYERS:
             x = np.maximum(x @ self.weights_[f"{layer}.weight"].T + self.weights_[f"{layer}.bias"], 0)
         return x

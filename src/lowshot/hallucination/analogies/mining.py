@@ -1,13 +1,13 @@
-"""Mining analogies: which change within one class looks like which change within another.
+"""Mining analogies: pairs of centroids of different classes whose differences point the same way.
 
 Hariharan & Girshick 2017, section 4.1: for every ordered pair of centroids (i, j) of a class, the pair (k, l) of
-another class whose difference points most nearly the same way. Written down plainly this compares every difference
-vector with every other, 15 PFLOP at ImageNet's size. Differences need never be formed::
+another class whose difference has the most similar direction. Computed directly this compares every difference vector
+with every other, 15 PFLOP at ImageNet's size. But no difference needs to be formed::
 
     (a_i - a_j) . (b_k - b_l)  =  G_ik - G_il - G_jk + G_jl      with  G = A B^T
 
-so a pair of classes costs one small product and a pass of subtract, scale and maximum; swapping i and j only changes
-signs, which halves the pairs on both sides; and upper bounds spare most of what remains (see kernel.c).
+so a pair of classes costs one small product and a pass of subtract, scale and maximum. Swapping i and j only changes
+signs, which halves the pairs on both sides, and upper bounds spare most of the rest (see kernel.c).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from lowshot.progress import progress
 
 @dataclass(frozen=True)
 class Analogies:
-    """a_i : a_j :: b_k : b_l, in order of a, then i, then j.
+    """Analogies a_i : a_j :: b_k : b_l, in order of a, then i, then j.
 
     Attributes:
-        quadruples: (M, 4) int64 rows (i, j, k, l) of the centroids, class after class.
-        scores: (M,) float32 cosines of the two differences, in (0, 1].
+        quadruples (array, (M, 4) int64): The rows (i, j, k, l) of the centroids, counted class after class.
+        scores (array, (M,) float32): The cosines of the two differences, in (0, 1].
     """
 
     quadruples: np.ndarray
@@ -60,23 +60,23 @@ def mine_analogies(
     cache: Folder = None,
     show_progress: bool = True,
 ) -> Analogies:
-    """For every ordered pair of centroids of each class, the most similar ordered pair of any other class.
+    """Find, for every ordered pair of centroids of each class, the most similar ordered pair of any other class.
 
     The similarity of (i, j) and (k, l) is the inner product of their differences, each divided by its norm + 1e-5. A
     pair whose best similarity is not positive has no analogy; nor has a pair of equal centroids. Among equals the
     lowest class wins, then the lowest (k, l) in row-major order. Similarities are computed in double precision from
-    centroids moved by an exact shift, and count as equal when they agree to ten digits, so ties come out as in exact
-    arithmetic and not as rounding has it. The result does not depend on the device or the number of threads.
+    exactly shifted centroids, and count as equal when they agree to ten digits, so ties are those of exact arithmetic
+    and do not depend on rounding. The result depends neither on the device nor on the number of threads.
 
     Args:
-        centroids: (C, K, D), or C arrays (K_c, D), or :class:`Centroids`.
-        device: "cpu", or a torch device such as "cuda".
-        n_jobs: classes mined at a time on the CPU; None takes every core.
-        cache: a folder for finished classes and the result. A call that was killed goes on from there.
-        show_progress: a bar on a terminal.
+        centroids (Centroids, array (C, K, D), or sequence of C arrays (K_c, D)): The centroids by class.
+        device (str): "cpu", or a torch device such as "cuda".
+        n_jobs (int, optional): The number of classes mined at a time on the CPU; None takes every core.
+        cache (path-like, optional): A folder for finished classes and the result. A killed call resumes from there.
+        show_progress (bool): Show a progress bar on a terminal.
 
     Raises:
-        InputError: fewer than two classes, NaN or infinity, or shapes that do not fit.
+        InputError: There are fewer than two classes, values are NaN or infinite, or shapes do not fit together.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -109,12 +109,12 @@ def mine_analogies(
 
 
 def _best_partners(table: PairTable, rows: list[int], device: str, n_jobs: int | None) -> Iterator[tuple[int, Best]]:
-    """(row, its best partners) for each row, in order."""
+    """Pairs of a class's number and its best partners, in the order of ``rows``."""
     kernel = native.load_kernel() if device == "cpu" else None
     if kernel is not None:
         miner: Miner = native.NativeMiner(table, kernel)
     else:
-        from lowshot.hallucination.analogies.eager import EagerMiner  # torch is slow to import, and not needed above
+        from lowshot.hallucination.analogies.eager import EagerMiner  # torch is slow to import
 
         miner = EagerMiner(table, device)
 
@@ -122,8 +122,8 @@ def _best_partners(table: PairTable, rows: list[int], device: str, n_jobs: int |
         with threadpool_limits(1):  # a class a thread; OpenMP's limit is each thread's own, so it is set here
             return miner.best_of(row)
 
-    wanted = 1 if device != "cpu" else -1 if n_jobs is None else n_jobs
-    parallel = Parallel(n_jobs=wanted, prefer="threads", return_as="generator")
+    n_threads = 1 if device != "cpu" else -1 if n_jobs is None else n_jobs
+    parallel = Parallel(n_jobs=n_threads, prefer="threads", return_as="generator")
     with threadpool_limits(1), contextlib.closing(parallel(delayed(best_of)(row) for row in rows)) as results:
         yield from zip(rows, results)
 

@@ -1,7 +1,7 @@
-"""Mining on the CPU by a small C kernel, compiled by the machine's own compiler the first time it is wanted.
+"""Mining on the CPU by a small C kernel, compiled by the machine's own compiler on first use.
 
-Several times faster than the same cascade in eager torch (benchmarks/mining.py) or through ``torch.compile``, built in
-a fraction of a second where that takes half a minute, and no dependency: where there is no compiler,
+It is several times faster than the same cascade in eager torch (benchmarks/mining.py) or through ``torch.compile``, is
+built in a fraction of a second where that takes half a minute, and is no dependency: without a compiler,
 :mod:`lowshot.hallucination.analogies.eager` computes the same.
 """
 
@@ -31,7 +31,7 @@ TARGETS: tuple[tuple[str, ...], ...] = (("-march=native", "-mprefer-vector-width
 
 @functools.cache
 def compiler() -> tuple[str, ...] | None:
-    """The C compiler to call: ``$CC``, else cc, gcc or clang; None where there is none."""
+    """The command of the C compiler: ``$CC``, else cc, gcc or clang; None where there is none."""
     if wanted := os.environ.get("CC"):
         command = shlex.split(wanted)
         return tuple(command) if shutil.which(command[0]) else None
@@ -41,13 +41,14 @@ def compiler() -> tuple[str, ...] | None:
 
 @functools.cache
 def load_kernel() -> ctypes.CDLL | None:
-    """The compiled kernel, or None where it cannot be had. Built once per machine, kept in the user's cache folder."""
+    """The compiled kernel, built once per machine in the user's cache folder; None where it cannot be built."""
     command = compiler()
     if command is None or os.name != "posix":
         return None
     for target in TARGETS:
         flags = ("-O3", "-std=c11", *MATHS, *target, "-shared", "-fPIC")
-        # The macros of the target name the instructions it has: a home shared by unlike machines needs a file for each.
+        # The macros of the target name the instructions it has, so that unlike machines with a common home folder build
+        # a file each.
         probe = subprocess.run([*command, *flags, "-dM", "-E", "-xc", os.devnull], capture_output=True)
         if probe.returncode:
             continue
@@ -61,7 +62,12 @@ def load_kernel() -> ctypes.CDLL | None:
 
 
 class NativeMiner:
-    """The best partners of one class at a time; instances may be used by many threads at once."""
+    """Finds the best partners of one class at a time; several threads may use one instance.
+
+    Args:
+        table (PairTable): The centroids.
+        kernel (ctypes.CDLL): The compiled kernel.
+    """
 
     def __init__(self, table: PairTable, kernel: ctypes.CDLL) -> None:
         self.table = table
@@ -81,7 +87,7 @@ class NativeMiner:
         self.narrow = self.wide.astype(np.float32)
 
     def best_of(self, row: int) -> Best:
-        """The best partner of every pair of centroids of class ``row`` among the pairs of all other classes."""
+        """Find the best partner of every pair of centroids of class ``row`` among the pairs of all other classes."""
         table, start = self.table, self.table.start
         own = table.moved[start[row] : start[row + 1]]
         best = Best.none(len(own) * (len(own) - 1) // 2)
@@ -97,13 +103,13 @@ class NativeMiner:
 
 
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
-    whole = ctypes.c_int64
+    integer = ctypes.c_int64
     integers, doubles, floats = (
         np.ctypeslib.ndpointer(dtype, flags="C_CONTIGUOUS") for dtype in (np.int64, np.float64, np.float32)
     )
     library.fold_classes.restype = ctypes.c_int
     library.fold_classes.argtypes = [
-        whole, whole, whole, doubles, whole, integers, integers, integers, integers,
+        integer, integer, integer, doubles, integer, integers, integers, integers, integers,
         doubles, floats, floats, doubles, ctypes.c_double, doubles, integers, integers,
     ]  # fmt: skip
     return library
@@ -114,7 +120,7 @@ def _cache_folder() -> Path:
 
 
 def _built(name: str, command: list[str], folder: Path | None) -> ctypes.CDLL:
-    """Load ``name`` from ``folder``, compiled first if it is not there; without a folder, from a passing one."""
+    """Load ``name`` from ``folder``, compiled first if it is not there; without a folder, from a temporary one."""
     if folder is not None and (folder / name).is_file():
         return ctypes.CDLL(str(folder / name))
     if folder is not None:

@@ -1,4 +1,4 @@
-"""What mining needs to know about the pairs of centroids of each class, in double precision."""
+"""Differences between the centroids of a class, in double precision, as mining needs them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ class Best:
     """The best partner of every pair ``i < j`` of one class, in row-major order of (i, j).
 
     Attributes:
-        scores: (P,) float64 cosines, :data:`ZERO` where there is none.
-        classes: (P,) int64 the partner's class, -1 where there is none.
-        partners: (P, 2, 2) int64 ids (k, l) among all centroids: [:, 0] goes with (i, j) and [:, 1] with (j, i).
+        scores (array, (P,) float64): The cosine with the partner, :data:`ZERO` where there is none.
+        classes (array, (P,) int64): The partner's class, -1 where there is none.
+        partners (array, (P, 2, 2) int64): The partner's rows (k, l) among all centroids; [:, 0] is the partner of
+            (i, j) and [:, 1] that of (j, i).
     """
 
     scores: np.ndarray
@@ -40,29 +41,32 @@ class Best:
 
     @classmethod
     def none(cls, n_pairs: int) -> Best:
-        """Where mining starts: no pair has a partner yet."""
+        """The state before mining, in which no pair has a partner."""
         return cls(np.full(n_pairs, ZERO), np.full(n_pairs, -1, np.int64), np.zeros((n_pairs, 2, 2), np.int64))
 
 
 @dataclass(frozen=True)
 class PairTable:
-    """Centroids of each class seen from its first one, and the inverse norms of their differences.
+    """Centroids of each class relative to its first one, and the inverse norms of their differences.
 
-    Only differences within a class matter, so each class may be moved at will. Moving its first centroid to the
-    origin is exact for float32 input, keeps integers integers (so that exact ties stay exact), and removes the common
-    offset that would otherwise cost digits in products of large, similar vectors.
+    Only differences within a class matter, so each class may be shifted at will. Shifting its first centroid to the
+    origin is exact for float32 input, leaves integers integers (so that exact ties remain exact), and removes the
+    common offset that would otherwise cost digits in products of large, similar vectors.
+
+    Attributes:
+        centroids (Centroids): The centroids as given.
     """
 
     centroids: Centroids
 
     @property
     def start(self) -> np.ndarray:
-        """(C + 1,) int64: where each class begins among all centroids."""
+        """(C + 1,) int64, the first row of each class among all centroids."""
         return self.centroids.offsets
 
     @cached_property
     def moved(self) -> np.ndarray:
-        """(M, D) float64."""
+        """(M, D) float64, the shifted centroids."""
         values = np.asarray(self.centroids.values, np.float64)
         moved = values - values[self.start[:-1]][self.centroids.class_of]
         if np.abs(moved).max() > LARGEST:
@@ -73,7 +77,7 @@ class PairTable:
 
     @cached_property
     def inverse_norms(self) -> list[np.ndarray]:
-        """Per class (K, K) float64: 1 / (|a_i - a_j| + 1e-5), and 0 for equal centroids, whose difference is zero."""
+        """(K, K) float64 for each class: 1 / (|a_i - a_j| + 1e-5), and 0 for equal centroids."""
         tables = []
         for first, last in zip(self.start[:-1], self.start[1:]):
             distances = pdist(self.moved[first:last])  # by subtraction, so that equal centroids give exactly 0
@@ -81,12 +85,13 @@ class PairTable:
         return tables
 
     def blocks(self, row: int, max_values: int) -> list[tuple[int, int]]:
-        """Runs of classes (first, last) whose products with class ``row`` hold about ``max_values`` numbers or less."""
+        """Ranges of classes (first, last) whose products with class ``row`` have ``max_values`` numbers at most."""
+        # A class that is too large by itself still makes a range.
         size = int(self.start[row + 1] - self.start[row])
         columns = max(1, max_values // max(1, size))
-        runs, first = [], 0
+        ranges, first = [], 0
         for b in range(1, self.centroids.n_classes + 1):
             if b == self.centroids.n_classes or self.start[b + 1] - self.start[first] > columns:
-                runs.append((first, b))
+                ranges.append((first, b))
                 first = b
-        return runs
+        return ranges

@@ -1,24 +1,24 @@
 """The network G that completes analogies: given a, c and d it returns the b with a : b :: c : d.
 
-Hariharan & Girshick 2017, section 4.2: three linear layers with ReLUs, trained to hit b in mean squared error and to
-be recognised as b's class by the representation's linear classifier.
+Hariharan & Girshick 2017, section 4.2: three linear layers with ReLUs, trained to approach b in mean squared error and
+to be classified as b's class by the representation's linear classifier.
 
-Training is 120 000 small steps, so what counts is the work around the products. The gradient of three layers is
-written out instead of recorded; parameters and gradients are two flat tensors, so that one fused call updates
-everything; centroids stay on the device and a batch is a gather of their rows.
+Training is 120 000 small steps, so the overhead around the products dominates. The gradient of the three layers is
+computed explicitly instead of by autograd; parameters and gradients are two flat tensors, so that one fused call
+updates all of them; centroids stay on the device, and a batch is a gather of their rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from lowshot.errors import InputError, LowshotError
+from lowshot.checks import check_choice, check_count, check_number
+from lowshot.devices import MATMUL_PRECISIONS, matmul_precision
+from lowshot.errors import LowshotError
 from lowshot.hallucination.analogies.mining import Analogies
 from lowshot.progress import progress
 
@@ -30,17 +30,23 @@ REPORT_ROWS = 1024
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How G is trained; the defaults are the original's, except that products may round to bfloat16.
+    """Settings of G's training. The defaults are the original's, except that products may round to bfloat16.
 
-    Args:
-        hidden: width of the two hidden layers.
-        lr: learning rate; divided by 10 after each third of the steps.
-        n_steps: batches.
-        batch_size: analogies a batch.
-        momentum, dampening, weight_decay: of SGD.
-        mse_weight: weight of the mean squared error beside the classification loss.
-        precision: of matrix products, as ``torch.set_float32_matmul_precision`` names it. "medium" lets a device with
-            bfloat16 or TF32 units use them; sums, weights and gradients stay float32. "highest" is float32 throughout.
+    Attributes:
+        hidden (int): The width of the two hidden layers.
+        lr (float): The learning rate, divided by 10 after each third of the steps.
+        n_steps (int): The number of steps.
+        batch_size (int): The number of analogies in a batch.
+        momentum (float): The momentum of SGD.
+        dampening (float): The dampening of SGD.
+        weight_decay (float): The weight decay of SGD.
+        mse_weight (float): The weight of the mean squared error; that of the classification loss is 1.
+        precision (str): The precision of matrix products, as ``torch.set_float32_matmul_precision`` names it.
+            "medium" lets a device with bfloat16 or TF32 units use them; sums, weights and gradients remain float32.
+            "highest" is float32 throughout.
+
+    Raises:
+        InputError: A setting is out of range.
     """
 
     hidden: int = 512
@@ -54,25 +60,28 @@ class TrainingSettings:
     precision: str = "medium"
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "n_steps", "batch_size", "lr"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be above 0, got {getattr(self, name)!r}")
-        if self.precision not in ("highest", "high", "medium"):
-            raise InputError(f"precision must be 'highest', 'high' or 'medium', got {self.precision!r}")
+        for name in ("hidden", "n_steps", "batch_size"):
+            check_count(name, getattr(self, name))
+        check_number("lr", self.lr, above=0)
+        check_number("mse_weight", self.mse_weight, least=0)
+        check_choice("precision", self.precision, MATMUL_PRECISIONS)
 
 
 class Regressor:
-    """G's parameters, and its loss with the gradient written out.
+    """The network G with an explicit gradient of its loss.
 
     Args:
-        dim: D, the width of the features.
-        hidden: width of the hidden layers.
-        generator: source of the initial weights, uniform within 1 / sqrt(inputs of the layer) as torch's linear layers.
-        device: where the parameters live.
+        dim (int): D, the width of the features.
+        hidden (int): The width of the hidden layers.
+        generator (torch.Generator): The source of the initial weights, which are uniform within 1 / sqrt(inputs of
+            the layer), as those of torch's linear layers.
+        device (torch.device): The device of the parameters.
 
     Attributes:
-        parameters: (P,) float32, all of them; ``gradient`` beside it.
-        weights, biases: the three layers, as views of ``parameters``.
+        parameters (Parameter, (P,) float32): All parameters.
+        gradient (Tensor, (P,) float32): Their gradient.
+        weights (list of Tensor): The weights of the three layers, as views of ``parameters``.
+        biases (list of Tensor): Their biases, as views of ``parameters``.
     """
 
     def __init__(self, dim: int, hidden: int, generator: torch.Generator, device: torch.device) -> None:
@@ -97,7 +106,14 @@ class Regressor:
         return weights, biases
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """The input (B, 3 D) and the output of each layer after its ReLU; the last is (B, D)."""
+        """The outputs of all layers.
+
+        Args:
+            x (Tensor, (B, 3 D)): a, c and d concatenated.
+
+        Returns:
+            The input and the output of each layer after its ReLU; the last is (B, D).
+        """
         outputs = [x]
         for weight, bias in zip(self.weights, self.biases):
             outputs.append(torch.addmm(bias, outputs[-1], weight.T).relu_())
@@ -109,11 +125,11 @@ class Regressor:
         """Set ``gradient`` to that of cross-entropy + ``mse_weight`` * mean squared error on a batch.
 
         Args:
-            x: (B, 3 D) a, c and d side by side.
-            target: (B, D) b.
-            label: (B,) the row of ``classifier`` that belongs to b's class.
-            classifier: (classes, D) weight of the linear classifier.
-            mse_weight: weight of the second term.
+            x (Tensor, (B, 3 D)): a, c and d concatenated.
+            target (Tensor, (B, D)): b.
+            label (Tensor, (B,) int64): The row of ``classifier`` that scores b's class.
+            classifier (Tensor, (classes, D)): The weight of the linear classifier.
+            mse_weight (float): The weight of the mean squared error.
         """
         outputs = self.forward(x)
         made = outputs[-1]
@@ -129,7 +145,7 @@ class Regressor:
                 delta = delta @ self.weights[layer]
 
     def state(self) -> dict[str, np.ndarray]:
-        """``fc1.weight`` (hidden, 3 D), ``fc1.bias``, … as the original names them, float32."""
+        """The float32 parameters by the original's names: ``fc1.weight`` (hidden, 3 D), ``fc1.bias``, …"""
         state = {}
         for name, weight, bias in zip(LAYERS, self.weights, self.biases):
             state[f"{name}.weight"] = weight.cpu().numpy().copy()
@@ -150,31 +166,31 @@ def train_regressor(
     """Train G on mined analogies.
 
     Args:
-        centroids: (M, D) float32.
-        analogies: at least one; a quadruple (i, j, k, l) teaches G(i, k, l) = j.
-        classifier_weight: (classes, D) float32.
-        rows: (M,) for each centroid the row of ``classifier_weight`` that belongs to its class.
-        settings: steps, rates and weights.
-        random_state: seed of the initial weights and the batches.
-        device: where to train.
+        centroids (array, (M, D) float32): The centroids of all classes.
+        analogies (Analogies): At least one; a quadruple (i, j, k, l) teaches G(i, k, l) = j.
+        classifier_weight (array, (classes, D) float32): The weight of the linear classifier.
+        rows (array, (M,)): For each centroid the row of ``classifier_weight`` that scores its class.
+        settings (TrainingSettings): The settings.
+        random_state (int): The seed of the initial weights and the batches.
+        device (str): The torch device to train on.
 
     Returns:
-        G's parameters by name, and a history: at the start, at the end and at every fiftieth of the way (100 steps
-        apart at least) the step, the classification loss and the mean squared error, always on the same 1024 analogies.
+        G's parameters by name, and a history: the step, the classification loss and the mean squared error at the
+        start, at the end and about fifty times in between (at least 100 steps apart), on the same 1024 analogies.
 
     Raises:
-        LowshotError: the loss became infinite or NaN.
+        LowshotError: The loss became infinite or NaN.
     """
-    place = torch.device(device)
+    on = torch.device(device)
     generator = torch.Generator().manual_seed(random_state)
     # Copies in one layout and alignment: the last digit of a product may follow either, and a result must not.
-    table = torch.tensor(np.ascontiguousarray(centroids, np.float32), device=place)
-    classifier = torch.tensor(np.ascontiguousarray(classifier_weight, np.float32), device=place)
-    row_of = torch.from_numpy(np.asarray(rows, np.int64)).to(place)
-    quadruples = torch.from_numpy(analogies.quadruples).to(place)
+    table = torch.tensor(np.ascontiguousarray(centroids, np.float32), device=on)
+    classifier = torch.tensor(np.ascontiguousarray(classifier_weight, np.float32), device=on)
+    row_of = torch.from_numpy(np.asarray(rows, np.int64)).to(on)
+    quadruples = torch.from_numpy(analogies.quadruples).to(on)
     inputs, targets = quadruples[:, [0, 2, 3]].contiguous(), quadruples[:, 1].contiguous()
 
-    network = Regressor(table.shape[1], settings.hidden, generator, place)
+    network = Regressor(table.shape[1], settings.hidden, generator, on)
     optimizer = torch.optim.SGD(
         [network.parameters],
         lr=settings.lr,
@@ -189,7 +205,7 @@ def train_regressor(
         x = table.index_select(0, inputs.index_select(0, chosen).flatten()).view(len(chosen), -1)
         return x, table.index_select(0, target), row_of.index_select(0, target)
 
-    shown = batch(torch.randperm(len(analogies), generator=generator)[:REPORT_ROWS].to(place))
+    shown = batch(torch.randperm(len(analogies), generator=generator)[:REPORT_ROWS].to(on))
     every = max(MIN_REPORT_STEPS, settings.n_steps // N_REPORTS)
     third = max(1, -(-settings.n_steps // 3))
     history: list[dict[str, float]] = []
@@ -203,7 +219,7 @@ def train_regressor(
         return f"classification {losses[0]:.3f}, mse {losses[1]:.4f}"
 
     with (
-        _matmul_precision(settings.precision),
+        matmul_precision(settings.precision),
         torch.no_grad(),
         progress("Training the generator", settings.n_steps) as tick,
     ):
@@ -211,20 +227,10 @@ def train_regressor(
         for first in range(0, settings.n_steps, every):
             last = min(first + every, settings.n_steps)
             size = (last - first, settings.batch_size)
-            for step, chosen in enumerate(torch.randint(len(analogies), size, generator=generator).to(place), first):
+            for step, chosen in enumerate(torch.randint(len(analogies), size, generator=generator).to(on), first):
                 if step and step % third == 0:
                     optimizer.param_groups[0]["lr"] /= 10
                 network.set_gradient(*batch(chosen), classifier, settings.mse_weight)
                 optimizer.step()
             tick(last - first, report(last))
     return network.state(), history
-
-
-@contextmanager
-def _matmul_precision(precision: str) -> Iterator[None]:
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(precision)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

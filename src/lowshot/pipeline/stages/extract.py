@@ -22,7 +22,7 @@ def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> S
 
 
 def _extract(representation: Representation) -> None:
-    from lowshot.representation.launch import resolve_precision
+    from lowshot.devices import resolve_precision
 
     inputs = representation.inputs
     recipe, section = inputs.recipe, inputs.recipe.extract

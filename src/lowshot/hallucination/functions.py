@@ -1,8 +1,7 @@
-"""Generators written for the original program, as they are.
+"""Generators given as two functions, the way the original program takes them.
 
-The original takes a generator as two functions: ``init_generator(filename)`` returns some object, and
-``do_generate(feats, labels, generator, max_per_label)`` returns features and labels with further ones added. One call
-makes a :class:`~lowshot.hallucination.Generator` of them::
+``init_generator(filename)`` returns some object, and ``do_generate(feats, labels, generator, max_per_label)`` returns
+features and labels with further ones added. One call makes a :class:`~lowshot.hallucination.Generator` of them::
 
     from lowshot.hallucination import wrap_functions
     from theirs import do_generate, init_generator
@@ -10,7 +9,7 @@ makes a :class:`~lowshot.hallucination.Generator` of them::
     generator = wrap_functions(init_generator, do_generate, "their_generator.tar")
     features, labels = generator.generate(shots, shot_labels, n_per_class=20)
 
-To have them under a name in recipes, register the class from a plug-in file or the module of an entry point; its one
+To use them by name in recipes, register the class in a plug-in file or in the module of an entry point; its one
 parameter is ``filename``::
 
     GENERATORS.register("theirs", "what it does")(function_generator(init_generator, do_generate))
@@ -27,37 +26,37 @@ from typing import Any
 
 import numpy as np
 
+from lowshot.checks import as_features, as_labels, check_count
 from lowshot.errors import InputError, LowshotError
 from lowshot.hallucination.base import Generator
-from lowshot.hallucination.checks import as_count, as_features, as_labels
 
 InitGenerator = Callable[[str], Any]
 DoGenerate = Callable[[np.ndarray, np.ndarray, Any, int], tuple[Any, Any]]
 
 
 def wrap_functions(init_generator: InitGenerator, do_generate: DoGenerate, filename: str) -> FunctionGenerator:
-    """A generator made of the original's pair of functions, ready to generate.
+    """A generator made of two functions, ready to generate.
 
     Args:
-        init_generator: called with ``filename`` once, before the first features are made. What it does with the file is
-            its own business: one that unpickles runs whatever the file says.
-        do_generate: called by every :meth:`~FunctionGenerator.generate`.
-        filename: the file that the functions were trained into.
+        init_generator (Callable): The function that loads the generator. It is called once, with ``filename``, before
+            the first features are generated. If it unpickles the file, it runs whatever code the file holds.
+        do_generate (Callable): The function that every :meth:`~FunctionGenerator.generate` calls.
+        filename (str): The file that holds the trained generator.
     """
     return function_generator(init_generator, do_generate)(filename)
 
 
 def function_generator(init_generator: InitGenerator, do_generate: DoGenerate) -> type[FunctionGenerator]:
-    """The class behind :func:`wrap_functions`, to be registered under a name."""
+    """The class of :func:`wrap_functions`'s generator, to be registered under a name."""
     functions = {"init_generator": staticmethod(init_generator), "do_generate": staticmethod(do_generate)}
     return type("FunctionGenerator", (FunctionGenerator,), functions | {"__module__": init_generator.__module__})
 
 
 class FunctionGenerator(Generator):
-    """A generator whose work two functions do. It was trained elsewhere: ``fit`` only notes the base features.
+    """A generator that two functions implement. It was trained elsewhere: ``fit`` only records the base features.
 
     Args:
-        filename: given to ``init_generator``. :meth:`save` writes this name, not what is in the file.
+        filename (str): The file given to ``init_generator``. :meth:`save` writes this name, not the file's content.
     """
 
     init_generator: InitGenerator
@@ -69,18 +68,18 @@ class FunctionGenerator(Generator):
     def generate(
         self, features: Any, labels: Any, n_per_class: int, random_state: int | np.random.Generator | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As :meth:`Generator.generate`, but it needs no ``fit``.
+        """Generate features as :meth:`Generator.generate` does, but without a ``fit``.
 
         The functions draw from the global generators of ``random``, numpy and torch (where that is loaded). Those are
-        seeded for the call and put back afterwards. The real features come first, whatever order the functions chose.
+        seeded for the call and restored afterwards. The shots come first, in whatever order the functions return them.
 
         Raises:
-            InputError: as for any generator; or a function raised something; or what they returned is no set of
-                labelled, finite features of the same width, or lacks one of the shots.
+            InputError: The input is wrong, a function raised an error, or the functions returned features that are
+                not labelled, finite and of the same width, or that lack one of the shots.
         """
         X = as_features(features, "shots", width=getattr(self, "n_features_in_", None))
         y = as_labels(labels, X, "shots")
-        count = as_count(n_per_class, "n_per_class")
+        count = check_count("n_per_class", n_per_class)
         state = self.prepare()
         rng = np.random.default_rng(0 if random_state is None else random_state)
         with _seeded_globals(int(rng.integers(2**31))), _named("do_generate", self.do_generate):
@@ -93,10 +92,10 @@ class FunctionGenerator(Generator):
         return np.concatenate([X, made[generated]]), np.concatenate([y, made_labels[generated]])
 
     def prepare(self) -> Any:
-        """What ``init_generator`` makes of the file. It is called once; :meth:`generate` does so where nobody has.
+        """The object that ``init_generator`` returns for the file. That is called once, here or by :meth:`generate`.
 
         Raises:
-            InputError: the function raised something.
+            InputError: The function raised an error.
         """
         if not hasattr(self, "_state"):
             with _named("init_generator", self.init_generator):
@@ -108,7 +107,7 @@ class FunctionGenerator(Generator):
 
 
 def _rows_of(X: np.ndarray, y: np.ndarray, among: np.ndarray, labels: np.ndarray) -> list[int]:
-    """For each shot the row that holds it, no row twice."""
+    """The row of ``among`` that equals each shot, no row twice."""
     free: dict[tuple[bytes, Any], list[int]] = {}
     for row in reversed(range(len(among))):
         free.setdefault((among[row].tobytes(), labels[row]), []).append(row)
@@ -122,7 +121,7 @@ def _rows_of(X: np.ndarray, y: np.ndarray, among: np.ndarray, labels: np.ndarray
 
 @contextmanager
 def _named(name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Say of what a function raises whose it is, and at which of its lines: it is the user's."""
+    """Turn an error of the user's function into an InputError with the function's name and line."""
     try:
         yield
     except LowshotError:
@@ -136,7 +135,7 @@ def _named(name: str, function: Callable[..., Any]) -> Iterator[None]:
 
 @contextmanager
 def _seeded_globals(seed: int) -> Iterator[None]:
-    """Seed the global random generators within the block, and leave them as they were before it."""
+    """Seed the global random generators within the block, and restore them after it."""
     torch = sys.modules.get("torch")
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 (the functions use these)
     torch_state = torch.get_rng_state() if torch else None

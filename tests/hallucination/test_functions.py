@@ -63,7 +63,7 @@ def test_global_draws_follow_the_seed_and_leave_no_trace(filename: str) -> None:
 def test_what_a_function_raises_is_named_with_its_line(filename: str) -> None:
     shots = np.ones((2, 2), np.float32)
     with pytest.raises(
-        InputError, match=r"init_generator failed \(.*test_plugin\.py, line \d+\): FileNotFoundError: .*no\.txt"
+        InputError, match=r"init_generator failed \(.*test_functions\.py, line \d+\): FileNotFoundError: .*no\.txt"
     ):
         wrap_functions(init_generator, do_generate, "no.txt").prepare()
     with pytest.raises(InputError, match="init_generator failed"):
@@ -74,7 +74,7 @@ def test_what_a_function_raises_is_named_with_its_line(filename: str) -> None:
 
     generator = wrap_functions(init_generator, odd, filename)
     assert generator.prepare() is generator.prepare()
-    with pytest.raises(InputError, match=r"do_generate failed \(.*test_plugin\.py, line \d+\): KeyError: 'key'"):
+    with pytest.raises(InputError, match=r"do_generate failed \(.*test_functions\.py, line \d+\): KeyError: 'key'"):
         generator.generate(shots, [0, 1], 3)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowshot.classifiers.episodes import EpisodeSampler, distinct
+from lowshot.classifiers.training_episodes import EpisodeSampler, distinct
 
 
 @settings(max_examples=60, deadline=None)
