@@ -59,6 +59,13 @@ def test_unknown_parameters_are_named_with_the_nearest(registry: Registry) -> No
         registry.build("red", shad=1)
 
 
+def test_the_name_of_a_registered_part_is_found_by_the_part(registry: Registry) -> None:
+    assert registry.name_of(registry.get("RED")) == "red"
+    assert registry.name_of(dict, default="dict") == "dict"
+    with pytest.raises(InputError, match="dict is not a registered colour"):
+        registry.name_of(dict)
+
+
 def test_two_parts_of_one_name_are_refused(registry: Registry) -> None:
     with pytest.raises(LowshotError, match="two colour parts are called 'Red'"):
         registry.register("Red", "another")(lambda: None)

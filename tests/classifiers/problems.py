@@ -9,7 +9,7 @@ import numpy as np
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.registry import CLASSIFIERS
 
-#: Parameters that make any classifier quick on small problems, given to those that have them.
+#: Parameters that make any classifier quick on small problems; each gets those that it has.
 QUICK = {
     "n_episodes": 3,
     "n_support": 3,
@@ -28,7 +28,7 @@ def build(name: str) -> LowShotClassifier:
 
 
 class Problem(NamedTuple):
-    """Gaussian classes around random means: base examples, novel shots, queries of all, with their labels."""
+    """Gaussian classes around random means: base examples, novel shots and queries of both, with their labels."""
 
     base: tuple[np.ndarray, np.ndarray]
     novel: tuple[np.ndarray, np.ndarray]
@@ -45,7 +45,7 @@ def problem(
     noise: float = 0.5,
     dtype: type = np.float64,
 ) -> Problem:
-    """Base labels are 0, 2, 4, …, novel ones 1, 3, 5, …: the order of labels is not that of the two groups."""
+    """A random problem. Base labels are 0, 2, 4, …, novel ones 1, 3, 5, …, so the two groups alternate."""
     rng = np.random.default_rng(seed)
     labels = np.concatenate([2 * np.arange(n_base), 2 * np.arange(n_novel) + 1])
     means = rng.normal(size=(len(labels), dim)) + 1

@@ -11,7 +11,7 @@ from tests.classifiers.problems import problem
 
 
 class Memory(LowShotClassifier):
-    """Scores by the nearest example seen of a class; keeps all it was shown."""
+    """Scores by the nearest example of a class, and stores all examples."""
 
     def __init__(self, random_state=None):
         self.random_state = random_state

@@ -1,4 +1,4 @@
-"""What every registered classifier promises, whoever wrote it."""
+"""Claims that hold for every registered classifier."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_features_that_are_all_zero_give_finite_scores(name, phases):
 def test_one_zero_feature_among_others_gives_finite_scores(name):
     p = problem()
     p.base[0][0] = p.novel[0][0] = p.queries[0][0] = 0
-    p.base[0][:, 1] = 0  # and one that is dead in the base and alive in the novel classes
+    p.base[0][:, 1] = 0  # a feature that is zero in the base classes and not in the novel ones
     assert np.isfinite(run(name, p).scores(p.queries[0])).all()
 
 
@@ -138,14 +138,14 @@ def test_it_does_not_touch_its_input(name):
 
 
 @every_classifier
-@pytest.mark.parametrize("n_shots", [1, 2])  # numpy calls a single row contiguous whichever way it runs
-def test_features_that_run_backwards_in_memory_are_like_any_others(name, n_shots):
+@pytest.mark.parametrize("n_shots", [1, 2])  # numpy calls a single row contiguous in either direction
+def test_features_with_negative_strides_give_the_same_scores(name, n_shots):
     p = problem(n_novel=1, n_shots=n_shots, dtype=np.float32)
-    backwards = [(X[::-1].copy()[::-1], y) for X, y in p]
-    expected, scores = run(name, p).scores(p.queries[0]), run(name, type(p)(*backwards)).scores(backwards[2][0])
-    assert all(X.strides[0] < 0 for X, _ in backwards)
+    reversed_ = [(X[::-1].copy()[::-1], y) for X, y in p]
+    expected, scores = run(name, p).scores(p.queries[0]), run(name, type(p)(*reversed_)).scores(reversed_[2][0])
+    assert all(X.strides[0] < 0 for X, _ in reversed_)
     assert np.allclose(scores, expected, rtol=1e-4, atol=1e-5)
-    one = backwards[2][0][:1]
+    one = reversed_[2][0][:1]
     assert np.isfinite(run(name, p).scores(one[::-1])).all()
 
 
@@ -158,7 +158,7 @@ def test_the_same_seed_gives_the_same_bits(name):
 
 
 @every_classifier
-def test_a_prior_moves_novel_scores_and_nothing_else(name, tmp_path):
+def test_a_calibration_bias_shifts_novel_scores_and_nothing_else(name, tmp_path):
     p, q = problem(), problem(seed=1, n_novel=2)
     known = build(name).fit_base(*p.base)
     plain = copy.copy(known).fit_novel(*p.novel)
@@ -167,9 +167,9 @@ def test_a_prior_moves_novel_scores_and_nothing_else(name, tmp_path):
     assert np.array_equal(after[:, :5], before[:, :5])
     assert np.allclose(after[:, 5:], before[:, 5:] + 2.5)
     assert after.dtype == before.dtype
-    assert np.array_equal(plain.scores(p.queries[0]), before)  # the original stays as it was
+    assert np.array_equal(plain.scores(p.queries[0]), before)  # the original does not change
     assert np.isin(plain.with_calibration_bias(1e6).predict(p.queries[0]), p.novel[1]).all()
-    # It holds for the next draw of shots and in a file, and ends with what it was chosen for.
+    # It remains for the next draw of shots and in a file, until the base classes are learned again.
     assert np.allclose(
         known.with_calibration_bias(2.5).fit_novel(*q.novel).scores(q.queries[0])[:, 5:],
         copy.copy(known).fit_novel(*q.novel).scores(q.queries[0])[:, 5:] + 2.5,
@@ -183,7 +183,7 @@ def test_a_prior_moves_novel_scores_and_nothing_else(name, tmp_path):
         build(name).with_calibration_bias(1.0)
 
 
-#: Those whose result does not depend on a random draw, or on the order in which a support set is read.
+#: Classifiers whose result depends neither on a random draw nor on the order of a support set.
 EXACT = ["gaussian", "nearest_mean", "ridge"]
 
 
@@ -199,7 +199,7 @@ def test_scores_do_not_depend_on_the_order_of_examples_or_classes(name):
     assert np.allclose(plain.scores(p.queries[0]), moved.scores(p.queries[0])[:, columns])
 
 
-#: And those without a random draw once they take no steps, or all the steps to their optimum.
+#: Parameters with which these do not depend on a random draw: they take no steps, or all steps to the optimum.
 STEPLESS = {
     "gaussian": {},
     "nearest_mean": {},
@@ -278,7 +278,7 @@ def test_float32_features_give_nearly_the_float64_scores(name):
 
 
 class TestBadInput:
-    """scikit-learn's own exceptions, or a ValueError that says what to do."""
+    """Bad input raises scikit-learn's exceptions, or a ValueError that says what to do."""
 
     @every_classifier
     def test_before_fitting(self, name):

@@ -14,7 +14,7 @@ from tests.reference import gaussian as reference
 
 
 def centred(scores):
-    """Scores up to what all classes share: a constant for each query."""
+    """Scores up to a constant for each query."""
     return scores - scores.mean(axis=1, keepdims=True)
 
 
@@ -35,8 +35,8 @@ def test_alone_and_without_shrinkage_it_is_linear_discriminant_analysis():
     assert np.allclose(ours, centred(lda.decision_function(X)))
 
 
-def drift(n_shots, within, seed=0):
-    """How much of the way from the prior's mean to their sample mean the shots pull a class, along axis 0 and 1."""
+def shift(n_shots, within, seed=0):
+    """The shift of a class from the prior's mean, relative to that of its sample mean, along axis 0 and 1."""
     rng = np.random.default_rng(seed)
     means = rng.normal(size=(400, 2)) * [3.0, 0.1]  # base classes differ along axis 0 and hardly along axis 1
     labels = np.repeat(np.arange(400), 40)
@@ -49,19 +49,19 @@ def drift(n_shots, within, seed=0):
 
 
 def test_one_shot_is_neither_ignored_nor_trusted_blindly():
-    along, across = drift(1, within=1.0)
+    along, across = shift(1, within=1.0)
     assert along == pytest.approx(9 / (9 + 1), abs=0.03)
     assert across == pytest.approx(0.01 / (0.01 + 1), abs=0.03)
 
 
 def test_many_shots_outweigh_the_prior():
-    few, many = drift(2, within=1.0), drift(300, within=1.0)
+    few, many = shift(2, within=1.0), shift(300, within=1.0)
     assert np.all(few < many)
     assert many[0] == pytest.approx(1, abs=1e-3)
 
 
 def test_the_sampling_noise_of_base_means_is_not_taken_for_a_prior_variance():
-    """All classes are the same: the means of 5 examples still differ, and that must not make a shot credible."""
+    """All classes are the same. The means of 5 examples still differ, but a shot must have hardly any weight."""
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(500), 5)
     classifier = Gaussian("none").fit_base(rng.normal(size=(2500, 3)), labels)

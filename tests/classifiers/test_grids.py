@@ -1,14 +1,16 @@
-"""What classifiers declare for those who tune them: which parameters share one fit of the base, and what to try."""
+"""The declarations for tuning: parameters that share one fit of the base classes, and grids of values to try."""
 
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.classifiers.episodic import EpisodicClassifier
+from lowshot.classifiers.persistence import save_classifier
 from lowshot.errors import InputError
 from lowshot.registry import CLASSIFIERS
 from tests.classifiers import problems
@@ -16,7 +18,7 @@ from tests.classifiers.problems import problem
 
 OWN = [name for name in CLASSIFIERS.names() if CLASSIFIERS.entry(name).source.startswith("lowshot.")]
 
-#: Another value of every parameter that no base fit reads.
+#: A second value of every parameter that fit_base does not read.
 OTHERS = {
     "solver": "lbfgs",
     "lr": 0.5,
@@ -36,7 +38,7 @@ SHARED = [(name, parameter) for name in OWN for parameter in sorted(CLASSIFIERS.
 
 
 def build(name: str) -> LowShotClassifier:
-    """A classifier of few steps: what is shared shows after one."""
+    """A classifier of few steps: these tests compare two fits, whatever they reach."""
     classifier = problems.build(name)
     return classifier.set_params(n_steps=10) if "n_steps" in classifier.get_params() else classifier
 
@@ -87,9 +89,7 @@ def test_a_declared_grid_is_small_and_leaves_trained_networks_alone(name: str) -
         assert grid
 
 
-def test_parameters_of_use_do_not_change_a_trained_network(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    from lowshot.classifiers.persistence import save_classifier
-
+def test_inference_parameters_do_not_change_a_trained_network(tmp_path: Path) -> None:
     p, path = problem(dtype=np.float32), tmp_path / "trained.safetensors"
     save_classifier(build("matching_network").fit_base(*p.base), path)
     for value in (2, 7):

@@ -81,7 +81,7 @@ def test_two_runs_trained_together_are_two_runs_trained_example_by_example(
 
     try:
         start, end = train(0), train(6)
-    except DivergedError:  # so few steps on so small batches lead now and then away from the minimum
+    except DivergedError:  # a few steps on small batches sometimes diverge
         reject()
     for run, shots in enumerate((first, second)):
         batches = BalancedBatches(base, [first, second], *sizes, batch_size, 3, [4, 5], in_epochs=every > 1)
@@ -143,7 +143,7 @@ def test_a_batch_is_shared_out_by_numbers_of_classes(n_base, n_novel, n_shots, b
     assert seen == BLOCK_STEPS + 1
 
 
-@pytest.mark.parametrize("n_shots", [2, 30])  # weighted, gathered
+@pytest.mark.parametrize("n_shots", [2, 30])  # weighted and gathered
 def test_every_example_is_drawn_equally_often(n_shots):
     base, shots = pools(problem(n_base=2, n_novel=2, n_shots=n_shots))
     batches = BalancedBatches(base, [shots, shots], 2, 2, 40, 0, [0, 1])
@@ -278,7 +278,7 @@ def test_rates_that_no_step_can_use_are_refused_before_any_fit(wrong):
 
 def test_a_gradient_that_serves_eight_short_steps_ends_where_eight_gradients_do():
     p = problem(n_base=5, n_novel=5, n_shots=3, dim=20)
-    each, held, fewer = (
+    each, reused, fewer = (
         Logistic(batch_size=100, random_state=0, **steps).fit_base(*p.base).fit_novel(*p.novel).coef_
         for steps in (
             {"n_steps": 800},
@@ -286,8 +286,8 @@ def test_a_gradient_that_serves_eight_short_steps_ends_where_eight_gradients_do(
             {"n_steps": 100},
         )
     )
-    # What is left is the noise of the draws.
-    assert np.linalg.norm(held - each) < 0.2 * np.linalg.norm(fewer - each), "it is not merely less training"
+    # The difference is the noise of the draws.
+    assert np.linalg.norm(reused - each) < 0.2 * np.linalg.norm(fewer - each), "it is not merely less training"
 
 
 def test_steps_too_long_for_one_gradient_are_refused():

@@ -100,7 +100,7 @@ def test_queries_in_batches_score_as_they_do_at_once(monkeypatch):
 
 @pytest.mark.parametrize("contextual", [True, False])
 def test_training_lowers_the_loss_on_episodes(contextual):
-    """Classes differ in two of eight directions, and the others are louder."""
+    """Classes differ in two of eight dimensions, and the others have more noise."""
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(12), 20)
     X = rng.normal(size=(12, 8))[y] * ([2] * 2 + [0.2] * 6) + 0.7 * rng.normal(size=(240, 8))
@@ -169,7 +169,7 @@ def test_a_last_step_of_fewer_episodes_ends_at_the_number_asked_for(monkeypatch)
 @pytest.mark.parametrize("episodes_per_step", [1, 2])
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, monkeypatch, episodes_per_step):
     p = problem()
-    whole = weights(trained(p, episodes_per_step=episodes_per_step))
+    uninterrupted = weights(trained(p, episodes_per_step=episodes_per_step))
     classifier = MatchingNetwork(
         **SMALL, episodes_per_step=episodes_per_step, checkpoint=tmp_path / "mn.tar", checkpoint_every=2
     )
@@ -186,9 +186,9 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, monkeypatch, e
             classifier.fit_base(*p.base)
     drawn = []
     monkeypatch.setattr(EpisodeSampler, "draw", lambda self, n, alike: drawn.append(n) or draw(self, n, alike))
-    assert np.array_equal(weights(classifier.fit_base(*p.base)), whole)
+    assert np.array_equal(weights(classifier.fit_base(*p.base)), uninterrupted)
     assert drawn == [4, 5]
-    assert np.array_equal(weights(classifier.fit_base(*p.base)), whole)
+    assert np.array_equal(weights(classifier.fit_base(*p.base)), uninterrupted)
     assert drawn == [4, 5]  # finished: nothing is trained again
 
 

@@ -41,7 +41,7 @@ def test_without_a_base_the_centre_is_the_mean_of_the_given_features():
 
 
 def test_the_default_puts_novel_classes_of_one_shot_on_a_par_with_base_classes():
-    """A shot of length one is longer than the mean of many: Euclidean distance holds that against the novel class."""
+    """A shot of length one is longer than the mean of many, so Euclidean distances favour the base classes."""
     p = problem(n_base=10, n_novel=10, dim=50, per_base=100, n_shots=1, noise=1.2)
     queries, labels = p.queries
 

@@ -45,7 +45,7 @@ def test_an_episode_scores_queries_by_their_distance_to_the_support_means():
 
 
 def test_training_finds_the_directions_that_tell_classes_apart():
-    """Classes differ in two of thirty directions; the others are loud and say nothing."""
+    """Classes differ in two of thirty dimensions; the others are noise of a larger scale."""
     rng = np.random.default_rng(0)
     means = np.zeros((30, 30))
     means[:, :2] = rng.normal(size=(30, 2)) * 2

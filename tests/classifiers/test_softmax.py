@@ -104,9 +104,9 @@ def test_a_search_that_ends_short_of_the_optimum_says_so():
 
 def test_blocks_do_not_change_the_result(monkeypatch):
     groups = groups_of(problem())
-    whole = fit_softmax(groups, 8, 0.01)
+    one_block = fit_softmax(groups, 8, 0.01)
     monkeypatch.setattr(softmax, "BLOCK_ROWS", 7)
-    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(whole, fit_softmax(groups, 8, 0.01)))
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(one_block, fit_softmax(groups, 8, 0.01)))
 
 
 @pytest.mark.parametrize("n_classes", [1, 2])

@@ -1,4 +1,4 @@
-"""What holds for every generator."""
+"""Claims that hold for every generator."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ every_generator = pytest.mark.parametrize("unfitted", UNFITTED, ids=lambda g: ty
 
 
 class Echo(Generator):
-    """The seed itself, and a mark that it is not real."""
+    """Returns the seed itself, moved by 1000 so that it is told apart from real features."""
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, classifier_weight: np.ndarray | None) -> None:
         self.mean_ = features.mean(axis=0)
@@ -64,7 +64,7 @@ def test_every_shot_of_a_class_serves_as_seed() -> None:
 
 @every_generator
 class TestEveryGenerator:
-    def test_files_carry_it_whole_and_to_the_byte(
+    def test_a_loaded_generator_is_saved_and_generates_to_the_byte_as_before(
         self, unfitted: Generator, base: tuple[np.ndarray, np.ndarray], tmp_path: Path
     ) -> None:
         fitted = clone(unfitted).fit(*base)
@@ -73,8 +73,8 @@ class TestEveryGenerator:
         loaded.save(tmp_path / "second")
         assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
         assert type(loaded) is type(fitted)
-        kept = [name for name in fitted.get_params() if name not in fitted.local_params]
-        assert {k: loaded.get_params()[k] for k in kept} == {k: fitted.get_params()[k] for k in kept}
+        saved = [name for name in fitted.get_params() if name not in fitted.local_params]
+        assert {k: loaded.get_params()[k] for k in saved} == {k: fitted.get_params()[k] for k in saved}
         assert loaded.provenance_ == fitted.provenance_
         shots, labels = base[0][:4], np.array([8, 8, 9, 10])
         for one, other in zip(fitted.generate(shots, labels, 6, 5), loaded.generate(shots, labels, 6, 5)):
@@ -138,15 +138,15 @@ class TestEveryGenerator:
         with pytest.raises(InputError, match="does not exist"):
             Generator.load(path)
         clone(unfitted).fit(*base).save(path)
-        whole = path.read_bytes()
-        for length in (0, 5, 100, len(whole) - 1):
-            path.write_bytes(whole[:length])
+        content = path.read_bytes()
+        for length in (0, 5, 100, len(content) - 1):
+            path.write_bytes(content[:length])
             with pytest.raises(InputError, match="truncated or not a safetensors file"):
                 Generator.load(path)
         safetensors.numpy.save_file({"x": np.zeros(3)}, path)
         with pytest.raises(InputError, match="not a generator"):
             Generator.load(path)
-        path.write_bytes(whole.replace(b'\\"version\\": 1', b'\\"version\\": 2'))
+        path.write_bytes(content.replace(b'\\"version\\": 1', b'\\"version\\": 2'))
         with pytest.raises(InputError, match="format version 2"):
             Generator.load(path)
 
@@ -157,9 +157,9 @@ class TestEveryGenerator:
         clone(unfitted).fit(*base).save(path)
         tensors = safetensors.numpy.load_file(path)
         assert set(tensors) == set(unfitted.fitted_arrays)
-        whole = path.read_bytes()
+        content = path.read_bytes()
         for name in tensors:
-            path.write_bytes(whole)
+            path.write_bytes(content)
             rewrite(path, lambda header, arrays, name=name: arrays.pop(name))
             with pytest.raises(InputError, match=f"lacks {name}"):
                 Generator.load(path)

@@ -20,7 +20,7 @@ def init_generator(filename: str) -> dict[str, Any]:
 
 
 def do_generate(feats: np.ndarray, labels: np.ndarray, generator: dict[str, Any], max_per_label: int) -> Any:
-    """One more per class until there are enough, and the real ones last, for nothing says where they go."""
+    """Add features to each class until there are enough, and put the real ones last, which the original allows."""
     generator["calls"] += 1
     new, new_labels = [], []
     for label in set(labels):

@@ -46,7 +46,7 @@ def test_features_that_are_the_held_out_ones_cover_all_and_far_ones_nothing() ->
     assert spread.variance_ratio == pytest.approx([1, 1])
 
 
-def test_coverage_counts_held_out_examples_with_something_within_their_neighbourhood() -> None:
+def test_a_held_out_example_with_a_feature_in_its_neighbourhood_is_covered() -> None:
     held_out = np.array([[0.0], [1], [2], [10]])  # with one neighbour the balls reach 1, 1, 1 and 8
     features = np.array([[0.5], [3.0]])
     spread = inspection.held_out_spread(features, [7, 7], 1, held_out, [7] * 4, n_neighbours=1)

@@ -105,7 +105,7 @@ def test_under_autocast_features_and_scores_stay_float32():
     ("options", "message"),
     [
         ({"stem": "tiny"}, "'stem': input should be 'imagenet' or 'small', got 'tiny'"),
-        ({"stem": "small", "stem_stride": 3}, "stem_stride must be 1 or 2"),
+        ({"stem": "small", "stem_stride": 3}, "stem_stride=3 is not one of its choices. Known: 1, 2"),
         ({"stem_stride": 1}, "stem_stride belongs to stem 'small'"),
         ({"stam": "small"}, "has no parameter 'stam'. Did you mean 'stem'"),
     ],

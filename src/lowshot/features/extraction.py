@@ -12,11 +12,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from lowshot.checks import check_choice
 from lowshot.data.base import ImageDataset
 from lowshot.data.loading import make_loader
 from lowshot.data.transforms import Transforms
 from lowshot.devices import device_of_process
-from lowshot.errors import InputError, did_you_mean
+from lowshot.errors import InputError
 from lowshot.features.forward import AUTOCAST, Forward, ahead
 from lowshot.features.launch import end_with_parent, run_in_processes
 from lowshot.features.shard import Shard, cut
@@ -68,8 +69,7 @@ def extract_features(
         InputError: no images, an image that cannot be read, features that are NaN or infinite.
         LowshotError: a process was killed.
     """
-    if precision not in AUTOCAST:
-        raise InputError(f"precision {precision!r} is unknown. {did_you_mean(precision, AUTOCAST)}")
+    check_choice("precision", precision, tuple(AUTOCAST))
     if not len(dataset):
         raise InputError("there are no images to extract features from: the data set is empty")
     job = _Job(backbone, dataset, transforms, Path(out), batch_size, precision, workers, dtype)

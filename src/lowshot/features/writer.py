@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from lowshot import __version__
+from lowshot.checks import check_choice, check_count
 from lowshot.errors import InputError
 from lowshot.features import layout
 from lowshot.files import Pathlike, atomic_path
@@ -52,10 +53,11 @@ class FeatureWriter:
         class_names: Sequence[str] | None = None,
         **attributes: str | int | float | bool,
     ) -> None:
-        if dim < 1 or (capacity is not None and capacity < 1):
-            raise InputError(f"features file {path}: dim and capacity must be positive, not {dim} and {capacity}")
-        if dtype not in ("float32", "float16"):
-            raise InputError(f"features file {path}: dtype must be float32 or float16, not {dtype!r}")
+        where = f"features file {path}"
+        check_count(f"{where}: dim", dim)
+        if capacity is not None:
+            check_count(f"{where}: capacity", capacity)
+        check_choice(f"{where}: dtype", dtype, ("float32", "float16"))
         self.path = Path(path)
         self.dim = dim
         self.count = 0

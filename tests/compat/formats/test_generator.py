@@ -105,8 +105,8 @@ def test_classes_with_fewer_clusters_fill_the_table_with_their_own(tmp_path):
     ("change", "message"),
     [
         ({"num_base_classes": 4}, "has 6 rows, but 4 classes of 2 clusters need 8"),
-        ({"num_clusters_per_class": 0}, "num_clusters_per_class must be a whole number of at least 1, not 0"),
-        ({"num_clusters_per_class": 2.0}, "num_clusters_per_class must be a whole number of at least 1, not 2.0"),
+        ({"num_clusters_per_class": 0}, "num_clusters_per_class=0 must be a whole number of at least 1"),
+        ({"num_clusters_per_class": 2.0}, r"num_clusters_per_class=2\.0 must be a whole number of at least 1"),
         ({"concatenated_centroids": torch.rand(6)}, "must be a tensor of 2 dimensions, not one of shape"),
         ({"concatenated_centroids": [[1.0]]}, "must be a tensor of 2 dimensions, not a list"),
         ({"concatenated_centroids": torch.rand(6, 5)}, r"fc1 is \(5, 12\) .* 5-wide centroids need \(5, 15\)"),

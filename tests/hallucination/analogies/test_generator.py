@@ -14,10 +14,10 @@ from lowshot.hallucination.analogies.classifier import fit_classifier
 QUICK: dict[str, Any] = {"n_clusters": 3, "n_steps": 3, "hidden": 8, "device": "cpu"}
 
 
-def toy_world(n_classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Centres (C, 8), and the four steps (4, 8) that every class takes away from its centre.
+def shared_changes(n_classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Class centres (C, 8), and four changes (4, 8) of a centre that all classes share.
 
-    No two differences of steps are parallel with unlike lengths: mining compares directions alone.
+    No two differences of changes are parallel with unlike lengths: mining compares directions alone.
     """
     directions = 0.3 * np.random.default_rng(0).normal(size=(2, 8))
     centres = 1.5 + 0.4 * np.random.default_rng(seed).normal(size=(n_classes, 8))
@@ -25,15 +25,15 @@ def toy_world(n_classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_transformation_shared_by_all_classes_is_recovered() -> None:
-    centres, steps = toy_world(150, seed=1)
-    features = np.maximum(centres[:, None] + steps, 0).astype(np.float32)
+    centres, changes = shared_changes(150, seed=1)
+    features = np.maximum(centres[:, None] + changes, 0).astype(np.float32)
     learner = AnalogyGenerator(n_clusters=4, n_steps=1500, hidden=64, lr=0.02, device="cpu")
     fitted = learner.fit(features.reshape(-1, 8), np.repeat(np.arange(150), 4))
     assert fitted.history_[-1]["mse"] < 0.05 * fitted.history_[0]["mse"]
 
-    novel, _ = toy_world(150, seed=2)
+    novel, _ = shared_changes(150, seed=2)
     before, after = np.array([(c, d) for c in range(4) for d in range(4) if c != d])[np.arange(150) % 12].T
-    seeds, wanted = novel + steps[before], novel + steps[after]
+    seeds, wanted = novel + changes[before], novel + changes[after]
     pairs = features[np.arange(150), before], features[np.arange(150), after]
     made = fitted._complete(np.concatenate([seeds, *pairs], axis=1).astype(np.float32))
     error = np.linalg.norm(made - wanted, axis=1).mean()
@@ -62,9 +62,9 @@ def test_generated_features_complete_a_shot_with_two_centroids_of_one_class(
 
 def test_chunks_change_nothing(base: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = AnalogyGenerator(**QUICK).fit(*base)
-    whole, _ = fitted.generate(base[0][:3], [0, 0, 1], 9)
+    one_chunk, _ = fitted.generate(base[0][:3], [0, 0, 1], 9)
     monkeypatch.setattr(generator, "CHUNK_ROWS", 4)
-    np.testing.assert_allclose(fitted.generate(base[0][:3], [0, 0, 1], 9)[0], whole, rtol=1e-5)
+    np.testing.assert_allclose(fitted.generate(base[0][:3], [0, 0, 1], 9)[0], one_chunk, rtol=1e-5)
 
 
 def test_state_has_the_shapes_of_the_original(base: tuple[np.ndarray, np.ndarray]) -> None:
@@ -78,7 +78,7 @@ def test_state_has_the_shapes_of_the_original(base: tuple[np.ndarray, np.ndarray
     assert fitted.counts_.tolist() == [3, 3, 3, 3]
 
 
-def test_a_cache_spares_clusters_analogies_and_classifier(
+def test_with_a_cache_clusters_analogies_and_classifier_are_computed_once(
     base: tuple[np.ndarray, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = AnalogyGenerator(**QUICK).fit(*base)

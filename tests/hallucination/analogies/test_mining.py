@@ -21,8 +21,8 @@ needs_compiler = pytest.mark.skipif(native.load_kernel() is None, reason="no C c
 
 
 @pytest.fixture(params=["native", "eager"])
-def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every claim holds for the C kernel and for plain torch."""
+def miner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The two implementations of mining: the C kernel and eager torch."""
     if request.param == "eager":
         monkeypatch.setattr(native, "load_kernel", lambda: None)
     elif native.load_kernel() is None:
@@ -68,8 +68,8 @@ def test_ties_fall_to_the_lowest_class_and_then_the_lowest_pair(
     )
 
 
-@pytest.mark.usefixtures("road")
-class TestOnEitherRoad:
+@pytest.mark.usefixtures("miner")
+class TestBothMiners:
     def test_more_centroids_than_a_vector_register_holds(self) -> None:
         assert_as_defined(normal([19, 5, 2], 7))
 
@@ -137,22 +137,22 @@ class TestOnEitherRoad:
 @given(sizes, st.integers(0, 2**32), st.integers(1, 30))
 def test_blocks_of_classes_change_nothing(sizes: list[int], seed: int, block: int) -> None:
     classes = normal(sizes, 3, seed)
-    whole = mine_analogies(classes)
+    one_block = mine_analogies(classes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(native, "BLOCK_VALUES", block)
         split = mine_analogies(classes)
-    np.testing.assert_array_equal(whole.quadruples, split.quadruples)
-    np.testing.assert_array_equal(whole.scores, split.scores)
+    np.testing.assert_array_equal(one_block.quadruples, split.quadruples)
+    np.testing.assert_array_equal(one_block.scores, split.scores)
 
 
 def test_chunks_of_rows_change_nothing() -> None:
     table = pairs.PairTable(Centroids.of(normal([7, 4, 5], 3)))
     miner = EagerMiner(table, "cpu")
-    whole = miner.best_of(0)
+    one_chunk = miner.best_of(0)
     miner.chunk = 40
     chunked = miner.best_of(0)
-    for name in vars(whole):
-        np.testing.assert_array_equal(getattr(whole, name), getattr(chunked, name))
+    for name in vars(one_chunk):
+        np.testing.assert_array_equal(getattr(one_chunk, name), getattr(chunked, name))
 
 
 @needs_compiler
@@ -164,12 +164,12 @@ def test_the_number_of_threads_changes_nothing() -> None:
 
 
 def test_a_killed_mining_continues_to_the_same_result(
-    road: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    miner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     classes = normal([5] * 6, 3)
-    miner = native.NativeMiner if road == "native" else EagerMiner
+    kind = native.NativeMiner if miner == "native" else EagerMiner
     mined_rows: list[int] = []
-    best_of = miner.best_of
+    best_of = kind.best_of
 
     def fragile(self: native.NativeMiner | EagerMiner, row: int) -> pairs.Best:
         if row == 3 and 3 not in mined_rows:
@@ -178,7 +178,7 @@ def test_a_killed_mining_continues_to_the_same_result(
         mined_rows.append(row)
         return best_of(self, row)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(miner, "best_of", fragile)
+    monkeypatch.setattr(kind, "best_of", fragile)
     with pytest.raises(KeyboardInterrupt):
         mine_analogies(classes, cache=tmp_path, n_jobs=1)
     finished = len(list(tmp_path.iterdir()))
@@ -187,20 +187,20 @@ def test_a_killed_mining_continues_to_the_same_result(
     resumed = mine_analogies(classes, cache=tmp_path, n_jobs=1)
     assert mined_rows[1:] == list(range(finished, 6))
 
-    whole = mine_analogies(classes)
-    np.testing.assert_array_equal(resumed.quadruples, whole.quadruples)
-    np.testing.assert_array_equal(resumed.scores, whole.scores)
+    uninterrupted = mine_analogies(classes)
+    np.testing.assert_array_equal(resumed.quadruples, uninterrupted.quadruples)
+    np.testing.assert_array_equal(resumed.scores, uninterrupted.scores)
 
 
 def test_a_finished_mining_is_read_and_a_damaged_one_is_made_again(tmp_path: Path) -> None:
     classes = normal([4] * 3, 3)
     first = mine_analogies(classes, cache=tmp_path)
-    (kept,) = tmp_path.iterdir()
+    (file,) = tmp_path.iterdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pairs.Best, "none", None)
         again = mine_analogies(classes, cache=tmp_path)
     np.testing.assert_array_equal(first.quadruples, again.quadruples)
-    kept.write_bytes(kept.read_bytes()[:-9])
+    file.write_bytes(file.read_bytes()[:-9])
     np.testing.assert_array_equal(first.quadruples, mine_analogies(classes, cache=tmp_path).quadruples)
     assert mine_analogies([2 * part for part in classes], cache=tmp_path).quadruples.shape == first.quadruples.shape
     assert len(list(tmp_path.iterdir())) == 2
@@ -217,7 +217,7 @@ class TestTheCompiler:
             cached.cache_clear()
 
     @pytest.mark.parametrize("command", ["no-such-compiler", "false"])
-    def test_without_one_that_works_torch_takes_over(self, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_one_that_works_torch_mines(self, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CC", command)
         assert native.load_kernel() is None
         assert_as_defined(normal([3, 3], 2))

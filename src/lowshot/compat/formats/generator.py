@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from lowshot import __version__
+from lowshot.checks import check_count
 from lowshot.compat.formats.container import save_legacy
 from lowshot.errors import InputError
 from lowshot.files import Pathlike, fingerprint
@@ -151,9 +152,7 @@ def _described(value: Any) -> str:
 def _count(value: Any, what: str) -> int:
     if isinstance(value, torch.Tensor | np.ndarray) and not value.shape:
         value = value.item()
-    if type(value) is not int or value < 1:
-        raise InputError(f"{what} must be a whole number of at least 1, not {value!r}")
-    return value
+    return check_count(what, value)
 
 
 def _distinct(rows: np.ndarray) -> int:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from lowshot.compat.formats import checkpoint, features, generator, matching_network, results
 from lowshot.compat.formats.features import Format
 from lowshot.data import experiment_files
 from lowshot.errors import InputError
+from lowshot.estimator_files import estimator_kind
 from lowshot.files import Pathlike, read_json
 from lowshot.torch_files import load_torch
 
@@ -85,16 +84,9 @@ def _torch(path: Path) -> Found:
 
 
 def _safetensors(path: Path) -> Found:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-    except SafetensorError as error:
-        raise InputError(f"{path} is truncated or not a safetensors file: {error}") from None
-    if "lowshot" in metadata:
-        return Found(str(path), "generator", "lowshot")
-    if "classifier" in metadata:
-        return Found(str(path), "matching network", "lowshot")
-    raise _unknown(path, "it is a safetensors file that lowshot did not write")
+    if (kind := estimator_kind(path)) is None:
+        raise _unknown(path, "it is a safetensors file that lowshot did not write")
+    return Found(str(path), "matching network" if kind == "classifier" else kind, "lowshot")
 
 
 def _json(path: Path) -> Found:

@@ -1,4 +1,4 @@
-/* For every pair of centroids of one class, the best cosine with a pair of another class, and where it is first met.
+/* For every pair of centroids of one class, the best cosine with a pair of another class, and the first pair that has it.
  *
  * With G = A B^T and h[k] = (G[i][k] - G[j][k]) / (|a_i - a_j| + 1e-5), the cosine of (a_i - a_j) and (b_k - b_l) is
  * (h[k] - h[l]) * w[k][l], where w[k][l] = 1 / (|b_k - b_l| + 1e-5), and 0 where the two centroids are equal.
@@ -18,7 +18,7 @@
 
 #define LANES 16             /* floats in the widest vector register in use (AVX-512) */
 #define GROUP 4              /* rows of w taken together: four independent maxima hide the latency of one */
-#define SPAN (GROUP * LANES) /* maxima kept of a group; they are compared across lanes only when it matters */
+#define SPAN (GROUP * LANES) /* maxima of a group; they are compared across lanes only when it matters */
 
 typedef int64_t index_t;
 
@@ -88,7 +88,7 @@ static inline void keep_earlier(index_t *restrict pair, index_t first, index_t s
  *
  * low, high: the extremes of work.h
  * pairs: gets the first (k, l), row by row, that ties with the best, and the first for (j, i)
- * Returns the best cosine, or 0 where known stands.
+ * Returns the best cosine, or 0 where none exceeds known.
  */
 static double better_pair(const struct other *b, const struct work *work, double low, double high, double known,
                           double tie, index_t *restrict pairs) {
@@ -99,7 +99,7 @@ static double better_pair(const struct other *b, const struct work *work, double
     float *restrict x = work->x, *restrict bound = work->bound, *restrict tops = work->tops;
     index_t *restrict rows = work->rows, *restrict nearby = work->nearby;
 
-    /* Besides the classes before, the pair that spans the range has to be beaten: often it is the best. */
+    /* A pair must also exceed the one that spans the range, which is often the best. */
     index_t upper = 0, lower = 0;
     for (index_t k = 0; k < n; k++) {
         upper = h[k] == high ? k : upper;

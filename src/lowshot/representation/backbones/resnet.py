@@ -16,6 +16,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lowshot.checks import check_choice
 from lowshot.errors import InputError
 from lowshot.registry import BACKBONES
 from lowshot.representation.backbones.base import Backbone
@@ -75,10 +76,8 @@ class BottleneckBlock(nn.Module):
 
 def _stem(stem: Stem, stem_stride: int) -> list[nn.Module]:
     """Four modules for either kind, so that the blocks keep their place in the trunk and weights their names."""
-    if stem not in ("imagenet", "small"):
-        raise InputError(f"stem must be 'imagenet' or 'small', not {stem!r}")
-    if stem_stride not in (1, 2):
-        raise InputError(f"stem_stride must be 1 or 2, not {stem_stride!r}")
+    check_choice("stem", stem, ("imagenet", "small"))
+    check_choice("stem_stride", stem_stride, (1, 2))
     if stem == "imagenet" and stem_stride != 2:
         raise InputError("stem_stride belongs to stem 'small'; the stem 'imagenet' always has stride 2")
     kernel, pool = (7, nn.MaxPool2d(3, 2, padding=1)) if stem == "imagenet" else (3, nn.Identity())
