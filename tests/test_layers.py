@@ -15,7 +15,17 @@ import lowshot
 ROOT = Path(lowshot.__file__).parent
 LAYERS = [
     *("errors", "parameters", "registry", "plugins", "checks", "devices", "progress", "ranks", "lazy"),
-    *("files", "torch_files", "parallel", "data", "classifiers", "hallucination", "representation", "features"),
+    *(
+        "files",
+        "estimator_files",
+        "torch_files",
+        "parallel",
+        "data",
+        "classifiers",
+        "hallucination",
+        "representation",
+        "features",
+    ),
     *("benchmark", "recogniser", "server", "recipe", "report", "pipeline", "compat", "cli"),
 ]
 

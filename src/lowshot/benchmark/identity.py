@@ -16,7 +16,7 @@ from lowshot.registry import Registry
 
 def registered_name(registry: Registry, part: Any) -> str:
     """The name a part's class is registered under, else the name of the class."""
-    return next((entry.name for entry in registry if entry.factory is type(part)), type(part).__name__)
+    return registry.name_of(type(part), default=type(part).__name__)
 
 
 def identity(generator: Any) -> Any:
