@@ -104,7 +104,7 @@ def test_the_same_run_with_another_outcome_is_named(tmp_path: Path) -> None:
     found = together(store(tmp_path / "a"), store(tmp_path / "b", novel_top1=0.9))
     changed = together(store(tmp_path / "a"), store(tmp_path / "b"))
     assert len(changed.records) == 4
-    assert len(found.records) == 8  # another unit: another run
+    assert len(found.records) == 8  # another fingerprint: another run
     lines = (tmp_path / "b" / "results.jsonl").read_text().replace('"novel_top1": 0.25', '"novel_top1": 0.26')
     (tmp_path / "b" / "results.jsonl").write_text(lines)
     warnings = together(tmp_path / "a", tmp_path / "b").warnings

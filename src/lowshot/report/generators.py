@@ -1,4 +1,4 @@
-"""The section about one generator: images like its features, their place in a plane, their cover of a class."""
+"""The section about one generator: the images nearest to its features, a projection, and the coverage of classes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class GeneratorView:
         n_shots (int): The real shots per class.
         n_per_class (int): The number of examples that the generator brings each class to.
         classes (sequence of GeneratedClass): A few novel classes.
-        spread (Spread): The cover and the spread of the generated features of all novel classes of the setup.
+        spread (Spread): The coverage and the variance of the generated features, for all novel classes of the setup.
     """
 
     generator: str
@@ -67,7 +67,7 @@ class GeneratorView:
 
 
 def generator_section(view: GeneratorView) -> Section:
-    """The section about a generator: text, a table of how much it covers, and two figures."""
+    """The section about a generator: text, a table of the coverage, and two figures."""
     title = f"Generator {view.generator} on {view.representation}"
     neighbours = Plot(
         name=f"generator_{view.key}_neighbours",
