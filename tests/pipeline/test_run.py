@@ -293,7 +293,7 @@ def test_generators_and_learned_classifiers_have_stops_of_their_own(
     assert _running(path) == []
     plan = Plan(load_recipe(path))
     records = _with_fit_seconds(plan.inputs, plan.results, plan.stages)
-    took = {(r["method"], r.get("stop_seconds")) for r in records}
+    took = {(r["method"], r.get("stage_seconds")) for r in records}
     stamp = {m: json.loads((out / "state" / f"fit-{m}.json").read_text())["seconds"] for m in FITTED}
     assert took == {("linear", None), ("hallucinated", stamp[FITTED[0]]), ("matching", stamp[FITTED[1]])}
     more_steps = "generators.analogies.params.n_steps=30"

@@ -1,4 +1,4 @@
-"""Stores side by side: nothing twice, nothing mixed up, nothing unsaid."""
+"""Stores side by side: no run twice, no two things under one name, every difference named."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pytest
 import yaml
 
 from lowshot.benchmark.results import read_records, write_records
+from lowshot.compat.formats.results import Run, to_records
 from lowshot.errors import InputError
 from lowshot.pipeline.report_command import report_on
-from lowshot.report.comparison import Comparison, compare, open_stores
-from lowshot.report.published import Nature
-from lowshot.report.stores import write_store_report
+from lowshot.report.comparison import Comparison, compare, write_store_report
+from lowshot.report.published import RepresentationKind
+from lowshot.report.stores import open_stores
 from lowshot.report.table_data import METRICS, build_tables
 from lowshot.report.tables import to_csv
 
@@ -32,7 +33,7 @@ def store(
     train: dict | None = None,
     **changes: Any,
 ) -> Path:
-    """A folder of results: ``rows`` {"representation/method": accuracy} at n = 1 and 5, and the recipe beside them."""
+    """A folder of results: ``rows`` {"representation/method": accuracy} at n = 1 and 5, and their recipe."""
     records = []
     for row, accuracy in (rows or {"base/linear": 0.5}).items():
         representation, method = row.split("/")
@@ -78,7 +79,7 @@ def means(found: Comparison) -> dict[tuple[str, str], float]:
 def test_a_store_alone_shows_its_labels_and_what_its_recipe_trains(tmp_path: Path) -> None:
     found = together(store(tmp_path, labels={"base": "Baseline"}))
     assert means(found) == {("Baseline", "linear"): 51.5}
-    assert found.natures == {"Baseline": Nature("resnet10", "none")}
+    assert found.kinds == {"Baseline": RepresentationKind("resnet10", "none")}
     assert found.warnings == []
 
 
@@ -91,7 +92,7 @@ def test_stores_of_different_rows_stand_side_by_side(tmp_path: Path) -> None:
     assert means(together(b, a)) == expected
 
 
-def test_the_same_run_counts_once_wherever_it_stands(tmp_path: Path) -> None:
+def test_the_same_run_counts_once_in_however_many_stores_it_is(tmp_path: Path) -> None:
     a = store(tmp_path / "a")
     again = together(a, store(tmp_path / "copy"), a / "results.jsonl", a)
     assert means(again) == means(together(a))
@@ -103,7 +104,7 @@ def test_the_same_run_with_another_outcome_is_named(tmp_path: Path) -> None:
     found = together(store(tmp_path / "a"), store(tmp_path / "b", novel_top1=0.9))
     changed = together(store(tmp_path / "a"), store(tmp_path / "b"))
     assert len(changed.records) == 4
-    assert len(found.records) == 8  # another unit: another run
+    assert len(found.records) == 8  # another fingerprint: another run
     lines = (tmp_path / "b" / "results.jsonl").read_text().replace('"novel_top1": 0.25', '"novel_top1": 0.26')
     (tmp_path / "b" / "results.jsonl").write_text(lines)
     warnings = together(tmp_path / "a", tmp_path / "b").warnings
@@ -138,11 +139,27 @@ def test_stores_of_one_recipe_are_told_apart_by_their_paths(tmp_path: Path) -> N
 def test_records_that_do_not_name_their_features_are_never_merged(tmp_path: Path) -> None:
     for name, recipe in (("a", "one"), ("b", "two")):
         file = store(tmp_path / name, recipe) / "results.jsonl"
-        old = [json.loads(line) for line in file.read_text().splitlines()]
-        write_records(file, [{k: v for k, v in r.items() if k not in ("features", "data", "shots")} for r in old])
+        full = [json.loads(line) for line in file.read_text().splitlines()]
+        write_records(file, [{k: v for k, v in r.items() if k not in ("features", "data", "shots")} for r in full])
     found = together(tmp_path / "a", tmp_path / "b")
     assert set(means(found)) == {("base (one)", "linear"), ("base (two)", "linear")}
     assert "do not say what data they are of" in found.warnings[0]
+
+
+def test_converted_results_of_the_original_stand_next_to_ours(tmp_path: Path) -> None:
+    runs = [Run("base", experiment, n, (0.5,) * 6, 0.1, 0.001) for experiment in (1, 2) for n in (1, 5)]
+    write_records(tmp_path / "original.jsonl", to_records(runs))
+    found = together(tmp_path / "original.jsonl", store(tmp_path / "a", "one"))
+    assert set(means(found)) == {(f"base ({tmp_path.name})", "logistic lr=0.1 wd=0.001"), ("base (one)", "linear")}
+    assert "converted from the original program" in found.warnings[0]
+
+
+@pytest.mark.parametrize("key", ["data", "features", "shots"])
+def test_a_record_that_says_only_part_of_its_origin_is_refused(tmp_path: Path, key: str) -> None:
+    records = read_records(store(tmp_path) / "results.jsonl")
+    write_records(tmp_path / "results.jsonl", [{k: v for k, v in r.items() if k != key} for r in records])
+    with pytest.raises(InputError, match=f"lacks {key}: expected those of `lowshot evaluate`"):
+        open_stores([tmp_path])
 
 
 def test_different_test_data_is_named(tmp_path: Path) -> None:
@@ -220,7 +237,7 @@ def test_episodes_that_lack_an_entry_are_refused_by_name(tmp_path: Path) -> None
         open_stores([tmp_path])
 
 
-def test_stores_are_reported_whether_or_not_they_say_when_they_were_made(tmp_path: Path) -> None:
+def test_stores_are_reported_with_or_without_the_time_they_were_made(tmp_path: Path) -> None:
     records = read_records(store(tmp_path) / "results.jsonl")
     times = [None, "2026-01-02T03:04:05+0000", None, "2025-01-02T03:04:05+0000"]
     write_records(tmp_path / "results.jsonl", [{**r, "time": time} for r, time in zip(records, times, strict=True)])
@@ -266,7 +283,7 @@ def test_the_page_of_stores_names_files_recipes_and_published_numbers(written: P
     for expected in ("one · two", "name: one", "name: two", "OTHER DATA", "Beside the published tables", "67.17"):
         assert expected in page.text
     assert str(written.parent / "a" / "results.jsonl") in page.text
-    # resnet10 and resnet50 baselines: each beside its own published row
+    # The baselines of resnet10 and resnet50 are each compared with their own published row.
     lines = [row for _, rows in page.tables for row in rows if len(row) > 2 and row[2].startswith("ours")]
     assert [(row[0], row[2]) for row in lines] == [
         ("Baseline (ResNet-10)", "ours: base (one) · linear"),

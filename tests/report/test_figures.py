@@ -114,7 +114,7 @@ def test_themes_differ_and_leave_no_trace():
     assert matplotlib.rcParams.copy() == before
 
 
-def test_another_process_with_its_own_settings_draws_the_same_bytes_without_pyplot(tmp_path):
+def test_another_process_with_own_settings_draws_the_same_bytes_without_pyplot(tmp_path):
     own_settings = tmp_path / "matplotlibrc"
     own_settings.write_text("axes.linewidth: 9\nxtick.major.size: 30\n")
 

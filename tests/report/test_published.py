@@ -1,4 +1,4 @@
-"""The published tables agree with themselves, and stand beside those of ours that say they are the same."""
+"""The published tables agree with themselves, and are compared with those of ours that say they are the same."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ import itertools
 
 import pytest
 
-from lowshot.report.beside import beside_published, is_same_data, paper_csv, paper_grids, paper_notes
-from lowshot.report.published import MEAN, Nature, nature_in_recipe, nature_of_name, publication
+from lowshot.report.published import (
+    MEAN,
+    RepresentationKind,
+    compare_with_published,
+    is_same_data,
+    publication,
+    published_csv,
+    published_notes,
+    published_tables,
+)
 
 N_SHOTS = (1, 2, 5, 10, 20)
 SIZES = {"base": 196, "novel": 311, "classes": 1000}
 
 
 def _by_key() -> dict:
-    return {(row.metric, row.nature, row.classifier, row.generator): row for row in publication().rows}
+    return {(row.metric, row.kind, row.classifier, row.generator): row for row in publication().rows}
 
 
 def test_the_six_tables_have_the_same_eleven_rows() -> None:
@@ -58,21 +66,21 @@ def test_the_mean_is_that_of_the_row() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "nature"),
+    ("name", "kind"),
     [
-        ("ResNet10", Nature("resnet10", "none")),
-        ("ResNet50_sgm", Nature("resnet50", "sgm")),
-        ("ResNet10_batchsgm", Nature("resnet10", "batch_sgm")),
-        ("Batch SGM, ResNet-10", Nature("resnet10", "batch_sgm")),
-        ("ResNet10_l2", Nature("resnet10", "feature_l2")),
-        ("baseline", Nature(None, "none")),
-        ("sgm", Nature(None, "sgm")),
-        ("ResNet101", Nature(None, None)),
-        ("dino", Nature(None, None)),
+        ("ResNet10", RepresentationKind("resnet10", "none")),
+        ("ResNet50_sgm", RepresentationKind("resnet50", "sgm")),
+        ("ResNet10_batchsgm", RepresentationKind("resnet10", "batch_sgm")),
+        ("Batch SGM, ResNet-10", RepresentationKind("resnet10", "batch_sgm")),
+        ("ResNet10_l2", RepresentationKind("resnet10", "feature_l2")),
+        ("baseline", RepresentationKind(None, "none")),
+        ("sgm", RepresentationKind(None, "sgm")),
+        ("ResNet101", RepresentationKind(None, None)),
+        ("dino", RepresentationKind(None, None)),
     ],
 )
-def test_a_name_says_what_it_says_and_nothing_is_guessed(name: str, nature: Nature) -> None:
-    assert nature_of_name(name) == nature
+def test_a_name_says_what_it_says_and_nothing_is_guessed(name: str, kind: RepresentationKind) -> None:
+    assert RepresentationKind.from_name(name) == kind
 
 
 def test_a_recipe_says_what_it_trains() -> None:
@@ -85,11 +93,11 @@ def test_a_recipe_says_what_it_trains() -> None:
             "ResNet10_l2": {"features": {"train": "a", "test": "b"}},
         },
     }
-    assert nature_in_recipe(recipe, "sgm") == Nature("resnet50", "none")
-    assert nature_in_recipe(recipe, "other") == Nature("resnet50", "sgm")
-    assert nature_in_recipe(recipe, "small") == Nature("resnet10", "none")
-    assert nature_in_recipe(recipe, "ResNet10_l2") == Nature("resnet10", "feature_l2")
-    assert nature_in_recipe({}, "ResNet50") == Nature("resnet50", "none")
+    assert RepresentationKind.from_recipe(recipe, "sgm") == RepresentationKind("resnet50", "none")
+    assert RepresentationKind.from_recipe(recipe, "other") == RepresentationKind("resnet50", "sgm")
+    assert RepresentationKind.from_recipe(recipe, "small") == RepresentationKind("resnet10", "none")
+    assert RepresentationKind.from_recipe(recipe, "ResNet10_l2") == RepresentationKind("resnet10", "feature_l2")
+    assert RepresentationKind.from_recipe({}, "ResNet50") == RepresentationKind("resnet50", "none")
 
 
 def _ours(n_shots=N_SHOTS, classifier="logistic", generator=None, data=SIZES, accuracy=0.5) -> list[dict]:
@@ -110,62 +118,69 @@ def _ours(n_shots=N_SHOTS, classifier="logistic", generator=None, data=SIZES, ac
     ]
 
 
-def _matched(records: list[dict], nature: Nature) -> list:
-    [rows] = beside_published(records, {"mine": nature}, ["novel_top5"]).values()
+def _matched(records: list[dict], kind: RepresentationKind) -> list:
+    [rows] = compare_with_published(records, {"mine": kind}, ["novel_top5"]).values()
     return [row for row in rows if row.ours]
 
 
 def test_a_row_of_ours_meets_the_published_one_of_its_kind() -> None:
-    [row] = _matched(_ours(generator="analogies"), Nature("resnet50", "sgm"))
+    [row] = _matched(_ours(generator="analogies"), RepresentationKind("resnet50", "sgm"))
     assert (row.published.representation, row.published.method) == ("SGM (ResNet-50)", "generation")
     assert row.ours == ("mine", "m")
     assert row.difference(1) == pytest.approx(52 - 45.11)
     assert row.difference(MEAN) == pytest.approx(52 - (45.11 + 58.83 + 72.76 + 79.09 + 82.61) / 5)
     assert row.cells[MEAN].half_width == pytest.approx(4.302653 / 3**0.5, rel=1e-5)  # s = 1 point, three experiments
-    [row] = _matched(_ours(classifier="matching_network"), Nature("resnet10", "none"))
+    [row] = _matched(_ours(classifier="matching_network"), RepresentationKind("resnet10", "none"))
     assert row.published.percent[20] == 71.78
 
 
 @pytest.mark.parametrize(
-    ("records", "nature"),
+    ("records", "kind"),
     [
-        (_ours(), Nature("resnet18", "none")),
-        (_ours(), Nature(None, "sgm")),
-        (_ours(classifier="ridge"), Nature("resnet10", "none")),
-        (_ours(generator="calibration"), Nature("resnet10", "none")),
-        (_ours(generator="analogies"), Nature("resnet10", "feature_l2")),
+        (_ours(), RepresentationKind("resnet18", "none")),
+        (_ours(), RepresentationKind(None, "sgm")),
+        (_ours(classifier="ridge"), RepresentationKind("resnet10", "none")),
+        (_ours(generator="calibration"), RepresentationKind("resnet10", "none")),
+        (_ours(generator="analogies"), RepresentationKind("resnet10", "feature_l2")),
     ],
 )
-def test_what_was_not_published_meets_nothing(records: list[dict], nature: Nature) -> None:
-    assert not _matched(records, nature)
-    found = beside_published(records, {"mine": nature}, ["novel_top5"])
-    assert "Nothing of ours" in paper_notes(records, found)[-1]
-    assert len(paper_grids(found)[0].rows) == 11
+def test_what_was_not_published_meets_nothing(records: list[dict], kind: RepresentationKind) -> None:
+    assert not _matched(records, kind)
+    found = compare_with_published(records, {"mine": kind}, ["novel_top5"])
+    assert "Nothing of ours" in published_notes(records, found)[-1]
+    assert len(published_tables(found)[0].rows) == 11
 
 
 def test_without_every_published_n_there_is_no_mean() -> None:
-    [row] = _matched(_ours(n_shots=(1, 3, 5)), Nature("resnet10", "none"))
+    [row] = _matched(_ours(n_shots=(1, 3, 5)), RepresentationKind("resnet10", "none"))
     assert set(row.cells) == {1, 5}
     assert (row.difference(2), row.difference(MEAN)) == (None, None)
 
 
 def test_other_data_is_said_before_any_number() -> None:
     other = _ours(data={"base": 20, "novel": 30, "classes": 100})
-    found = beside_published(other, {"mine": Nature("resnet10", "none")})
+    found = compare_with_published(other, {"mine": RepresentationKind("resnet10", "none")})
     assert is_same_data(other) is False
-    assert any(note.startswith("OTHER DATA") and "20 base and 30 novel" in note for note in paper_notes(other, found))
+    assert any(
+        note.startswith("OTHER DATA") and "20 base and 30 novel" in note for note in published_notes(other, found)
+    )
     assert is_same_data(_ours()) is True
-    assert not any("OTHER DATA" in note for note in paper_notes(_ours(), found))
+    assert not any("OTHER DATA" in note for note in published_notes(_ours(), found))
     assert is_same_data([{"setup": "test"}]) is None
 
 
 def test_the_csv_holds_every_published_number_and_our_difference() -> None:
-    found = beside_published(_ours(), {"mine": Nature("resnet10", "none")}, ["novel_top5", "base_top1"])
-    lines = list(csv.DictReader(io.StringIO(paper_csv(found))))
+    found = compare_with_published(
+        _ours(), {"mine": RepresentationKind("resnet10", "none")}, ["novel_top5", "base_top1"]
+    )
+    lines = list(csv.DictReader(io.StringIO(published_csv(found))))
     assert len(lines) == 2 * 11 * 6
     for line in lines:
         row = _by_key()[
-            line["metric"], Nature(line["backbone"], line["loss"]), line["classifier"], line["generator"] or None
+            line["metric"],
+            RepresentationKind(line["backbone"], line["loss"]),
+            line["classifier"],
+            line["generator"] or None,
         ]
         column = line["n_shots"] if line["n_shots"] == MEAN else int(line["n_shots"])
         assert float(line["published"]) == pytest.approx(row.percent[column], abs=1e-3)

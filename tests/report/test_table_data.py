@@ -8,9 +8,9 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lowshot.benchmark.metrics import summarise
 from lowshot.errors import InputError
-from lowshot.report.headline import winners
-from lowshot.report.table_data import METRICS, Cell, build_tables
+from lowshot.report.table_data import METRICS, Cell, build_tables, mean_over_shots, winners
 
 from .conftest import make_records
 
@@ -86,6 +86,19 @@ def test_what_was_not_run_is_none_and_an_unmeasured_accuracy_is_left_out():
     assert table.rows[0].cells[0].accuracies == {1: 50.0}
 
 
+def test_numbers_are_those_of_summarise():
+    records = make_records(metrics=["all_top5"], experiments=4)
+    [table] = build_tables(records)
+    for one in summarise(records, "all_top5"):
+        [row] = [row for row in table.rows if (row.representation, row.method) == (one.representation, one.method)]
+        cell = row.cells[table.n_shots.index(one.n_shots)]
+        assert (cell.mean, cell.half_width) == pytest.approx((100 * one.mean, 100 * one.half_width))
+    for one in summarise(records, "all_top5", over_shots=True):
+        [row] = [row for row in table.rows if (row.representation, row.method) == (one.representation, one.method)]
+        cell = mean_over_shots(row.cells)
+        assert (cell.mean, cell.half_width) == pytest.approx((100 * one.mean, 100 * one.half_width))
+
+
 def test_setups_never_mix():
     records = [record(1, 0.5), record(1, 0.9, setup="val")]
     assert build_tables(records)[0].rows[0].cells[0].mean == 50
@@ -121,16 +134,16 @@ def test_a_winner_leads_by_the_paired_difference():
     # Draws differ by 20 points, the methods by 1 or 2 on each draw: only the paired interval can tell them apart.
     better = [record(i, a, method="better") for i, a in enumerate([0.31, 0.52, 0.71], start=1)]
     worse = [record(i, a, method="worse") for i, a in enumerate([0.30, 0.50, 0.70], start=1)]
-    [best] = winners(build_tables(worse + better)[0])
+    [best] = winners(build_tables(worse + better)[0]).values()
     assert (best.row.method, best.second.method) == ("better", "worse")
     assert best.lead.mean == pytest.approx(4 / 3)
     assert best.lead.half_width == pytest.approx(4.302653 * math.sqrt(1 / 3 / 3), rel=1e-5)
     assert not best.is_clear
     longer = [record(i, 0.5 + 0.01 * (i % 2), method=m) for m in ("a", "b") for i in range(8)]
     longer = [{**r, "novel_top5": r["novel_top5"] + 0.1 * (r["method"] == "b")} for r in longer]
-    assert winners(build_tables(longer)[0])[0].is_clear
+    assert winners(build_tables(longer)[0])[1].is_clear
 
 
 def test_a_method_alone_wins_without_a_lead():
-    [best] = winners(build_tables([record(1, 0.5)])[0])
+    [best] = winners(build_tables([record(1, 0.5)])[0]).values()
     assert (best.second, best.lead, best.is_clear) == (None, None, False)

@@ -78,6 +78,6 @@ def test_names_with_markup_stay_inside_their_cell():
     assert "[red]x[/]" in printed(*paper_tables(records, width=120), 120)
 
 
-def test_no_results_name_the_stop_to_run():
+def test_without_results_the_command_to_run_is_named():
     with pytest.raises(InputError, match="lowshot evaluate"):
         paper_tables([])

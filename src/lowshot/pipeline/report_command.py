@@ -34,7 +34,7 @@ def report_on(
     Raises:
         InputError: Recipe and stores mixed, or any error of the two.
     """
-    from lowshot.report.stores import write_store_report
+    from lowshot.report.comparison import write_store_report
 
     stores = [source for source in sources if is_store(source)]
     if len(stores) == len(sources):

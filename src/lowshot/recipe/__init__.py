@@ -1,4 +1,4 @@
-"""The recipe: one YAML file that says what is trained on what, how it is evaluated, and nothing else.
+"""The recipe: one YAML file with the data, the representations and methods, and their evaluation.
 
 YAML → OmegaConf (dotted overrides such as ``train.epochs=5``, interpolation) → pydantic (types, unknown keys,
 defaults). Every mistake is collected before anything is reported. Importing this package does not import torch.

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, in words: one line per mistake, all of them."""
+"""The mistakes in a recipe in words, one line each, all of them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ from lowshot.representation.settings import TrainSettings
 
 
 def complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """One line for each mistake that pydantic found: the dotted key, what is wrong, what was meant."""
+    """The mistakes that pydantic found, one line each: the dotted key, the mistake, the key that was meant.
+
+    Args:
+        error (ValidationError): The mistakes.
+        model (type): The section that was checked.
+    """
     lines = []
     for mistake in error.errors(include_url=False):
         location = [str(part) for part in mistake["loc"]]
         key = ".".join(location)
         if mistake["type"] == "extra_forbidden":
-            lines.append(f"{key}: unknown key. {did_you_mean(location[-1], _keys_beside(model, location))}")
+            lines.append(f"{key}: unknown key. {did_you_mean(location[-1], _possible_keys(model, location))}")
         elif mistake["type"] == "missing":
             lines.append(f"{key}: is missing and has no default")
         elif mistake["type"] == "value_error":
@@ -32,7 +37,7 @@ def complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 
 def cross_complaints(recipe: Recipe) -> list[str]:
-    """Parts of a recipe that do not fit together, one line each."""
+    """The parts of a recipe that do not fit together, one line each."""
     wrong: list[str] = []
     for name in recipe.representations:
         try:
@@ -77,7 +82,7 @@ def cross_complaints(recipe: Recipe) -> list[str]:
 
 
 def registry_complaints(recipe: Recipe) -> list[str]:
-    """Unknown registry names and parameters of a recipe, one line each."""
+    """The unknown registry names and parameters of a recipe, one line each."""
     from lowshot.data import PRESETS
     from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES, Registry
 
@@ -138,8 +143,8 @@ def _target_complaints(recipe: Recipe) -> list[str]:
     return []
 
 
-def _keys_beside(model: type[BaseModel], location: Sequence[str]) -> list[str]:
-    """The keys that were possible where the last part of ``location`` stands."""
+def _possible_keys(model: type[BaseModel], location: Sequence[str]) -> list[str]:
+    """The keys of the section that the last part of ``location`` is in."""
     current: Any = model
     for part in location[:-1]:
         if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:

@@ -14,7 +14,7 @@ from lowshot.recipe import Recipe
 
 
 class Key(NamedTuple):
-    """One key: ``name`` is dotted, with capitals for names of the user's own."""
+    """One key; its dotted ``name`` has capitals for names of the user's own."""
 
     name: str
     default: str
@@ -22,7 +22,12 @@ class Key(NamedTuple):
 
 
 def recipe_keys(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[Key]:
-    """The keys of a recipe in order; sections are walked, not listed."""
+    """The keys of a recipe in order, those of each section in its place.
+
+    Args:
+        model (type): The recipe, or a section of it.
+        prefix (str): The dotted name of the section, with a dot at its end.
+    """
     for name, field in model.model_fields.items():
         inner, is_mapping = _section(field.annotation)
         if inner is not None:
@@ -40,7 +45,7 @@ def keys_markdown() -> str:
 
 
 def _section(annotation: object) -> tuple[type[BaseModel] | None, bool]:
-    """The section behind a field's type, if it is one, and whether it is a mapping of sections."""
+    """The section that a field is or maps to, None where it is neither, and True for a mapping."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, False
     for inner in typing.get_args(annotation):

@@ -18,11 +18,11 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read, override and check a recipe, and import the plugins it names.
 
     Args:
-        path: a YAML file, or the name of a recipe that comes with lowshot (``glyphs``).
-        overrides: ``key.subkey=value`` as on the command line; values are YAML.
+        path (path): A YAML file, or the name of a recipe that comes with lowshot (``glyphs``).
+        overrides (sequence of str): Changes ``key.subkey=value`` as on the command line; values are YAML.
 
     Raises:
-        InputError: with one line for each mistake.
+        InputError: The recipe has mistakes, named one line each.
     """
     recipe, wrong = read_recipe(path, overrides)
     if wrong or recipe is None:
@@ -31,10 +31,17 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe | None, list[str]]:
-    """The recipe, as far as it can be made out, and every mistake in it that shows without looking at the data.
+    """Read and override a recipe, and collect every mistake in it that shows without looking at the data.
+
+    Args:
+        path (path): A YAML file, or the name of a recipe that comes with lowshot.
+        overrides (sequence of str): Changes ``key.subkey=value`` as on the command line.
+
+    Returns:
+        The recipe without what is wrong, None where too much is, and a line for each mistake.
 
     Raises:
-        InputError: there is no such file, or it is not YAML.
+        InputError: There is no such file, or it is not YAML.
     """
     from lowshot.plugins import import_plugin
 
@@ -52,7 +59,7 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe
 
 
 def _checked(tree: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
-    """Check types and keys; what is wrong is set aside and the rest checked again: no mistake hides another."""
+    """Check types and keys; a wrong value is set aside and the rest checked again: no mistake hides another."""
     wrong: list[str] = []
     while True:
         try:
@@ -100,10 +107,10 @@ def find_recipe(path: str | Path) -> Path:
 
 
 def recipe_tree(path: str | Path) -> dict[str, Any]:
-    """The plain content of a recipe file, unchecked, such as the one that lies beside results.
+    """The plain content of a recipe file, unchecked, such as of the one in a folder of results.
 
     Raises:
-        InputError: there is no such file, or it is not a YAML mapping.
+        InputError: There is no such file, or it is not a YAML mapping.
     """
     tree: dict[str, Any] = _tree(Path(path), ())
     return tree

@@ -1,4 +1,4 @@
-"""What a recipe may say: sections, keys, types and defaults."""
+"""The sections of a recipe: keys, types, defaults and meanings."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class SplitSection(Section):
     file: Path | None = Field(None, description="label_idx.json to use, of the sizes below where given; none draws one")
     base: tuple[int, int] | None = Field(None, description="base classes of the validation and of the test half")
     novel: tuple[int, int] | None = Field(None, description="novel classes of the validation and of the test half")
-    experiments: int = Field(5, ge=1, description="how many draws of shots")
+    experiments: int = Field(5, ge=1, description="number of draws of shots")
     experiment_files: str | None = Field(None, description="pattern such as splitfile_{:d}.json; none draws from seed")
     max_shots: int = Field(20, ge=1, description="shots drawn per class and experiment; the first n are the n shots")
 
 
 class RepresentationSection(Section):
     label: str | None = Field(None, description="name in tables and figures; the key when none")
-    train: dict[str, Any] = Field({}, description="what differs from the recipe's train section")
+    train: dict[str, Any] = Field({}, description="settings that differ from the recipe's train section")
     checkpoint: Path | None = Field(None, description="use this checkpoint instead of training one")
     features: dict[Literal["train", "test"], Path] | None = Field(
         None, description="use these feature files instead of training and extracting"
@@ -70,10 +70,10 @@ class RepresentationSection(Section):
 
 class ExtractSection(Section):
     precision: Literal["auto", "bf16-mixed", "16-mixed", "32-true"] = Field(
-        "auto", description="of the forward pass; auto: bf16-mixed where the processor computes with bfloat16"
+        "auto", description="precision of the forward pass; auto: bf16-mixed where the processor computes with bfloat16"
     )
     batch_size: int = Field(256, ge=1, description="images per forward pass and process")
-    dtype: Literal["float32", "float16"] = Field("float32", description="on disk; float16 halves the file")
+    dtype: Literal["float32", "float16"] = Field("float32", description="type on disk; float16 halves the file")
     devices: int = Field(1, ge=1, description="processes that share the images")
 
 
@@ -117,16 +117,16 @@ class MethodSection(PartSection):
         return {str(name): list(values) for name, values in value.items()}
 
     @model_validator(mode="after")
-    def _generation_is_whole(self) -> MethodSection:
+    def _generator_and_count_go_together(self) -> MethodSection:
         if (self.generator is None) != (self.n_per_class == 0):
             raise ValueError("generator and n_per_class go together: give both or neither")
         return self
 
 
 class GenerationSection(Section):
-    """What a method that runs on the shots alone is given to also run on more."""
+    """A generator, and the number of examples it brings each class to, for all methods without one."""
 
-    label: str | None = Field(None, description="what follows the method's label and a plus; the key when none")
+    label: str | None = Field(None, description="name that follows the method's label and a plus; the key when none")
     generator: str = Field(description="key of the generators section")
     n_per_class: int = Field(ge=1, description="shots and generated features together per novel class, at least")
     grid: dict[str, list[Any]] | None = Field(
@@ -140,9 +140,13 @@ class EvaluateSection(Section):
     calibrate: Literal["prior", "none"] = Field(
         "prior", description="prior: also report all-class accuracy with a bias between base and novel chosen on val"
     )
-    prior_target: Literal["all_top5", "all_top1"] = Field("all_top5", description="what the prior maximises on val")
+    prior_target: Literal["all_top5", "all_top1"] = Field(
+        "all_top5", description="accuracy that the bias maximises on val"
+    )
     methods: dict[str, MethodSection] = Field(
-        {"logistic": MethodSection()}, min_length=1, description="what is compared on every representation"
+        {"logistic": MethodSection()},
+        min_length=1,
+        description="classifiers and generators to compare on every representation",
     )
     generations: dict[str, GenerationSection] = Field(
         {}, description="each makes a further method METHOD_NAME of every method without a generator"
@@ -151,7 +155,7 @@ class EvaluateSection(Section):
     @model_validator(mode="before")
     @classmethod
     def _methods_times_generations(cls, section: Any) -> Any:
-        """Write the product out: whatever follows knows methods only. What is not well formed is left to be named."""
+        """Write the product out, so that all that follows knows methods only; a malformed section stays to be named."""
         if not isinstance(section, dict) or not isinstance(generations := section.get("generations"), dict):
             return section
         methods = section.get("methods", {"logistic": {}})
@@ -174,10 +178,14 @@ class EvaluateSection(Section):
         return {**section, "methods": written, "generations": {}}
 
     @model_validator(mode="after")
-    def _shots_are_sane(self) -> EvaluateSection:
-        if min(self.n_shots) < 1 or len(set(self.n_shots)) != len(self.n_shots):
-            raise ValueError(f"n_shots must be different positive numbers, got {list(self.n_shots)}")
+    def _shots_differ(self) -> EvaluateSection:
+        _check_shots(self.n_shots)
         return self
+
+
+def _check_shots(n_shots: tuple[int, ...]) -> None:
+    if min(n_shots) < 1 or len(set(n_shots)) != len(n_shots):
+        raise ValueError(f"n_shots must be different positive numbers, got {list(n_shots)}")
 
 
 def _with_generation(name: str, method: dict[str, Any], key: str, generation: dict[str, Any]) -> dict[str, Any]:
@@ -198,25 +206,24 @@ def _with_generation(name: str, method: dict[str, Any], key: str, generation: di
 
 class TuneSection(Section):
     target: str = Field(
-        "mean_all_top5", description="what grids are searched for on val: mean_ and an accuracy, such as mean_all_top1"
+        "mean_all_top5", description="what tune maximises on val: mean_ and an accuracy, such as mean_all_top1"
     )
     n_shots: tuple[int, ...] | None = Field(
         None, min_length=1, description="numbers of shots to choose on; those of evaluate when none"
     )
-    experiments: int | None = Field(None, ge=1, description="how many draws of shots to choose on; all when none")
+    experiments: int | None = Field(None, ge=1, description="number of draws of shots to choose on; all when none")
 
 
 class EpisodesSection(Section):
     n_way: int = Field(5, ge=2, description="novel classes of an episode, which alone compete")
-    n_shots: tuple[int, ...] = Field((1, 5), min_length=1, description="shots of each; a measurement per number")
+    n_shots: tuple[int, ...] = Field((1, 5), min_length=1, description="shots of each class; a measurement per number")
     n_query: int = Field(15, ge=1, description="queries of each class of an episode")
-    n_tasks: int = Field(600, ge=1, description="how many episodes, the same for all methods and representations")
+    n_tasks: int = Field(600, ge=1, description="number of episodes, the same for all methods and representations")
     methods: tuple[str, ...] = Field((), description="keys of evaluate.methods that are measured; all when empty")
 
     @model_validator(mode="after")
-    def _shots_are_sane(self) -> EpisodesSection:
-        if min(self.n_shots) < 1 or len(set(self.n_shots)) != len(self.n_shots):
-            raise ValueError(f"n_shots must be different positive numbers, got {list(self.n_shots)}")
+    def _shots_differ(self) -> EpisodesSection:
+        _check_shots(self.n_shots)
         return self
 
 
@@ -226,16 +233,16 @@ class ReportSection(Section):
     metrics: tuple[Accuracy, ...] = Field(
         (), description="accuracies to show, such as all_top5; all measured when empty"
     )
-    paper: bool = Field(False, description="set the results beside the published tables of Hariharan & Girshick")
+    paper: bool = Field(False, description="compare the results with the published tables of Hariharan & Girshick")
 
 
 class Recipe(Section):
     """A whole recipe, checked. ``model_dump(mode="json")`` is its canonical form."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the output folder")
-    description: str = Field("", description="what is compared, for the reader of the report")
+    description: str = Field("", description="text on what is compared, for the report")
     seed: int = Field(0, ge=0, description="the one seed that everything random derives from")
-    output: Path | None = Field(None, description="where results go; runs/NAME when none")
+    output: Path | None = Field(None, description="folder of the results; runs/NAME when none")
     plugins: tuple[Path, ...] = Field((), description="Python files to import first; relative to the recipe")
     data: DataSection = DataSection()
     split: SplitSection = SplitSection()
@@ -270,12 +277,12 @@ class Recipe(Section):
 
     @property
     def folder(self) -> Path:
-        """Where the results of this recipe live."""
+        """The folder of the results."""
         return self.output or Path("runs") / self.name
 
     @property
     def fingerprint(self) -> str:
-        """A digest of everything in the recipe but where it lies, where it writes and how it is described."""
+        """The fingerprint of everything in the recipe but its place, the places it writes to, and its descriptions."""
         elsewhere = {"output", "description", "name", "report", "plugins"}
         return fingerprint(self.model_dump(mode="json", exclude=elsewhere), [plugin.name for plugin in self.plugins])
 

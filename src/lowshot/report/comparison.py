@@ -1,186 +1,133 @@
-"""Several result stores as one: no run counted twice, names told apart, and every difference in how they were made."""
+"""Several result stores in one report: no run counted twice, names told apart, every other difference named."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from lowshot.benchmark.results import Record, read_records
-from lowshot.errors import InputError
-from lowshot.files import read_text
-from lowshot.recipe import recipe_tree
-from lowshot.report.published import Nature, nature_in_recipe
-
-_KEYS = {"representation", "method", "setup", "n_shots", "experiment", "task"}
-_EPISODE_KEYS = {"representation", "method", "setup", "n_shots", "accuracy", "task"}
-
-
-@dataclass(frozen=True)
-class Store:
-    """One file of results with the recipe that lies beside it.
-
-    Attributes:
-        name: what messages and tables call it: its recipe, or its path where several stores are of that recipe.
-        path: the file.
-        records: as they stand there.
-        recipe: the content of its ``recipe.yaml``; empty where there is none of that name.
-        recipe_yaml: its text.
-        episodes: the records of ``episodes.jsonl`` beside ``results.jsonl``, if it is there.
-    """
-
-    name: str
-    path: Path
-    records: Sequence[Record]
-    recipe: Mapping[str, Any]
-    recipe_yaml: str
-    episodes: Sequence[Record] = ()
-
-    def label(self, kind: str, key: str) -> str:
-        """What tables call a representation (``kind`` "representations") or a method ("methods")."""
-        sections = self.recipe if kind == "representations" else self.recipe.get("evaluate") or {}
-        section = (sections.get(kind) or {}).get(key) or {}
-        return str(section.get("label") or key)
+from lowshot.benchmark.results import Record
+from lowshot.progress import say
+from lowshot.report.published import RepresentationKind
+from lowshot.report.stores import Store, open_stores
+from lowshot.report.writing import Report
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What several stores hold together.
+    """The results of several stores together.
 
     Attributes:
-        setup: that the tables are of.
-        records: of that setup, each run once, with the names that tables show.
-        natures: what each representation is.
-        episodes: results on episodes of that setup, each once, with the same names.
-        warnings: what makes the numbers differ besides the methods.
+        setup (str): The setup of the results, "test" or "val".
+        records (list of mappings): The results, each run once, with names that mean one thing each.
+        kinds (mapping): The kind of each representation.
+        episodes (list of mappings): The results on episodes, each once, with the same names.
+        warnings (list of str): The differences that make the numbers differ besides the methods.
     """
 
     setup: str
     records: list[Record]
-    natures: dict[str, Nature]
+    kinds: dict[str, RepresentationKind]
     episodes: list[Record]
     warnings: list[str]
 
 
-def open_stores(sources: Sequence[str | Path]) -> list[Store]:
-    """The stores behind folders (with ``results.jsonl``) and ``.jsonl`` files; one named twice counts once.
+def write_store_report(
+    sources: Sequence[str | Path], out_dir: Path, metrics: Sequence[str] | None = None, paper: bool = False
+) -> Path:
+    """Compare any number of result stores: print their tables side by side and write a report of them.
+
+    Args:
+        sources (sequence of paths): Folders with ``results.jsonl``, and ``.jsonl`` files.
+        out_dir (Path): The folder for report.html and the other files.
+        metrics (sequence of str or None): The accuracies to show; by default all that were measured.
+        paper (bool): True to also compare the results with the published tables of Hariharan & Girshick.
+
+    Returns:
+        The path of ``report.html``.
 
     Raises:
-        InputError: there is no such file, it is not of results, or it is empty.
+        InputError: A source holds no results, or none has one of ``metrics``.
     """
-    files: dict[Path, str] = {}
-    for source in sources:
-        path = Path(source)
-        file = path if path.suffix == ".jsonl" else path / "results.jsonl"
-        if not file.is_file():
-            raise InputError(
-                f"there are no results in {source}: expected a folder with results.jsonl, or a .jsonl file, as "
-                "`lowshot evaluate` writes them"
-            )
-        files.setdefault(file.resolve(), str(source))
-    found = [(source, file, read_records(file)) for file, source in files.items()]
-    for source, _, records in found:
-        if not records:
-            raise InputError(f"{source} holds no finished results: run `lowshot evaluate` first")
-        _check_keys(source, records, _KEYS, "`lowshot evaluate`, not the grid of `lowshot tune`")
-    recipes = [str(records[0].get("recipe") or file.parent.name) for _, file, records in found]
-    stores = []
-    for (source, file, records), recipe in zip(found, recipes):
-        name = recipe if recipes.count(recipe) == 1 else source
-        beside = _recipe_beside(file, recipe)
-        tree, text = (recipe_tree(beside), read_text(beside)) if beside is not None else ({}, "")
-        beside = file.with_name("episodes.jsonl")
-        episodes = read_records(beside) if file.name == "results.jsonl" and beside.is_file() else []
-        _check_keys(str(beside), episodes, _EPISODE_KEYS, "`lowshot run`")
-        stores.append(Store(name, file, records, tree, text, episodes))
-    return stores
+    stores = open_stores(sources)
+    found = compare(stores)
+    report = Report(found.records, found.setup, metrics, found.kinds if paper else None, found.episodes)
+    page = report.write(
+        out_dir,
+        title=" · ".join(store.name for store in stores),
+        description=f"Results of {len(stores)} store{'s' if len(stores) > 1 else ''} side by side.",
+        training_logs={},
+        examples=[],
+        recipe_yaml="\n".join(f"# {store.path}\n{store.recipe_yaml}" for store in stores if store.recipe_yaml),
+        provenance={store.name: _facts(store) for store in stores},
+        notes=found.warnings,
+    )
+    report.print()
+    for warning in found.warnings:
+        say(warning, style="yellow")
+    say(f"report: {page}")
+    return page
 
 
-def _check_keys(source: str, records: Sequence[Record], keys: set[str], whose: str) -> None:
-    """Refuse records that are of something else: those of a grid, for one, have no ``task``."""
-    if missing := next((sorted(keys - record.keys()) for record in records if keys - record.keys()), None):
-        raise InputError(f"a record of {source} lacks {', '.join(missing)}: expected those of {whose}")
+def compare(stores: Sequence[Store]) -> Comparison:
+    """Bring the results of several stores together: those of setup "test", or "val" where no store has any.
 
-
-def compare(stores: Sequence[Store], setup: str | None = None) -> Comparison:
-    """Bring the stores together.
-
-    A run is known by its ``task``, the digest of everything that it depends on; the same run under the same names
+    A run is known by its ``task``, the fingerprint of everything that it depends on; the same run under the same names
     counts once, however many stores hold it. Where several stores give one name to different things, the name is
     followed by the store's: a representation's when the features differ, else the method's.
 
+    Results converted from the original program say neither what data and features they are of nor which shots were
+    drawn: they count as different from those of every other store.
+
     Args:
-        stores: at least one.
-        setup: "test" or "val"; by default "test" where any store has it.
+        stores (sequence of Store): The stores, at least one.
     """
-    setup = setup or ("test" if any(r["setup"] == "test" for s in stores for r in s.records) else "val")
-    parts = [_part(store, setup) for store in stores]
-    warnings = [
-        f"{part.store.name} has no result of setup {setup!r}: it has no row in these tables"
-        for part in parts
-        if not part.records
+    setup = "test" if any(record["setup"] == "test" for store in stores for record in store.records) else "val"
+    stores = [
+        replace(
+            store,
+            records=[record for record in store.records if record["setup"] == setup],
+            episodes=[record for record in store.episodes if record["setup"] == setup],
+        )
+        for store in stores
     ]
-    parts, repeated = _without_repetitions(parts)
-    warnings += repeated + _data_warnings(parts) + _experiment_warnings(parts)
-    named, natures, episodes = _named(parts)
-    return Comparison(setup, named, natures, episodes, warnings)
+    warnings = [
+        f"{store.name} has no result of setup {setup!r}: it has no row in these tables"
+        for store in stores
+        if not store.records
+    ]
+    stores, repeated = _without_repetitions(stores)
+    same_shots = _same_shots(stores)
+    warnings += repeated + _data_warnings(stores, same_shots) + _experiment_warnings(stores)
+    return Comparison(setup, *_renamed(stores, same_shots), warnings)
 
 
-def _recipe_beside(file: Path, name: str) -> Path | None:
-    """``recipe.yaml`` of the run that a results file is of: beside it, or above ``results/REPRESENTATION/``."""
-    for folder in list(file.parents)[:3]:
-        path = folder / "recipe.yaml"
-        if path.is_file():
-            return path if recipe_tree(path).get("name") == name else None
-    return None
+def _facts(store: Store) -> dict[str, Any]:
+    """The provenance of a store: the file, and what its latest record says of the run."""
+    last = max(store.records, key=lambda record: str(record.get("time") or ""))
+    facts: dict[str, Any] = {key: last[key] for key in ("recipe", "seed", "versions", "host", "time") if key in last}
+    return {"file": store.path, "records": len(store.records), **facts}
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What one store has of the setup: records with the names that its own tables show, and what these are."""
-
-    store: Store
-    records: list[Record]
-    natures: dict[str, Nature]
-    episodes: list[Record]
-
-
-def _part(store: Store, setup: str) -> _Part:
-    def labelled(records: Sequence[Record]) -> list[Record]:
-        return [
-            {
-                **record,
-                "representation": store.label("representations", record["representation"]),
-                "method": store.label("methods", record["method"]),
-            }
-            for record in records
-            if record["setup"] == setup
-        ]
-
-    keys = dict.fromkeys(record["representation"] for record in store.records)
-    natures = {store.label("representations", key): nature_in_recipe(store.recipe, key) for key in keys}
-    return _Part(store, labelled(store.records), natures, labelled(store.episodes))
-
-
-def _without_repetitions(parts: Sequence[_Part]) -> tuple[list[_Part], list[str]]:
+def _without_repetitions(stores: Sequence[Store]) -> tuple[list[Store], list[str]]:
+    """The stores without the runs that an earlier one holds under the same names, and warnings about these."""
     first: dict[Hashable, Record] = {}
     found = []
     repeated = differing = 0
-    for part in parts:
-        kept = []
-        for record in part.records:
-            run = (record["n_shots"], record["experiment"], record["task"])
-            key = (record["representation"], record["method"], *run)
+    for store in stores:
+        new = []
+        for record in store.records:
+            key = tuple(record[k] for k in ("representation", "method", "n_shots", "experiment", "task"))
             if key in first:
                 repeated += 1
                 differing += _accuracies(first[key]) != _accuracies(record)
             else:
                 first[key] = record
-                kept.append(record)
-        if kept or part.episodes:
-            found.append(replace(part, records=kept))
+                new.append(record)
+        if new or store.episodes:
+            found.append(replace(store, records=new))
     warnings = [f"{repeated} runs stand in several stores and are counted once"] if repeated else []
     if differing:
         warnings.append(
@@ -190,98 +137,86 @@ def _without_repetitions(parts: Sequence[_Part]) -> tuple[list[_Part], list[str]
     return found, warnings
 
 
-def _named(parts: Sequence[_Part]) -> tuple[list[Record], dict[str, Nature], list[Record]]:
-    """The records of all parts with names that mean one thing each, what they are, and the results on episodes."""
+def _renamed(
+    stores: Sequence[Store], same_shots: bool
+) -> tuple[list[Record], dict[str, RepresentationKind], list[Record]]:
+    """The records of all stores with names that mean one thing each, the kinds, and the results on episodes."""
     features: dict[str, set[Hashable]] = defaultdict(set)
     holders: dict[tuple[str, ...], set[int]] = defaultdict(set)
-    for index, part in enumerate(parts):
-        for record in part.records:
+    for index, store in enumerate(stores):
+        for record in store.records:
             features[record["representation"]].add(record.get("features", index))
             holders[record["representation"],].add(index)
             holders[record["representation"], record["method"]].add(index)
 
-    def names(part: _Part, record: Record) -> dict[str, str]:
+    def names(store: Store, record: Record) -> dict[str, str]:
         representation, method = record["representation"], record["method"]
         if len(holders[representation,]) > 1 and len(features[representation]) > 1:
-            representation = f"{representation} ({part.store.name})"
+            representation = f"{representation} ({store.name})"
         elif len(holders[representation, method]) > 1:
-            method = f"{method} ({part.store.name})"
+            method = f"{method} ({store.name})"
         return {"representation": representation, "method": method}
 
-    same_draws = _same_draws(parts)
-    named: list[Record] = []
-    natures: dict[str, Nature] = {}
+    records: list[Record] = []
+    kinds: dict[str, RepresentationKind] = {}
     episodes: dict[Hashable, Record] = {}
-    for part in parts:
-        for record in part.records:
-            shown = names(part, record)
-            natures[shown["representation"]] = part.natures[record["representation"]]
-            # Without the same draws, experiments that share a number are as different as any others.
+    for store in stores:
+        for record in store.records:
+            shown = names(store, record)
+            kinds[shown["representation"]] = store.kinds[record["representation"]]
+            # With other shots, experiments that share a number are as different as any others.
             number = record["experiment"]
-            named.append({**record, **shown, "experiment": number if same_draws else f"{number} of {part.store.name}"})
-        for record in part.episodes:
-            shown = names(part, record)
+            records.append({**record, **shown, "experiment": number if same_shots else f"{number} of {store.name}"})
+        for record in store.episodes:
+            shown = names(store, record)
             episodes.setdefault((*shown.values(), record["task"]), {**record, **shown})
-    return named, natures, list(episodes.values())
+    return records, kinds, list(episodes.values())
 
 
-def _same_draws(parts: Sequence[_Part]) -> bool:
-    """Whether the experiments of one number have the same shots in every store."""
+def _same_shots(stores: Sequence[Store]) -> bool:
+    """True where the experiments of one number have the same shots in every store."""
     draws: dict[Hashable, set[Hashable]] = defaultdict(set)
-    for index, part in enumerate(parts):
-        for record in part.records:
-            draws[record["n_shots"], record["experiment"]].add(_draw(record) or index)
+    for index, store in enumerate(stores):
+        for record in store.records:
+            draw = (record["data"]["train"], record["shots"]) if "data" in record else index
+            draws[record["n_shots"], record["experiment"]].add(draw)
     return all(len(found) == 1 for found in draws.values())
 
 
-def _draw(record: Record) -> str | None:
-    """Which images are the shots; None in records of an older version."""
-    return f"{record['data']['train']} {record['shots']}" if "data" in record and "shots" in record else None
-
-
-class _Data(NamedTuple):
-    """What results are of: the test images with their labels, the class split, and its sizes."""
-
-    test: str
-    split: str
-    base: int
-    novel: int
-
-
-def _data_warnings(parts: Sequence[_Part]) -> list[str]:
-    if len(parts) < 2:
+def _data_warnings(stores: Sequence[Store], same_shots: bool) -> list[str]:
+    if len(stores) < 2:
         return []
-    by_data: dict[_Data | None, list[str]] = defaultdict(list)
-    for part in parts:
-        for data in dict.fromkeys(_tested_on(record) for record in part.records):
-            by_data[data].append(part.store.name)
+    by_data: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+    silent = []
+    for store in stores:
+        if any("data" not in record for record in store.records):
+            silent.append(store.name)
+        found = [record["data"] for record in store.records if "data" in record]
+        for data in dict.fromkeys((d["test"], d["split"], d["base"], d["novel"]) for d in found):
+            by_data[data].append(store.name)
     warnings = []
-    if silent := by_data.pop(None, []):
-        warnings.append(f"{', '.join(silent)}: the results do not say what data they are of (an older version)")
+    if silent:
+        warnings.append(
+            f"{', '.join(silent)}: the results do not say what data they are of (converted from the original program)"
+        )
     if len(by_data) > 1:
-        sides = [
-            f"{', '.join(names)}: {data.base} base and {data.novel} novel classes"
-            for data, names in by_data.items()
-            if data is not None
-        ]
-        warnings.append(f"DIFFERENT TEST DATA, whose numbers cannot be compared: {'; '.join(sides)}")
-    elif by_data and not silent and not _same_draws(parts):
+        sides = "; ".join(
+            f"{', '.join(names)}: {base} base and {novel} novel classes"
+            for (_, _, base, novel), names in by_data.items()
+        )
+        warnings.append(f"DIFFERENT TEST DATA, whose numbers cannot be compared: {sides}")
+    elif by_data and not silent and not same_shots:
         warnings.append("the stores drew different shots: differences between their rows are not paired by experiment")
     return warnings
 
 
-def _tested_on(record: Record) -> _Data | None:
-    data = record.get("data")
-    return None if data is None else _Data(*(data[key] for key in _Data._fields))
-
-
-def _experiment_warnings(parts: Sequence[_Part]) -> list[str]:
+def _experiment_warnings(stores: Sequence[Store]) -> list[str]:
     counts: dict[str, list[int]] = {}
-    for part in parts:
+    for store in stores:
         experiments: dict[Hashable, set[int]] = defaultdict(set)
-        for record in part.records:
+        for record in store.records:
             experiments[record["representation"], record["method"], record["n_shots"]].add(record["experiment"])
-        counts[part.store.name] = sorted({len(found) for found in experiments.values()})
+        counts[store.name] = sorted({len(found) for found in experiments.values()})
     if len({count for found in counts.values() for count in found}) < 2:
         return []
     sides = "; ".join(f"{name}: {' or '.join(map(str, found))}" for name, found in counts.items())

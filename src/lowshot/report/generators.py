@@ -1,4 +1,4 @@
-"""A section about one generator: what its features look like, where they lie, how much of a class they cover."""
+"""The section about one generator: the images nearest to its features, a projection, and the coverage of classes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lowshot.report.figures.style import Plot, Theme, drawable, new_figure
 from lowshot.report.html import Section
 
 PER_CLASS = 8
-"""Generated features shown of each class."""
+"""The number of generated features shown of each class."""
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """The real image most like a generated feature, and whether it shows the class that the feature is meant for."""
+    """The real image most like a generated feature; ``is_same`` where it shows the class that was meant."""
 
     image: Image
     name: str
@@ -34,7 +34,7 @@ class Neighbour:
 class GeneratedClass:
     """One novel class: its shots, the neighbours of its generated features, and all of them in a plane.
 
-    Without images at hand, or where nothing is generated, there are no ``shots`` and ``neighbours``.
+    ``shots`` and ``neighbours`` are empty without images at hand, and where nothing is generated.
     """
 
     name: str
@@ -45,14 +45,16 @@ class GeneratedClass:
 
 @dataclass(frozen=True)
 class GeneratorView:
-    """What a section shows.
+    """The content of the section about one generator.
 
     Attributes:
-        generator, representation: names for people.
-        key: unique stem of the figures' file names.
-        n_shots: real shots per class; the generator brings each class to ``n_per_class``.
-        classes: a few novel classes.
-        spread: of all novel classes of the setup.
+        generator (str): The name of the generator for people.
+        representation (str): The name of the representation for people.
+        key (str): The stem of the figures' file names, of this generator and representation alone.
+        n_shots (int): The real shots per class.
+        n_per_class (int): The number of examples that the generator brings each class to.
+        classes (sequence of GeneratedClass): A few novel classes.
+        spread (Spread): The coverage and the variance of the generated features, for all novel classes of the setup.
     """
 
     generator: str
@@ -65,7 +67,7 @@ class GeneratorView:
 
 
 def generator_section(view: GeneratorView) -> Section:
-    """Text, coverage table and two figures."""
+    """The section about a generator: text, a table of the coverage, and two figures."""
     title = f"Generator {view.generator} on {view.representation}"
     neighbours = Plot(
         name=f"generator_{view.key}_neighbours",

@@ -14,19 +14,18 @@ from markupsafe import Markup
 
 from lowshot.report.figures.strip import Example, by_source
 from lowshot.report.figures.style import Plot
-from lowshot.report.headline import winners
-from lowshot.report.table_data import TableData, primary
+from lowshot.report.table_data import TableData, primary, winners
 
 
 @dataclass(frozen=True)
 class Section:
-    """A further part of the page, such as one about a generator; it stands after the results.
+    """A further part of the page, such as one about a generator, which follows the results.
 
     Attributes:
-        title: its heading.
-        html: its text; a plain ``str`` is escaped, a :class:`markupsafe.Markup` is taken as it is. Scripts and
+        title (str): The heading.
+        html (str): The text; a plain ``str`` is escaped, a :class:`markupsafe.Markup` is taken as it is. Scripts and
             anything from another address are blocked by the page.
-        plots: figures to save beside the page and to embed below the text.
+        plots (sequence of Plot): The figures to save and to embed below the text.
     """
 
     title: str
@@ -51,7 +50,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Page:
-    """All that the template is filled with; ``pictures`` are found by the name of their plot."""
+    """The content of the template; ``pictures`` are found by the name of their plot."""
 
     title: str
     description: str
@@ -80,7 +79,7 @@ def render_page(page: Page) -> str:
         page=page,
         primary=shown,
         further=[table for table in page.tables if table not in shown],
-        headlines=[(table, {best.n_shots: best for best in winners(table)}) for table in shown[:2]],
+        headlines=[(table, winners(table)) for table in shown[:2]],
         headline_shots=sorted({n for table in shown[:2] for n in table.n_shots}),
         example_groups=by_source(page.examples),
         facts=list(_flat(page.provenance)),

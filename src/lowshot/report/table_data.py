@@ -1,13 +1,15 @@
-"""Benchmark records → one table per metric; the terminal, Markdown, CSV, HTML and the plots all read these."""
+"""Benchmark records → one table per metric; the terminal, Markdown, CSV, the page and the plots all read these."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from lowshot.benchmark.metrics import mean_and_half_width
 from lowshot.errors import InputError, did_you_mean
@@ -16,7 +18,7 @@ Record = Mapping[str, Any]
 
 
 class Metric(NamedTuple):
-    """How an accuracy is called in reports, and what it counts."""
+    """The title of an accuracy in reports, and a sentence on what it counts."""
 
     title: str
     meaning: str
@@ -30,7 +32,7 @@ _SCOPES = {
     ),
     "all": ("all classes", "Test images of base and novel classes together; forgetting the base classes costs."),
     "all_prior": (
-        "all classes, prior chosen on validation",
+        "all classes, calibration bias chosen on validation",
         "As all classes, after one bias between base and novel scores that was chosen on the validation setup, never "
         "on these images.",
     ),
@@ -57,7 +59,11 @@ _KEYS = ("representation", "method", "setup", "n_shots", "experiment")
 
 @dataclass(frozen=True)
 class Cell:
-    """The accuracies of one entry of a table, {experiment: per cent}, and what is printed of them."""
+    """One entry of a table.
+
+    Attributes:
+        accuracies ({experiment: float}): The accuracy of each experiment in per cent, or a difference of two in points.
+    """
 
     accuracies: Mapping[int, float]
 
@@ -67,15 +73,17 @@ class Cell:
 
     @property
     def mean(self) -> float:
+        """The mean over experiments."""
         return self._summary[0]
 
     @property
     def half_width(self) -> float | None:
-        """t(0.975, k−1)·s/√k, half the 95 % Student t interval of the mean; None for a single experiment."""
+        """Half the 95 % Student t interval of the mean; None for a single experiment."""
         return self._summary[1]
 
     @property
     def mean_text(self) -> str:
+        """The mean with one decimal."""
         return f"{self.mean:.1f}"
 
     @property
@@ -87,9 +95,19 @@ class Cell:
         return f"{self.mean_text} {self.interval_text}".rstrip()
 
     def lead_over(self, other: Cell) -> Cell | None:
-        """The difference experiment by experiment, which both share their shots in; None without a common one."""
-        common = {e: self.accuracies[e] - other.accuracies[e] for e in self.accuracies if e in other.accuracies}
-        return Cell(common) if common else None
+        """The difference within each experiment, where both have the same shots; None without a common one."""
+        return _per_experiment([self, other], lambda own, others: own - others)
+
+
+def mean_over_shots(cells: Sequence[Cell]) -> Cell | None:
+    """The mean of cells of different n within each experiment, whose shots are nested; None without a common one."""
+    return _per_experiment(cells, lambda *accuracies: float(np.mean(accuracies)))
+
+
+def _per_experiment(cells: Sequence[Cell], combine: Callable[..., float]) -> Cell | None:
+    """The cell of what ``combine`` makes of the accuracies of each experiment that all cells have."""
+    common = [e for e in cells[0].accuracies if all(e in cell.accuracies for cell in cells)]
+    return Cell({e: combine(*(cell.accuracies[e] for cell in cells)) for e in common}) if common else None
 
 
 @dataclass(frozen=True)
@@ -117,13 +135,13 @@ class TableData:
 
     @property
     def meaning(self) -> str:
-        """What the metric counts, in a sentence; empty for one of a plug-in."""
+        """A sentence on what the metric counts; empty for one of a plug-in."""
         return METRICS[self.metric].meaning if self.metric in METRICS else ""
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The heads of the number columns: ``n=1``, ``2``, …"""
-        return tuple(f"n={n}" if i == 0 else str(n) for i, n in enumerate(self.n_shots))
+    def columns(self) -> list[str]:
+        """The heads of the number columns."""
+        return shot_heads(self.n_shots)
 
     @property
     def best(self) -> tuple[float, ...]:
@@ -141,7 +159,7 @@ class TableData:
 
     @property
     def caption(self) -> str:
-        """What a cell is: per cent, over how many experiments, with which interval."""
+        """The unit of a cell, its number of experiments and its interval, in words."""
         counts = {len(cell.accuracies) for row in self.rows for cell in row.cells if cell is not None}
         low, high = min(counts), max(counts)
         if high == 1:
@@ -154,34 +172,70 @@ class TableData:
         )
 
 
+@dataclass(frozen=True)
+class Winner:
+    """The highest mean of a column and its lead over the second.
+
+    Attributes:
+        row (Row): The method, on its representation.
+        cell (Cell): Its accuracy.
+        second (Row or None): The row with the next highest mean; None where there is no other.
+        lead (Cell or None): The difference to the second within each experiment; None where they share none.
+    """
+
+    row: Row
+    cell: Cell
+    second: Row | None
+    lead: Cell | None
+
+    @property
+    def is_clear(self) -> bool:
+        """True where the 95 % interval of the lead excludes zero; False where one experiment gives no interval."""
+        return self.lead is not None and self.lead.half_width is not None and self.lead.mean > self.lead.half_width
+
+
+def winners(table: TableData) -> dict[int, Winner]:
+    """The winner of each number of shots; the upper row wins among equals."""
+    found = {}
+    for column, n in enumerate(table.n_shots):
+        entries = [(cell, row) for row in table.rows if (cell := row.cells[column]) is not None]
+        (cell, row), *others = sorted(entries, key=lambda entry: -entry[0].mean)
+        second_cell, second = others[0] if others else (None, None)
+        found[n] = Winner(row, cell, second, cell.lead_over(second_cell) if second_cell else None)
+    return found
+
+
 def build_tables(
     records: Iterable[Record], metrics: Sequence[str] | None = None, setup: str = "test"
 ) -> list[TableData]:
-    """A table per metric, in the order asked for (default: every metric of :data:`METRICS` that was measured).
-
-    Rows stand in the order in which representations and methods first appear in ``records``.
+    """Build a table per metric; rows have the order in which representations and methods first appear.
 
     Args:
-        records: results of the benchmark, one per task; accuracies are fractions, None or absent where not measured.
-        metrics: names of accuracies in the records.
-        setup: "test" for the classes that are reported, "val" for those that hyper-parameters are chosen on.
+        records (iterable of mappings): The results of the benchmark, one per experiment; accuracies are fractions, None
+            or absent where they were not measured.
+        metrics (sequence of str or None): The names of the accuracies to show, in this order; by default every metric
+            of :data:`METRICS` that was measured.
+        setup (str): The setup to show: "test" for the classes that are reported, "val" for those that hyper-parameters
+            are chosen on.
 
     Raises:
-        InputError: no record of this setup, no accuracy or not the one asked for, a record that lacks a key, or
-            one experiment recorded twice.
+        InputError: There is no record of this setup, no accuracy or not the one asked for, a record lacks a key, or one
+            experiment is recorded twice.
     """
     records = _of_setup(list(records), setup)
-    measured = {metric for record in records for metric in METRICS if _measured(record, metric)}
+    measured = {metric for record in records for metric in METRICS if _is_measured(record, metric)}
     if metrics is None:
         metrics = [metric for metric in METRICS if metric in measured]
         if not metrics:
             raise InputError(f"no result of setup {setup!r} holds an accuracy: expected any of {', '.join(METRICS)}")
+    found = []
     for metric in metrics:
-        if not any(_measured(record, metric) for record in records):
+        if not (of_metric := [record for record in records if _is_measured(record, metric)]):
             raise InputError(
                 f"no record of setup {setup!r} has the metric {metric!r}. {did_you_mean(metric, measured)}"
             )
-    return [_table([record for record in records if _measured(record, metric)], metric, setup) for metric in metrics]
+        found.append(_table(of_metric, metric, setup))
+    return found
 
 
 def primary(tables: Sequence[TableData]) -> list[TableData]:
@@ -189,11 +243,17 @@ def primary(tables: Sequence[TableData]) -> list[TableData]:
     return [table for table in tables if table.metric in PRIMARY] or list(tables)
 
 
-def _table(records: list[Record], metric: str, setup: str) -> TableData:
+def shot_heads(n_shots: Sequence[int | str]) -> list[str]:
+    """The heads of a column per number of shots: ``n=1``, ``2``, …"""
+    return [f"n={n}" if i == 0 else str(n) for i, n in enumerate(n_shots)]
+
+
+def _table(records: Sequence[Record], metric: str, setup: str) -> TableData:
     accuracies: dict[tuple[str, str, int], dict[int, float]] = defaultdict(dict)
     for record in records:
-        representation, method, n = record["representation"], record["method"], record["n_shots"]
-        experiment = record["experiment"]
+        representation, method, n, experiment = (
+            record[k] for k in ("representation", "method", "n_shots", "experiment")
+        )
         if experiment in accuracies[representation, method, n]:
             raise InputError(
                 f"results hold experiment {experiment} twice for representation {representation!r}, method {method!r}, "
@@ -202,19 +262,18 @@ def _table(records: list[Record], metric: str, setup: str) -> TableData:
         accuracies[representation, method, n][experiment] = 100 * record[metric]
     cells = {key: Cell(values) for key, values in accuracies.items()}
     n_shots = tuple(sorted({n for _, _, n in cells}))
-    representations = dict.fromkeys(representation for representation, _, _ in cells)
     methods = dict.fromkeys(method for _, method, _ in cells)
     present = {(representation, method) for representation, method, _ in cells}
     rows = tuple(
         Row(representation, method, tuple(cells.get((representation, method, n)) for n in n_shots))
-        for representation in representations
+        for representation in dict.fromkeys(representation for representation, _, _ in cells)
         for method in methods
         if (representation, method) in present
     )
     return TableData(metric, setup, n_shots, rows)
 
 
-def _of_setup(records: list[Record], setup: str) -> list[Record]:
+def _of_setup(records: Sequence[Record], setup: str) -> list[Record]:
     """The records of one setup, checked."""
     if not records:
         raise InputError("there are no results to report: run `lowshot evaluate` first (or `lowshot run RECIPE`)")
@@ -230,6 +289,6 @@ def _of_setup(records: list[Record], setup: str) -> list[Record]:
     return chosen
 
 
-def _measured(record: Record, metric: str) -> bool:
+def _is_measured(record: Record, metric: str) -> bool:
     value = record.get(metric)
     return value is not None and math.isfinite(value)

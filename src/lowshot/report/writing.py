@@ -1,11 +1,15 @@
-"""All files of a report from plain results."""
+"""All files of a report, from plain results."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup
+from rich.console import Console
 
 from lowshot.errors import LowshotError
 from lowshot.files import Pathlike, write_bytes, write_text
@@ -13,9 +17,87 @@ from lowshot.report.figures.accuracy import accuracy_plot
 from lowshot.report.figures.strip import Example, strip_plot
 from lowshot.report.figures.style import DARK, LIGHT, Plot, render
 from lowshot.report.figures.training import training_plot
+from lowshot.report.further_tables import episode_csv, episode_table, time_table
 from lowshot.report.html import Page, Picture, Section, render_page
+from lowshot.report.published import (
+    RepresentationKind,
+    compare_with_published,
+    published_csv,
+    published_notes,
+    published_tables,
+)
 from lowshot.report.table_data import Record, build_tables, primary
-from lowshot.report.tables import to_csv, to_markdown
+from lowshot.report.tables import TextTable, paper_tables, to_csv, to_markdown
+
+
+@dataclass(frozen=True)
+class Report:
+    """The results of a recipe or of result stores, and the parts that every report of them has.
+
+    Attributes:
+        records (list of dict): The results, with the names that tables show.
+        setup (str): The setup to show, "test" or "val".
+        metrics (sequence of str or None): The accuracies to show; None for all that were measured.
+        kinds (mapping or None): The kind of each representation, where the results are to be compared with the
+            published tables.
+        episodes (sequence of mappings): The results on N-way K-shot episodes, with the same names.
+    """
+
+    records: list[dict[str, Any]]
+    setup: str
+    metrics: Sequence[str] | None = None
+    kinds: Mapping[str, RepresentationKind] | None = None
+    episodes: Sequence[Record] = ()
+
+    def write(self, folder: Path, *, sections: Sequence[Section] = (), **parts: Any) -> Path:
+        """Write all files.
+
+        Args:
+            folder (Path): The folder, made where it is missing.
+            sections (sequence of Section): Further parts of the page, which follow those that every report has.
+            **parts: The other arguments of :func:`write_report`.
+
+        Returns:
+            The path of ``report.html``.
+        """
+        own: list[Section] = []
+        times, episodes = time_table(self.records, self.setup), episode_table(self.episodes, self.setup)
+        if episodes is not None:
+            write_text(folder / "episodes.csv", episode_csv(self.episodes, self.setup))
+            own.append(Section("Episodes", episodes.html()))
+        if self.kinds is not None:
+            compared = compare_with_published(self.records, self.kinds, self.metrics, self.setup)
+            notes, tables = published_notes(self.records, compared, self.setup), published_tables(compared)
+            write_text(folder / "paper.md", "\n".join(["\n\n".join(notes), "", *(t.markdown() for t in tables)]))
+            write_text(folder / "paper.csv", published_csv(compared))
+            html = [Markup("<p>{}</p>").format(note) for note in notes]
+            html += [Markup("<h3>{}</h3>{}").format(table.title, table.html()) for table in tables]
+            own.append(Section("Beside the published tables", Markup("").join(html)))
+        time_html = Markup("<p>{}</p>{}").format(times.caption, replace(times, caption="").html())
+        return write_report(
+            folder,
+            records=self.records,
+            sections=[*own, *sections, Section("Time", time_html)],
+            further_tables=[times] if episodes is None else [episodes, times],
+            setup=self.setup,
+            metrics=self.metrics,
+            **parts,
+        )
+
+    def print(self) -> None:
+        """Print the main tables, in the original's layout, to standard output."""
+        console = Console(highlight=False)
+        tables = paper_tables(self.records, self.metrics, self.setup, console.width)
+        if (episodes := episode_table(self.episodes, self.setup)) is not None:
+            tables.append(episodes.rich())
+        for table in tables:
+            console.print(table, "")
+        if self.kinds is not None:
+            compared = compare_with_published(self.records, self.kinds, self.metrics, self.setup)
+            for note in published_notes(self.records, compared, self.setup):
+                console.print(f"{note}\n", markup=False)
+            for text_table in published_tables(compared):
+                console.print(text_table.rich(), "")
 
 
 def write_report(
@@ -30,6 +112,7 @@ def write_report(
     provenance: Mapping[str, Any],
     notes: Sequence[str],
     sections: Sequence[Section] = (),
+    further_tables: Sequence[TextTable] = (),
     setup: str = "test",
     metrics: Sequence[str] | None = None,
 ) -> Path:
@@ -38,24 +121,27 @@ def write_report(
     Each file appears whole or not at all, and the same input gives the same bytes.
 
     Args:
-        out_dir: made where it is missing.
-        title: heading of the page.
-        description: what was compared, for people; plain text, blank lines part paragraphs.
-        records: results of the benchmark, one per task.
-        training_logs: {representation: records of its training log}; empty where nothing was trained.
-        examples: test images with their predictions.
-        recipe_yaml: the resolved recipe; the page has no such part where it is empty.
-        provenance: versions, host, time, seeds, fingerprints; mappings may nest.
-        notes: what a reader must know besides, such as skipped images.
-        sections: further parts of the page.
-        setup: "test", or "val" for a report on the classes that hyper-parameters are chosen on.
-        metrics: accuracies to show; by default all that were measured.
+        out_dir (path): The folder, made where it is missing.
+        title (str): The heading of the page.
+        description (str): The text on what was compared, for people; blank lines part paragraphs.
+        records (sequence of mappings): The results of the benchmark, one per experiment.
+        training_logs (mapping): The records of the training log of each representation; empty where nothing was
+            trained.
+        examples (sequence of Example): The test images to show with their predictions.
+        recipe_yaml (str): The resolved recipe; the page has no such part where it is empty.
+        provenance (mapping): The versions, host, time, seeds and fingerprints; mappings may nest.
+        notes (sequence of str): The sentences that a reader must know besides, such as on skipped images.
+        sections (sequence of Section): Further parts of the page.
+        further_tables (sequence of TextTable): Further tables of ``tables.md``.
+        setup (str): The setup to show: "test", or "val" for the classes that hyper-parameters are chosen on.
+        metrics (sequence of str or None): The accuracies to show; by default all that were measured.
 
     Returns:
         The path of ``report.html``.
 
     Raises:
-        InputError: nothing to report, as :func:`~lowshot.report.table_data.build_tables` says.
+        InputError: There is nothing to report, as :func:`~lowshot.report.table_data.build_tables` says.
+        LowshotError: Several plots have one name.
     """
     folder = Path(out_dir)
     tables = build_tables(records, metrics, setup)
@@ -65,7 +151,8 @@ def write_report(
     pictures = _save(folder / "figures", plots)
     if examples:
         _save(folder / "figures", [strip_plot(examples)])
-    write_text(folder / "tables.md", to_markdown(records, metrics, setup))
+    markdown = [to_markdown(records, metrics, setup), *(table.markdown() for table in further_tables)]
+    write_text(folder / "tables.md", "\n".join(markdown))
     write_text(folder / "tables.csv", to_csv(records, metrics, setup))
     page = Page(title, description, tables, pictures, examples, recipe_yaml, provenance, notes, sections)
     write_text(folder / "report.html", render_page(page))

@@ -17,8 +17,8 @@ from lowshot.recipe import Recipe
 
 if TYPE_CHECKING:
     from lowshot.report import Example
-    from lowshot.report.published import Nature
-    from lowshot.report.whole import Report
+    from lowshot.report.published import RepresentationKind
+    from lowshot.report.writing import Report
 
 Phases = Mapping[str, LowShotPhase]
 
@@ -70,14 +70,14 @@ def print_report(inputs: Inputs, results: ResultFiles, evaluated: Iterable[Stage
 
 
 def _report(inputs: Inputs, results: ResultFiles, evaluated: Iterable[Stage]) -> Report:
-    from lowshot.report.whole import Report
+    from lowshot.report.writing import Report
 
     recipe = inputs.recipe
     return Report(
         _labelled(recipe, _with_fit_seconds(inputs, results, evaluated)),
         recipe.evaluate.setup,
         recipe.report.metrics or None,
-        _natures(recipe) if recipe.report.paper else None,
+        _kinds(recipe) if recipe.report.paper else None,
         _labelled(recipe, results.episode_records()),
     )
 
@@ -92,7 +92,7 @@ def _with_fit_seconds(inputs: Inputs, results: ResultFiles, evaluated: Iterable[
             seconds[stage.subject] = sum(stamp["seconds"] for stamp in fits if stamp)
     for record in results.records():
         subject = f"{record['representation']}/{record['method']}"
-        yield {**record, "stop_seconds": seconds[subject]} if subject in seconds else record
+        yield {**record, "stage_seconds": seconds[subject]} if subject in seconds else record
 
 
 def _labelled(recipe: Recipe, records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -107,11 +107,11 @@ def _labelled(recipe: Recipe, records: Iterable[dict[str, Any]]) -> list[dict[st
     ]
 
 
-def _natures(recipe: Recipe) -> dict[str, Nature]:
-    from lowshot.report.published import nature_in_recipe
+def _kinds(recipe: Recipe) -> dict[str, RepresentationKind]:
+    from lowshot.report.published import RepresentationKind
 
     tree = recipe.model_dump(mode="json")
-    return {recipe.label(name): nature_in_recipe(tree, name) for name in recipe.representations}
+    return {recipe.label(name): RepresentationKind.from_recipe(tree, name) for name in recipe.representations}
 
 
 def _training_logs(phases: Phases) -> dict[str, list[dict[str, Any]]]:

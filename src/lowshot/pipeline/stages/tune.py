@@ -66,7 +66,7 @@ def print_tunings(inputs: Inputs, subjects: Iterable[str]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from lowshot.report.tuning import tuning_table
+    from lowshot.report.further_tables import tuning_table
 
     recipe, console, wanted = inputs.recipe, Console(highlight=False), set(subjects)
     for representation, method in product(recipe.representations, recipe.evaluate.methods):

@@ -15,7 +15,7 @@ from lowshot.report.table_data import Row, TableData
 
 SHOTS = "shots per novel class"
 FEW = 6
-"""Lines that one pair of axes takes before the representations get axes of their own."""
+"""The most lines on one pair of axes; with more, each representation gets axes of its own."""
 
 
 def accuracy_plot(table: TableData) -> Plot:

@@ -1,4 +1,4 @@
-"""A strip of test images, each with its class and what was said of it."""
+"""A strip of test images, each with its true and its predicted class."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from PIL.Image import Image, Resampling
 from lowshot.report.figures.style import Plot, Theme, drawable, new_figure
 
 SMALL = 96
-"""Longest side, in pixels, up to which an image is shown pixel by pixel."""
+"""The longest side, in pixels, up to which an image is shown pixel by pixel."""
 LARGEST = 192
-"""Longest side of the copies of larger images that reports hold."""
+"""The longest side, in pixels, of the copies of larger images that reports hold."""
 PER_LINE = 10
 GAP = 0.12  # between tiles, in widths of a tile
 BELOW = 0.42  # room for two lines of caption
@@ -35,11 +35,12 @@ class Example:
 
     @property
     def is_right(self) -> bool:
+        """True where the predicted class is the true one."""
         return self.true == self.predicted
 
     @property
     def is_photo(self) -> bool:
-        """Too large to be shown pixel by pixel."""
+        """True where the image is too large to be shown pixel by pixel."""
         return max(self.image.size) > SMALL
 
     @property
@@ -51,7 +52,7 @@ class Example:
 
     @property
     def source(self) -> str:
-        """Who predicted it: representation, method and shots."""
+        """The representation, the method and the number of shots that the prediction was made with."""
         return f"{self.representation} · {self.method} · n={self.n_shots}"
 
 

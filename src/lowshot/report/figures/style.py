@@ -1,4 +1,4 @@
-"""What every figure shares: two themes, a palette safe for colour blindness, and files that depend on nothing else.
+"""The style of all figures: two themes, a palette safe for colour blindness, and files that depend on nothing else.
 
 A figure is a :class:`Plot`: a name, what it shows, and a function that draws it in a theme. It is drawn on
 matplotlib's object interface under matplotlib's own defaults, so neither pyplot's state nor a user's ``matplotlibrc``
@@ -21,7 +21,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a figure; ``right`` and ``wrong`` are always drawn together with ✓ and ✗."""
+    """The colours of a figure; ``right`` and ``wrong`` are always drawn together with ✓ and ✗."""
 
     name: str
     background: str
@@ -64,10 +64,10 @@ class Plot:
     """A figure that a report can save and embed.
 
     Attributes:
-        name: stem of its files, such as ``accuracy_novel_top5``.
-        caption: a sentence that stands below it.
-        alt: what it shows, for someone who cannot see it.
-        draw: makes it in a theme.
+        name (str): The stem of its files, such as ``accuracy_novel_top5``.
+        caption (str): The sentence below it.
+        alt (str): The content in words, for someone who cannot see it.
+        draw (callable): The function that draws it in a :class:`Theme`.
     """
 
     name: str
@@ -82,7 +82,16 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def render(plot: Plot, theme: Theme = LIGHT, formats: Sequence[str] = ("png",)) -> dict[str, bytes]:
-    """The bytes of a figure in each format ("png", "pdf"); the same for the same plot."""
+    """Draw a plot; the same plot gives the same bytes.
+
+    Args:
+        plot (Plot): The plot.
+        theme (Theme): The colours.
+        formats (sequence of str): The file formats, of "png" and "pdf".
+
+    Returns:
+        The bytes of the file in each format.
+    """
     with matplotlib.style.context(["default", _settings(theme)]):
         figure = plot.draw(theme)
         return {format: _saved(figure, format) for format in formats}
@@ -100,8 +109,8 @@ def line_style(line: int, dash: int, theme: Theme) -> dict[str, Any]:
 def drawable(text: str, length: int | None = None) -> str:
     """``text`` as matplotlib can show it: code points that the font lacks become [U+4E2D], the rest stays.
 
-    Longer text than ``length`` is cut. An empty label, or one that starts with an underscore, would be left out of
-    a legend and gets a space before it.
+    Text longer than ``length`` is cut. An empty label, or one that starts with an underscore, would be left out of
+    a legend and gets a space in front.
     """
     known = _known_code_points()
     letters = [c if ord(c) in known else f"[U+{ord(c):04X}]" for c in unicodedata.normalize("NFC", text)]

@@ -18,7 +18,7 @@ Log = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Panel:
-    """Quantities of the training log that share axes: {key: label}, multiplied by ``scale``."""
+    """The quantities of the training log that share axes: {key: label}, multiplied by ``scale``."""
 
     title: str
     curves: Mapping[str, str]
@@ -39,11 +39,11 @@ def training_plot(logs: Mapping[str, Log]) -> Plot | None:
     """A colour per representation, a dash pattern per quantity, a panel per kind that was logged.
 
     Args:
-        logs: {representation: records of its ``log.jsonl``}, with ``epoch`` and the keys of :data:`PANELS`;
-            values that were not measured are None or absent.
+        logs (mapping): The records of the ``log.jsonl`` of each representation, with ``epoch`` and the keys of
+            :data:`PANELS`; values that were not measured are None or absent.
 
     Returns:
-        None where no log holds such a quantity, as for representations that were not trained here.
+        The plot, or None where no log holds such a quantity, as for representations that were not trained here.
     """
     panels = [panel for panel in PANELS if any(_points(log, key) for log in logs.values() for key in panel.curves)]
     if not panels:
@@ -58,7 +58,7 @@ def training_plot(logs: Mapping[str, Log]) -> Plot | None:
 
 
 def _points(log: Log, key: str) -> list[tuple[int, float]]:
-    """(epoch, value) of the epochs at which the quantity was measured."""
+    """The (epoch, value) pairs of the epochs at which the quantity was measured."""
     return [(record["epoch"], record[key]) for record in log if record.get(key) is not None]
 
 
