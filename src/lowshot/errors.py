@@ -1,34 +1,34 @@
-"""The errors a user can meet. Each names the thing that is wrong, what was expected and what to do."""
+"""The errors a user can meet, and help with their texts. Each says what is wrong, what was expected and what to do."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class LowshotError(RuntimeError):
-    """Something failed that the user could not have prevented; the command line exits with 1."""
+    """A failure that the user could not have prevented; the command line exits with 1."""
 
     exit_code = 1
 
 
 class InputError(LowshotError, ValueError):
-    """What the user gave cannot be used; the command line prints the text and exits with 2."""
+    """A mistake in what the user gave; the command line prints the text and exits with 2."""
 
     exit_code = 2
 
 
 class DivergedError(InputError):
-    """A training whose steps were too long; a search for hyper-parameters goes on with its other points."""
+    """A training diverged because its steps were too long; a search for hyper-parameters leaves this setting out."""
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """The known names most like ``name``, best first; empty where nothing is close."""
+    """The ``n`` known names most like ``name``, best first; empty when none is close."""
     return difflib.get_close_matches(name, list(known), n=n, cutoff=0.5)
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 20) -> str:
-    """A closing clause for an error about an unknown name: the nearest names, else all, unless there are many."""
+    """The end of an error message about an unknown name: the nearest known names, or up to ``most`` of them."""
     known = sorted(known)
     if close := nearest(name, known):
         return f"Did you mean {' or '.join(repr(c) for c in close)}?"
@@ -36,3 +36,9 @@ def did_you_mean(name: str, known: Iterable[str], most: int = 20) -> str:
         few = difflib.get_close_matches(name, known, n=5, cutoff=0.0)
         return f"The nearest of {len(known)}: {', '.join(few)}."
     return f"Known: {', '.join(known) if known else 'none'}."
+
+
+def first_few(names: Sequence[str], most: int = 5) -> str:
+    """The first ``most`` of the names an error is about, separated by commas, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,4 +1,4 @@
-"""Atomic writes, locks, fingerprints, and reading with errors that name the file."""
+"""Atomic writes, locks, fingerprints, and reads whose errors name the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,9 +21,12 @@ Pathlike = str | os.PathLike[str]
 
 @contextmanager
 def atomic_path(path: Pathlike) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on a clean exit it is synced and renamed to ``path``.
+    """Yield a temporary path in the folder of ``path``; on a clean exit it is synced and renamed to ``path``.
 
     When the block raises, the temporary file is removed and ``path`` is left as it was.
+
+    Args:
+        path (str or path): The file to write. Its folder is created if missing.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +41,12 @@ def atomic_path(path: Pathlike) -> Iterator[Path]:
 
 
 def commit(temporary: Pathlike, target: Pathlike) -> None:
-    """Make a finished file durable and give it its final name in one step."""
+    """Make a finished file durable and give it its final name in one step.
+
+    Args:
+        temporary (str or path): The finished file.
+        target (str or path): The final name, on the same file system.
+    """
     target = Path(target)
     with open(temporary, "rb+") as file:
         os.fsync(file.fileno())
@@ -52,66 +60,81 @@ def commit(temporary: Pathlike, target: Pathlike) -> None:
 
 
 @contextmanager
-def only_one(path: Pathlike, busy: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock file ``path``: one process at a time, and none once its holder has ended, however it ended.
+def locked(path: Pathlike, on_wait: Callable[[], None]) -> Iterator[BinaryIO]:
+    """Open a file for appending and hold its lock, which ends with the block or with the process.
 
     Args:
-        path: made if it is not there, and left there.
-        busy: called once before waiting for another process.
+        path (str or path): The file. It is created if missing, and left in place.
+        on_wait (callable): The function that is called before waiting for another process.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            busy()
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with open(path, "ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                on_wait()
+                fcntl.flock(file, fcntl.LOCK_EX)
+            # The lock of a file that its last holder deleted would exclude nobody.
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                yield file
+                return
 
 
 def require_writable(path: Pathlike, what: str, folder: bool = False) -> None:
-    """Refuse a place where nothing can be written, before the work that would end there. It leaves no trace.
+    """Check that a file or folder can be written, before the work whose result goes there. Nothing is left behind.
 
     Args:
-        path: a file to write, or with ``folder`` a folder to write files in; what is missing on the way will be made.
-        what: what messages call it, such as the name of a flag.
+        path (str or path): The file to write, or with ``folder`` the folder to write files in. Missing folders on the
+            way to it are fine.
+        what (str): The noun for it in error messages, such as the name of a flag.
+        folder (bool): True for a folder, False for a file.
 
     Raises:
-        InputError: a file stands where a folder must, or the other way round, or the system refuses a new file there.
+        InputError: A file is where a folder must be, or the other way round, or the system refuses a new file there.
     """
     target = Path(path)
     try:
         if target.exists() and target.is_dir() != folder:
             kinds = ("a file", "a folder")
             raise InputError(f"{what} {path} is {kinds[not folder]}: expected {kinds[folder]} to write")
-        there = target if folder else target.parent
-        while not there.exists():
-            there = there.parent
-        with tempfile.TemporaryFile(dir=there):
+        existing = target if folder else target.parent
+        while not existing.exists():
+            existing = existing.parent
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise InputError(f"{what} {path} cannot be written: {error.strerror or error}") from None
 
 
 def write_bytes(path: Pathlike, data: bytes) -> None:
-    """Write a whole file atomically."""
+    """Write bytes to a file atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: Pathlike, text: str) -> None:
-    """Write a whole UTF-8 text file atomically."""
+    """Write text to a file atomically, in UTF-8."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: Pathlike, value: Any, indent: int | None = 1) -> None:
-    """Write ``value`` as JSON atomically; numpy scalars and arrays are accepted, NaN is not."""
-    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False, default=_plain)
+    """Write a value as JSON atomically; NumPy scalars and arrays are accepted, NaN is not."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False, default=_to_json)
     write_text(path, text + "\n")
 
 
 def read_bytes(path: Pathlike, what: str = "file") -> bytes:
-    """The bytes of a file; a missing or unreadable one is an :class:`InputError` that names it."""
+    """Read a file.
+
+    Args:
+        path (str or path): The file.
+        what (str): The noun for the file in error messages.
+
+    Raises:
+        InputError: The file is missing or cannot be read.
+    """
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
@@ -121,7 +144,7 @@ def read_bytes(path: Pathlike, what: str = "file") -> bytes:
 
 
 def read_text(path: Pathlike, what: str = "file") -> str:
-    """The text of a UTF-8 file, with the errors of :func:`read_bytes`."""
+    """Read a UTF-8 text file; parameters and errors as in :func:`read_bytes`."""
     try:
         return read_bytes(path, what).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -129,7 +152,7 @@ def read_text(path: Pathlike, what: str = "file") -> str:
 
 
 def read_json(path: Pathlike, what: str = "file") -> Any:
-    """The value in a JSON file; anything but JSON is an :class:`InputError` with line and column."""
+    """Read a JSON file; parameters as in :func:`read_bytes`, and the errors give line and column."""
     try:
         return json.loads(read_text(path, what))
     except json.JSONDecodeError as error:
@@ -139,7 +162,14 @@ def read_json(path: Pathlike, what: str = "file") -> Any:
 
 
 def fingerprint(*values: Any) -> str:
-    """A short stable digest of JSON-like values, arrays, paths (as text) and bytes; the same on any machine."""
+    """Compute a digest that is the same on any machine.
+
+    Args:
+        values: The JSON-like values, NumPy arrays, bytes and paths (taken as text) that the digest covers.
+
+    Returns:
+        16 hexadecimal digits of SHA-256.
+    """
     digest = hashlib.sha256()
     for value in values:
         if isinstance(value, bytes):
@@ -148,18 +178,18 @@ def fingerprint(*values: Any) -> str:
             digest.update(f"{value.dtype.str}{value.shape}".encode())
             digest.update(np.ascontiguousarray(value).data)
         else:
-            digest.update(json.dumps(value, sort_keys=True, ensure_ascii=False, default=_plain).encode())
+            digest.update(json.dumps(value, sort_keys=True, ensure_ascii=False, default=_to_json).encode())
         digest.update(b"\0")
     return digest.hexdigest()[:16]
 
 
 def file_fingerprint(path: Pathlike) -> str:
-    """A short digest of a file's content."""
+    """Compute 16 hexadecimal digits of the SHA-256 of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""The one progress bar: quiet when standard error is not a terminal, out of the way of log lines."""
+"""The progress bar, which shows on a terminal only, and the lines that go to standard error around it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,20 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Tick(Protocol):
+    """Advances a progress bar by ``steps``; ``note`` is a short text after the bar, such as a loss."""
+
     def __call__(self, steps: int = 1, note: str | None = None) -> None: ...
 
 
 @contextmanager
 def progress(title: str, total: int | None, done: int = 0, enabled: bool = True) -> Iterator[Tick]:
-    """Show a bar over ``total`` steps, of which ``done`` were finished by an earlier run.
+    """Show a progress bar and yield the function that advances it, a :class:`Tick`.
 
-    Yields a function ``tick(steps=1, note=None)``; ``note`` is a short text after the bar, such as a loss.
+    Args:
+        title (str): The text before the bar.
+        total (int or None): The number of steps; None when it is not known.
+        done (int): The number of steps that an earlier run finished.
+        enabled (bool): False shows nothing.
     """
     if not enabled or not sys.stderr.isatty():
         yield lambda steps=1, note=None: None
@@ -56,5 +62,5 @@ def progress(title: str, total: int | None, done: int = 0, enabled: bool = True)
 
 
 def say(message: str, style: str | None = None) -> None:
-    """One line to standard error for a person: what a stop did, skipped or found."""
+    """Print one line for a person to standard error, such as what a stage did, skipped or found."""
     console.print(message, style=style, markup=False)

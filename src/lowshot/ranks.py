@@ -1,4 +1,4 @@
-"""The processes that torchrun or SLURM started together, each of which makes the same calls."""
+"""The ranks: processes that torchrun or SLURM started together, each of which makes the same calls."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 
-# How long ranks wait for the slowest: one may have to start over, or do alone what only one can do.
-PATIENCE = timedelta(days=7)
+# Ranks may wait for long: one may have to start over, or do alone what only one can do.
+TIMEOUT = timedelta(days=7)
 
 
 class Ranks:
-    """This process among those of a launcher; rank 0 of 1 without one."""
+    """This process among those of a launcher; rank 0 of 1 without a launcher.
+
+    Attributes:
+        rank (int): The number of this process, from 0.
+        size (int): The number of processes.
+    """
 
     def __init__(self, rank: int, size: int, group: Any = None) -> None:
         self.rank = rank
@@ -24,31 +29,33 @@ class Ranks:
 
     @property
     def first(self) -> bool:
+        """True in rank 0."""
         return self.rank == 0
 
     def wait(self) -> None:
-        """Until every rank is here."""
+        """Wait until every rank has made this call."""
         if self.size > 1:
             import torch.distributed
 
             torch.distributed.barrier(self._group)
 
     def share(self, value: Value | None) -> Value:
-        """The first rank's value, on every rank: all must take the same decisions."""
-        box = [value]
+        """Return the value of rank 0 on every rank, so that all take the same decisions."""
+        values = [value]
         if self.size > 1:
             import torch.distributed
 
-            torch.distributed.broadcast_object_list(box, src=0, group=self._group)
-        assert box[0] is not None
-        return box[0]
+            torch.distributed.broadcast_object_list(values, src=0, group=self._group)
+        assert values[0] is not None
+        return values[0]
 
 
 @contextlib.contextmanager
 def launched_ranks() -> Iterator[Ranks]:
-    """The ranks of the launcher, in a group of their own beside whatever else the processes do together.
+    """Yield the ranks of the launcher, which communicate in a group of their own.
 
-    A group that is made here ends with the block, unless there is one already: a process can join only once.
+    A default process group that is made here ends with the block; one that exists already is left alone, since a
+    process can join only once.
     """
     adopt_slurm()
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
@@ -56,23 +63,22 @@ def launched_ranks() -> Iterator[Ranks]:
         return
     import torch.distributed as dist
 
-    ours = not dist.is_initialized()
-    if ours:
+    created = not dist.is_initialized()
+    if created:
         backend = "cpu:gloo,cuda:nccl" if dist.is_nccl_available() and _has_gpu() else "gloo"
-        dist.init_process_group(backend, timeout=PATIENCE)
-    group = dist.new_group(backend="gloo", timeout=PATIENCE)
+        dist.init_process_group(backend, timeout=TIMEOUT)
+    group = dist.new_group(backend="gloo", timeout=TIMEOUT)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size(), group)
     finally:
-        if ours:
+        if created:
             dist.destroy_process_group()
 
 
 def adopt_slurm() -> None:
-    """Under ``srun`` name rank, size and meeting place as torchrun does, so that all that follows knows one launcher.
+    """Under ``srun``, set the environment variables that torchrun sets, so that other code knows one launcher only.
 
-    ``srun`` sets none of torch's variables. Without this every task would take itself for the only one and write the
-    same files. A job step named ``bash`` or ``interactive`` is a shell, not a set of ranks (as Lightning has it).
+    ``srun`` sets none of them. Without this every task would take itself for the only one and write the same files. A job step named ``bash`` or ``interactive`` is a shell, not a set of ranks (as Lightning has it).
     """
     if "RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) < 2 or "SLURM_PROCID" not in os.environ:
         return

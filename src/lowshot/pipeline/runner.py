@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lowshot.errors import InputError
-from lowshot.files import only_one, write_text
+from lowshot.files import locked, write_text
 from lowshot.parallel import Engine, TaskGroup, run_groups
 from lowshot.pipeline.mistakes import mistakes
 from lowshot.pipeline.plan import Plan
@@ -160,7 +160,7 @@ def _run_tasks(statuses: Sequence[Status], plan: Plan, stamps: Stamps, ranks: Ra
             _announce(status, stamps)
         # Another run in this folder would add to the same files and remove the same scratch.
         busy = f"waiting for another run in {plan.outputs.folder}"
-        with only_one(plan.outputs.state / "sweep.lock", lambda: say(busy)):
+        with locked(plan.outputs.state / "sweep.lock", lambda: say(busy)):
             try:
                 if due:
                     groups = [stage.tasks() for stage in due if stage.tasks is not None]

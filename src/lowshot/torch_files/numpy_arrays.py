@@ -1,9 +1,9 @@
-"""Numpy arrays inside torch files, read without numpy's own unpickling.
+"""Read NumPy arrays inside torch files without NumPy's own unpickling.
 
-Files from before torch had ``weights_only`` often hold an array or a numpy number beside the tensors. ``torch.load``
-refuses those, and numpy's own rebuilding would hand the file control over object types. Here the names of numpy that a
-pickle may call lead to the stand-ins below instead: they note the shape, the type and the bytes, and :func:`restored`
-makes arrays of numbers from them and nothing else.
+Files from before torch had ``weights_only`` often hold an array or a NumPy number next to the tensors. ``torch.load``
+refuses those, and NumPy's own unpickling would let the file choose which types are made. Here the NumPy names that a
+pickle may use lead to placeholders, which record shape, dtype and bytes; :func:`restore_arrays` turns them into arrays
+of numbers and nothing else.
 """
 
 from __future__ import annotations
@@ -16,84 +16,84 @@ from typing import Any
 import numpy as np
 
 
-class _Type:
-    """What a pickle says of an element type."""
+class _Dtype:
+    """The placeholder of a dtype."""
 
     def __init__(self, code: str, align: Any = False, copy: Any = False) -> None:
-        self.code, self.order = code, "="
+        self.code, self.byte_order = code, "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.order = state[1]
+        self.byte_order = state[1]
 
-    def numbers(self) -> np.dtype:
+    def to_numpy(self) -> np.dtype:
         code = self.code if isinstance(self.code, str) else ""
-        if not re.fullmatch(r"[biuf]\d+", code) or self.order not in ("<", ">", "=", "|"):
+        if not re.fullmatch(r"[biuf]\d+", code) or self.byte_order not in ("<", ">", "=", "|"):
             raise pickle.UnpicklingError(f"an array of {self.code!r} holds more than numbers")
-        return np.dtype(self.order + code)
+        return np.dtype(self.byte_order + code)
 
 
 class _Array:
-    """What a pickle says of an array."""
+    """The placeholder of an array."""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.shape: tuple[int, ...]
-        self.type: _Type
-        _, self.shape, self.type, self.by_columns, self.content = state
+        self.dtype: _Dtype
+        _, self.shape, self.dtype, self.fortran_order, self.content = state
 
-    def array(self) -> np.ndarray:
-        kind = self.type.numbers()
-        flat = np.frombuffer(_bytes(self.content), kind)
-        return flat.reshape(self.shape, order="F" if self.by_columns else "C").copy()
+    def to_numpy(self) -> np.ndarray:
+        dtype = self.dtype.to_numpy()  # first: it refuses anything but numbers
+        flat = np.frombuffer(_as_bytes(self.content), dtype)
+        return flat.reshape(self.shape, order="F" if self.fortran_order else "C").copy()
 
 
-class _Number:
-    """What a pickle says of a numpy number."""
+class _Scalar:
+    """The placeholder of a NumPy number."""
 
-    def __init__(self, type: _Type, content: Any) -> None:
-        self.type, self.content = type, content
+    def __init__(self, dtype: _Dtype, content: Any) -> None:
+        self.dtype, self.content = dtype, content
 
-    def number(self) -> Any:
-        kind = self.type.numbers()
-        return np.frombuffer(_bytes(self.content), kind).item()
+    def to_python(self) -> Any:
+        dtype = self.dtype.to_numpy()
+        return np.frombuffer(_as_bytes(self.content), dtype).item()
 
 
 def _reconstruct(subtype: Any, shape: Any, code: Any) -> _Array:
     return _Array()
 
 
-def _no_bytes() -> bytes:
+def _empty_bytes() -> bytes:
     """Protocol 2 writes empty bytes as a call."""
     return b""
 
 
-def _bytes(content: Any) -> bytes:
+def _as_bytes(content: Any) -> bytes:
     """Python 2 wrote bytes as text."""
     return content.encode("latin-1") if isinstance(content, str) else bytes(content)
 
 
-def stand_ins() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
-    """What ``torch.serialization.safe_globals`` takes: the stand-ins under every name numpy has had for them."""
+def safe_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    """The argument of ``torch.serialization.safe_globals``: the placeholders under every name NumPy has had for them."""
     found: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
-        (_Type, "numpy.dtype"),
+        (_Dtype, "numpy.dtype"),
         (_Array, "numpy.ndarray"),
-        (_no_bytes, "builtins.bytes"),
+        (_empty_bytes, "builtins.bytes"),
     ]
     for package in ("numpy.core", "numpy._core"):
-        found += [(_reconstruct, f"{package}.multiarray._reconstruct"), (_Number, f"{package}.multiarray.scalar")]
+        found += [(_reconstruct, f"{package}.multiarray._reconstruct"), (_Scalar, f"{package}.multiarray.scalar")]
     return found
 
 
-def restored(value: Any) -> Any:
-    """``value`` with arrays and numbers in place of their stand-ins; containers are changed in place."""
+def restore_arrays(value: Any) -> Any:
+    """Replace the placeholders in a loaded value by arrays and numbers; containers are changed in place."""
     if isinstance(value, _Array):
-        return value.array()
-    if isinstance(value, _Number):
-        return value.number()
+        return value.to_numpy()
+    if isinstance(value, _Scalar):
+        return value.to_python()
     if isinstance(value, dict):
         for key in value:
-            value[key] = restored(value[key])
+            value[key] = restore_arrays(value[key])
     elif isinstance(value, list):
-        value[:] = map(restored, value)
+        value[:] = map(restore_arrays, value)
     elif isinstance(value, tuple):
-        return tuple(map(restored, value))
+        return tuple(map(restore_arrays, value))
     return value

@@ -1,8 +1,8 @@
-"""Torch files that Python 2 wrote, in words that ``weights_only`` knows.
+"""Translate torch files that Python 2 wrote, so that ``weights_only`` can read them.
 
-Python 2 had one type for text and bytes. torch's safe reader takes short ones for UTF-8, and does not know the opcode
-of those longer than 255 bytes, such as the content of a numpy array. Here both become text, with a character a byte.
-The pickles are only taken apart, never run.
+Python 2 had one type for text and bytes. torch's safe reader decodes short strings as UTF-8, and does not know the
+opcode of strings longer than 255 bytes, such as the content of a NumPy array. Here both become text with one character
+per byte. The pickles are parsed and never run.
 """
 
 from __future__ import annotations
@@ -11,19 +11,26 @@ import io
 import pickletools
 import struct
 
-# A legacy torch file begins with so many pickles: magic number, protocol, machine, value, names of the storages.
-_PICKLES = 5
+# The format before torch 1.6 begins with these pickles: magic number, protocol, machine, value, names of the storages.
+LEGACY_PICKLES = 5
 
 
-def translated(content: bytes) -> io.BytesIO:
-    """The same legacy torch file with every string of Python 2 written as text."""
+def translate_strings(content: bytes) -> io.BytesIO:
+    """Rewrite the strings of Python 2 in a legacy torch file as text.
+
+    Args:
+        content (bytes): The bytes of the file.
+
+    Returns:
+        The translated file.
+    """
     file = io.BytesIO(content)
     parts = []
-    done = 0
-    for _ in range(_PICKLES):
-        for opcode, argument, place in pickletools.genops(file):
+    copied = 0
+    for _ in range(LEGACY_PICKLES):
+        for opcode, argument, position in pickletools.genops(file):
             if opcode.name in ("BINSTRING", "SHORT_BINSTRING"):
                 text = str(argument).encode("utf-8")
-                parts += [content[done:place], b"X", struct.pack("<I", len(text)), text]
-                done = file.tell()
-    return io.BytesIO(b"".join([*parts, content[done:]]))
+                parts += [content[copied:position], b"X", struct.pack("<I", len(text)), text]
+                copied = file.tell()
+    return io.BytesIO(b"".join([*parts, content[copied:]]))

@@ -1,0 +1,113 @@
+"""Explain why a torch file is not read. Its pickles are parsed for the names they call, and never run."""
+
+from __future__ import annotations
+
+import pickle
+import pickletools
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from lowshot.torch_files.numpy_arrays import safe_globals
+from lowshot.torch_files.python2 import LEGACY_PICKLES
+
+_READABLE_PROTOCOL = 3
+_PUT = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
+_GET = frozenset({"GET", "BINGET", "LONG_BINGET"})
+
+
+def explain_refusal(error: Exception, path: Path) -> str:
+    """Say why a torch file was not read, as the end of a sentence that begins with the file.
+
+    Args:
+        error (Exception): The error of torch's safe reader.
+        path (Path): The file.
+    """
+    calls, protocol = _parse_pickles(path)
+    # torch names what it refused, without its module if that is builtins, and nothing in later protocols.
+    named = re.findall(r"GLOBAL (\S+)", str(error))
+    full_names = [name for name in calls if named and name.endswith(named[0])]
+    if "legacy .tar format" in str(error):  # torch goes on to advise an unsafe reader
+        why = "it is a tar archive, in which only the first versions of torch saved, and no safe reader knows it"
+    elif refused := full_names or named or calls:
+        why = f"it calls for {refused[0]!r}"
+    elif not isinstance(error, pickle.UnpicklingError):
+        reason = (str(error) or type(error).__name__).split("\n")[0]
+        return f"is truncated or not a file that torch wrote: {reason}"
+    elif protocol > _READABLE_PROTOCOL:
+        why = (
+            f"it is in pickle protocol {protocol}, and torch's safe reader knows none above {_READABLE_PROTOCOL}; "
+            "save it again with the one that torch.save takes by itself"
+        )
+    else:
+        weights_only = str(error).startswith("Weights only")
+        why = "it is damaged or holds more than plain tensors" if weights_only else str(error)
+    return (
+        f"was refused: {why}. Only numbers, text and plain containers of them are read, "
+        "because anything else in a pickle can run code when it is opened"
+    )
+
+
+def _parse_pickles(path: Path) -> tuple[list[str], int]:
+    """The names that the pickles of a file call beyond those of plain tensors, and their highest protocol.
+
+    Reads either of torch's formats and any other pickle file. A damaged file is read as far as it is intact.
+    """
+    calls: dict[str, None] = {}
+    protocol = 0
+    with suppress(Exception), _pickles(path) as file:
+        for _ in range(LEGACY_PICKLES):  # newer files have one, after which parsing ends with an error
+            for name, argument in _names(file):
+                if name:
+                    calls[name] = None
+                else:
+                    protocol = max(protocol, argument)
+    return [name for name in calls if not _is_plain(name)], protocol
+
+
+@contextmanager
+def _pickles(path: Path) -> Iterator[IO[bytes]]:
+    """The stream that begins with the first pickle."""
+    if not zipfile.is_zipfile(path):
+        with open(path, "rb") as file:
+            yield file
+        return
+    with zipfile.ZipFile(path) as archive:
+        (entry,) = (name for name in archive.namelist() if name.endswith("data.pkl"))
+        with archive.open(entry) as file:
+            yield file
+
+
+def _names(file: IO[bytes]) -> Iterator[tuple[str, int]]:
+    """The names that one pickle looks up, and its declared protocol as a number without a name."""
+    pushed: list[object] = []  # strings as they are, all else as None: names are looked up by the last two
+    memo: dict[str, object] = {}
+    for opcode, argument, _ in pickletools.genops(file):
+        if opcode.name == "PROTO":
+            yield "", int(argument or 0)
+        elif opcode.name in ("GLOBAL", "INST"):
+            yield str(argument).replace(" ", "."), 0
+            pushed.append(None)
+        elif opcode.name == "STACK_GLOBAL":
+            yield ".".join(map(str, pushed[-2:])), 0
+            pushed.append(None)
+        elif opcode.name in _PUT:
+            memo[str(len(memo) if argument is None else argument)] = pushed[-1] if pushed else None
+        elif opcode.name in _GET:
+            pushed.append(memo.get(str(argument)))
+        elif opcode.stack_after:
+            pushed.append(argument if isinstance(argument, str) else None)
+
+
+def _is_plain(name: str) -> bool:
+    """True for the names that files of nothing but tensors, arrays and containers call."""
+    module, _, last = name.rpartition(".")
+    return (
+        name in ("collections.OrderedDict", "_codecs.encode")
+        or (module == "torch" and last.endswith("Storage"))
+        or (module == "torch._utils" and last.startswith("_rebuild_"))
+        or name in {allowed[1] for allowed in safe_globals() if isinstance(allowed, tuple)}
+    )
