@@ -23,8 +23,8 @@ from lowshot.compat.data_schema import (
     TransformParams,
 )
 from lowshot.compat.transforms import image_transform, normalisation
-from lowshot.data import ImageDataset, Transforms, build_dataset
-from lowshot.data.sets.json_list import ListedImages, read_list
+from lowshot.data import ImageDataset, ImageFiles, Transforms, build_dataset
+from lowshot.data.sets.json_list import read_list
 from lowshot.data.sets.lsun import CATEGORIES
 from lowshot.errors import InputError
 from lowshot.files import Pathlike, read_text
@@ -119,7 +119,7 @@ def _meta(params: MetaParams) -> ImageDataset:
         raise InputError(f"dataset_params.rootdir: image folder {params.rootdir} does not exist")
     found = read_list(params.meta)
     names = found.label_names or [str(label) for label in range(found.num_classes)]
-    return ListedImages(params.rootdir.resolve(), found.names, found.labels, names)
+    return ImageFiles(params.rootdir, found.names, found.labels, names)
 
 
 def _lsun(params: LsunParams) -> ImageDataset:

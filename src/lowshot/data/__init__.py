@@ -1,6 +1,6 @@
-"""Images → labelled rows → batches: data sets, class splits, experiments, transforms and loaders.
+"""Labelled images and their batches: data sets, class splits, experiments, transforms and loaders.
 
-Importing this package does not import torch; the names that need it (transforms and loaders) are fetched on first use.
+Importing this package does not import torch; the names that need it (transforms and loaders) are imported on first use.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowshot.data.base import ImageDataset
+from lowshot.data.base import ImageDataset, ImageFiles
 from lowshot.data.decode import BadImageError
 from lowshot.data.experiments import Experiments
 from lowshot.data.splits import ClassSplit, Setup
@@ -27,6 +27,7 @@ __all__ = [
     "ClassSplit",
     "Experiments",
     "ImageDataset",
+    "ImageFiles",
     "ImageLoader",
     "Normalize",
     "PRESETS",
@@ -52,16 +53,19 @@ __getattr__, __dir__ = on_first_use(
 
 
 def build_dataset(name: str, part: str = "train", root: str | Path | None = None, **options: Any) -> ImageDataset:
-    """The data set registered as ``name``.
+    """Build the data set registered as ``name``.
 
     Args:
-        name: a name that ``lowshot list`` prints, e.g. ``"image_folder"``, or ``"auto"`` to choose by what ``root`` is.
-        part: ``"train"`` (shots and training images) or ``"test"`` (queries).
-        root: where the images are; sets that need no files leave it out.
-        options: parameters of that data set.
+        name (str): A name that ``lowshot list`` prints, e.g. ``"image_folder"``; ``"auto"`` chooses by what ``root`` is.
+        part (str): ``"train"`` (shots and training images) or ``"test"`` (queries).
+        root (str or Path): The folder or file that holds the images; None for data sets that need no files.
+        options: The parameters of that data set.
+
+    Returns:
+        The data set.
 
     Raises:
-        InputError: unknown name, part or option, or the files are not what the data set needs.
+        InputError: The name, part or an option is unknown, or the files are not what the data set needs.
     """
     if part not in ("train", "test"):
         raise InputError(f"part {part!r} of a data set: expected 'train' or 'test'")

@@ -1,4 +1,4 @@
-"""Images inside a zip, read in place by any number of processes."""
+"""Read images inside a zip in place, from any number of processes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,21 @@ from lowshot.data.listing import Listing, is_hidden, is_image
 from lowshot.errors import InputError
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
-_USUAL_NAME = 512
+_HEADER_ROOM = 512  # more than most names and extra fields need, so that one read is enough
 _ENCRYPTED = 0x1
 
 
 def open_zip(path: str | Path) -> tuple[Listing, ZipReader]:
-    """The images of a zip, and what reads them: file ``i`` of the listing is member ``i`` of the reader.
+    """List the images of a zip and make a reader for them.
+
+    Args:
+        path (str or Path): The zip.
+
+    Returns:
+        The listing, and a reader whose member ``i`` is file ``i`` of the listing.
 
     Raises:
-        InputError: the file is missing, not a whole zip, encrypted, or packed by a method other than deflate.
+        InputError: The file is missing, not a complete zip, encrypted, or packed by a method other than deflate.
     """
     path = Path(path)
     if not path.is_file():
@@ -42,21 +48,26 @@ def open_zip(path: str | Path) -> tuple[Listing, ZipReader]:
             continue
         folders.add(name if info.is_dir() else name.rpartition("/")[0])
         if is_image(name) and not info.is_dir():
-            members[name] = _readable(path, info)
+            _require_readable(path, info)
+            members[name] = info
     folders.update([str(parent) for folder in folders for parent in PurePosixPath(folder).parents])
     crcs = [info.CRC for info in members.values()]
     return Listing(str(path), list(members), crcs, folders - {"", "."}), ZipReader(path, list(members.values()))
 
 
 class ZipReader:
-    """Reads members by number.
+    """Reads the members of a zip by number.
 
-    Only a few numbers per member are kept of the directory that :mod:`zipfile` read, so that a worker process neither
-    parses it again nor holds an object per member; and members are read at explicit offsets, so that threads and forked
-    processes can share one descriptor. A pickled copy opens the file again when it is first used.
+    The reader holds a few numbers per member instead of the directory that :mod:`zipfile` read, so that a worker
+    process neither parses the directory again nor holds an object per member. Members are read at explicit offsets, so
+    that threads and forked processes can share one descriptor. A pickled copy opens the file again on first use.
+
+    Args:
+        path (Path): The zip.
+        members (list of M ZipInfo): The entries of the zip's directory to read.
 
     Attributes:
-        sizes: (M,) int64, bytes of each member unpacked.
+        sizes (int64, (M,)): The number of bytes of each unpacked member.
     """
 
     def __init__(self, path: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -69,13 +80,16 @@ class ZipReader:
         self._descriptor: int | None = None
 
     def read(self, member: int) -> bytes:
-        """The unpacked bytes of a member.
+        """Read and unpack a member.
+
+        Args:
+            member (int): The number of the member.
 
         Raises:
-            OSError: they cannot be read, or differ from the checksum in the directory.
+            OSError: The bytes cannot be read, or differ from the checksum in the directory.
         """
         packed, offset = int(self._packed[member]), int(self._offset[member])
-        head = self._read_at(offset, _LOCAL_HEADER.size + _USUAL_NAME + packed)
+        head = self._read_at(offset, _LOCAL_HEADER.size + _HEADER_ROOM + packed)
         if len(head) < _LOCAL_HEADER.size:
             raise OSError("the zip ends before it")
         signature, name_length, extra_length = _LOCAL_HEADER.unpack_from(head)
@@ -104,9 +118,8 @@ class ZipReader:
         return {**self.__dict__, "_descriptor": None}
 
 
-def _readable(path: Path, info: zipfile.ZipInfo) -> zipfile.ZipInfo:
+def _require_readable(path: Path, info: zipfile.ZipInfo) -> None:
     if info.flag_bits & _ENCRYPTED:
         raise InputError(f"{info.filename} in {path} is encrypted: pack the images without a password")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise InputError(f"{info.filename} in {path} is packed by method {info.compress_type}: use deflate or store")
-    return info

@@ -1,9 +1,10 @@
-"""What every data set of labelled images offers: rows with identities, labels and pixels."""
+"""Data sets of labelled images: rows, each with a path, a label and pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,21 +22,24 @@ class ImageDataset:
     images: whatever holds pixels or file handles is opened on first use, in each process.
 
     Args:
-        paths: N identities, relative to the data set's root, with ``/``; their order is the row order.
-        labels: (N,) integers that index ``class_names``.
-        class_names: C names. A class may have no row here (a subset, a test part).
-        content: (N,) integers that change with an image's content, such as file sizes or checksums.
-        options: JSON-like settings that change the pixels; they enter the fingerprint.
-        max_pixels: larger images are refused before they are decoded.
-        decode_size: shortest side that large JPEGs must keep when decoded; ``None`` decodes at full size.
+        paths (sequence of N str): The name of each image, relative to the data set's root, with ``/``. Their order is
+            the row order.
+        labels (integers, (N,)): The labels, which index ``class_names``.
+        class_names (sequence of C str): The names of the classes. A class may have no row (in a subset or a test part).
+        content (integers, (N,)): The numbers that change with the content of each image, such as file sizes or
+            checksums.
+        options (mapping): The JSON-like settings that change the pixels. They enter the fingerprint.
+        max_pixels (int): The largest size of an image; a larger one is refused before it is decoded.
+        decode_size (int or None): The least side length that a large JPEG may be reduced to while it is decoded. None
+            decodes at full size.
 
     Attributes:
-        paths: list of N str.
-        labels: (N,) int64.
-        class_names: list of C str.
+        paths (list of N str): The name of each image.
+        labels (int64, (N,)): The labels.
+        class_names (list of C str): The names of the classes.
 
     Raises:
-        InputError: lengths differ, or a label is outside ``class_names``.
+        InputError: Lengths differ, or a label is outside ``class_names``.
     """
 
     def __init__(
@@ -70,12 +74,12 @@ class ImageDataset:
 
     @property
     def num_classes(self) -> int:
-        """C, the size of the label space, whether or not every class has an image here."""
+        """C, the size of the label space, which may include classes without an image."""
         return len(self.class_names)
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of paths, labels, content marks, class names and pixel options; the same on any machine."""
+        """The digest of paths, labels, content, class names and options; the same on any machine."""
         options = {**self.options, "decode_size": self.decode_size}
         return fingerprint(self.paths, self.labels, self.content, self.class_names, options)
 
@@ -86,10 +90,10 @@ class ImageDataset:
         return f"<{type(self).__name__}: {len(self)} images of {self.num_classes} classes>"
 
     def load(self, row: int) -> Image.Image:
-        """The image of a row as RGB.
+        """Load the image of a row as RGB.
 
         Raises:
-            BadImageError: it is missing, damaged or too large; the message names it.
+            BadImageError: The image is missing, damaged or too large; the message names it.
         """
         try:
             source = self._open(row)
@@ -101,33 +105,55 @@ class ImageDataset:
             return decode(source, self.paths[row], self.max_pixels, self.decode_size)
 
     def subset(self, rows: Sequence[int] | np.ndarray) -> ImageDataset:
-        """A view of some rows, in the order given; the label space stays.
+        """Make a view of some rows, in the order given; the label space stays the same.
+
+        Args:
+            rows (integers, (n,)): The rows.
 
         Raises:
-            InputError: a row is outside 0..N-1.
+            InputError: A row is outside 0..N-1.
         """
         return Subset(self, rows)
 
     def of_classes(self, classes: Sequence[int] | np.ndarray) -> ImageDataset:
-        """A view of all rows of some classes, in row order; labels keep their values.
+        """Make a view of all rows of some classes, in row order; labels and label space stay the same.
+
+        Args:
+            classes (integers, (n,)): The labels of the classes.
 
         Raises:
-            InputError: a class is outside 0..C-1.
+            InputError: A class is outside 0..C-1.
         """
-        wanted = np.zeros(self.num_classes, dtype=bool)
-        wanted[_checked(classes, self.num_classes, "class")] = True
-        return self.subset(np.flatnonzero(wanted[self.labels]))
+        return self.subset(np.flatnonzero(np.isin(self.labels, _checked(classes, self.num_classes, "class"))))
 
     def _open(self, row: int) -> BinaryIO | Image.Image:
-        """The encoded image of a row as a binary file, which the caller closes, or an image ready in memory.
+        """Open the encoded image of a row as a binary file, which the caller closes, or return a decoded image.
 
-        May raise OSError where the image cannot be reached. Called from several threads and processes.
+        May raise OSError when the image cannot be read. Called from several threads and processes.
         """
         raise NotImplementedError
 
 
+class ImageFiles(ImageDataset):
+    """A data set of image files.
+
+    Args:
+        root (Path): The folder that ``paths`` are relative to.
+        paths, labels, class_names, options: The parameters of :class:`ImageDataset`.
+    """
+
+    def __init__(
+        self, root: Path, paths: Sequence[str], labels: np.ndarray, class_names: Sequence[str], **options: Any
+    ) -> None:
+        super().__init__(paths, labels, class_names, **options)
+        self._root = root.resolve()
+
+    def _open(self, row: int) -> BinaryIO:
+        return open(self._root / self.paths[row], "rb")
+
+
 class Subset(ImageDataset):
-    """Some rows of another data set. It stands on the whole one, so views of views do not pile up."""
+    """Some rows of another data set. A subset of a subset refers to the original data set."""
 
     def __init__(self, dataset: ImageDataset, rows: Sequence[int] | np.ndarray) -> None:
         chosen = _checked(rows, len(dataset), "row")
@@ -140,15 +166,15 @@ class Subset(ImageDataset):
             max_pixels=dataset.max_pixels,
             decode_size=dataset.decode_size,
         )
-        self._whole: ImageDataset = dataset._whole if isinstance(dataset, Subset) else dataset
+        self._dataset: ImageDataset = dataset._dataset if isinstance(dataset, Subset) else dataset
         self._rows: np.ndarray = dataset._rows[chosen] if isinstance(dataset, Subset) else chosen
 
     def _open(self, row: int) -> BinaryIO | Image.Image:
-        return self._whole._open(int(self._rows[row]))
+        return self._dataset._open(int(self._rows[row]))
 
 
 def _checked(values: Sequence[int] | np.ndarray, size: int, what: str) -> np.ndarray:
-    """``values`` as (n,) int64 indices into ``size`` things."""
+    """Return ``values`` as (n,) int64 after a check that they are in 0..size-1."""
     indices = np.asarray(values, dtype=np.int64).reshape(-1)
     if len(outside := indices[(indices < 0) | (indices >= size)]):
         raise InputError(f"{what} {outside[0]} is outside 0..{size - 1}, what the data set has")

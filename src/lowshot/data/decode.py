@@ -1,4 +1,4 @@
-"""The one place that turns encoded bytes into RGB pixels: bounded, complete or refused."""
+"""Decode images to RGB: all of an image of bounded size, or an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_PIXELS = 2**28 // 3
 """Default size limit in pixels, Pillow's own: 256 MiB of RGB, beyond any photograph of a low-shot data set."""
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-"""What is decoded. Formats whose readers start other programs (EPS: Ghostscript) are left out on purpose."""
+"""The formats that are decoded. Those whose readers start other programs (EPS: Ghostscript) are left out."""
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp"}
@@ -39,17 +39,18 @@ def decode(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS, decode_size:
     """Decode one image completely.
 
     Args:
-        file: the encoded image, read from its current position.
-        name: what messages call it.
-        max_pixels: a larger image is refused from its header, before any pixel is decoded.
-        decode_size: when given, a JPEG may come out at 1/2, 1/4 or 1/8 scale, with both sides at least this long;
-            large photographs then decode several times faster.
+        file (binary file): The encoded image, which is read from the current position.
+        name (str): The name of the image in error messages.
+        max_pixels (int): The largest size of an image. A larger one is refused from its header, before any pixel is
+            decoded.
+        decode_size (int or None): When given, a JPEG may come out at 1/2, 1/4 or 1/8 scale, with both sides at least
+            this long; large photographs then decode several times faster.
 
     Returns:
-        An image of mode RGB, turned upright where its EXIF record says so.
+        An image of mode RGB, turned upright if its EXIF record says so.
 
     Raises:
-        BadImageError: the image is damaged, truncated, of an unknown format, or larger than ``max_pixels``.
+        BadImageError: The image is damaged, truncated, of an unknown format, or larger than ``max_pixels``.
     """
     try:
         image = Image.open(file, formats=FORMATS)
@@ -68,15 +69,15 @@ def decode(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS, decode_size:
         raise BadImageError(
             f"image {name} is not one of {', '.join(FORMATS)}, or its first bytes are damaged"
         ) from None
-    except Exception as error:  # on damaged bytes Pillow's readers raise whatever their parser trips over
+    except Exception as error:  # on damaged bytes Pillow's readers raise errors of any kind
         raise BadImageError(f"image {name} is damaged or truncated: {error or type(error).__name__}") from None
 
 
 def to_rgb(image: Image.Image, name: str = "") -> Image.Image:
-    """The image as 8-bit RGB: transparency laid on white, 16-bit grey scaled, every other mode as Pillow converts it.
+    """Convert an image to 8-bit RGB: transparency on white, 16-bit grey scaled, other modes as Pillow converts them.
 
     Raises:
-        BadImageError: the pixels are floating-point numbers, whose range nobody knows.
+        BadImageError: The pixels are floating-point numbers, whose range is unknown.
     """
     if image.mode == "RGB":
         return image
@@ -95,10 +96,10 @@ def _upright(rgb: Image.Image, source: Image.Image) -> Image.Image:
     if "exif" not in source.info:
         return rgb
     try:
-        turn = _UPRIGHT.get(source.getexif().get(_ORIENTATION, 1))
-    except Exception:  # a damaged record beside sound pixels, as a few ImageNet photographs have
+        transpose = _UPRIGHT.get(source.getexif().get(_ORIENTATION, 1))
+    except Exception:  # a few ImageNet photographs have a damaged record and intact pixels
         return rgb
-    return rgb if turn is None else rgb.transpose(turn)
+    return rgb if transpose is None else rgb.transpose(transpose)
 
 
 def _too_large(name: str, size: str, max_pixels: int) -> str:

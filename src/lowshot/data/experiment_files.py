@@ -1,4 +1,4 @@
-"""The files of experiments: one JSON file a draw, numbered from 1."""
+"""Read and write the files of experiments: one JSON file per experiment, numbered from 1."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Draw:
-    """One file's content.
+    """The content of one file.
 
     Attributes:
-        rows: C lists of row numbers; not yet checked.
-        paths: C lists of image paths, or ``None`` in the original's bare format.
-        class_names: C names, where the file states them.
+        rows (C lists): The row numbers of each class, not yet checked.
+        paths (C lists or None): The image paths of those rows; None in the original's format.
+        class_names (list of C str, or None): The names of the classes, if the file states them.
     """
 
     rows: list[Any]
@@ -29,11 +29,11 @@ class Draw:
     class_names: list[str] | None = None
 
 
-def read(file: Path) -> Draw:
-    """Read our format, an object with ``version``, ``shots``, ``paths``, ``class_names``; or a bare list of lists.
+def read_draw(file: Path) -> Draw:
+    """Read an object with ``version``, ``shots``, ``paths`` and ``class_names``, or the original's list of lists.
 
     Raises:
-        InputError: the file is missing, not JSON, of another version, or neither of the two.
+        InputError: The file is missing, not JSON, of another version, or neither of the two.
     """
     value = read_json(file, "experiment")
     if isinstance(value, list):
@@ -50,8 +50,8 @@ def read(file: Path) -> Draw:
     return Draw(value["shots"], paths, class_names)
 
 
-def write(file: Path, draw: Draw, bare: bool) -> None:
-    """Write one file whole: ours, or with ``bare`` the original's list of lists of row numbers."""
+def write_draw(file: Path, draw: Draw, bare: bool) -> None:
+    """Write one file atomically; with ``bare`` in the original's format, a list of lists of row numbers."""
     if bare:
         write_json(file, draw.rows, indent=None)
         return
@@ -59,11 +59,11 @@ def write(file: Path, draw: Draw, bare: bool) -> None:
     write_json(file, value, indent=None)
 
 
-def present(pattern: str | Path, n_experiments: int | None) -> list[Path]:
-    """The files to read: the first ``n_experiments``, or all there are.
+def files_to_read(pattern: str | Path, n_experiments: int | None) -> list[Path]:
+    """List the first ``n_experiments`` files, or all there are.
 
     Raises:
-        InputError: a number is missing among them.
+        InputError: A number is missing among them.
     """
     numbers = _numbers(pattern)
     wanted = n_experiments if n_experiments is not None else max(numbers, default=1)
@@ -73,11 +73,11 @@ def present(pattern: str | Path, n_experiments: int | None) -> list[Path]:
     return [_name(pattern, number) for number in range(1, wanted + 1)]
 
 
-def names(pattern: str | Path, n_experiments: int) -> list[Path]:
-    """The files to write.
+def files_to_write(pattern: str | Path, n_experiments: int) -> list[Path]:
+    """List the names of ``n_experiments`` files.
 
     Raises:
-        InputError: a file with a higher number is there.
+        InputError: A file with a higher number exists.
     """
     if extra := [number for number in _numbers(pattern) if number > n_experiments]:
         raise InputError(
@@ -97,7 +97,7 @@ def _name(pattern: str | Path, number: int) -> Path:
 
 
 def _numbers(pattern: str | Path) -> list[int]:
-    """The numbers of the files that are there, sorted."""
+    """The numbers of the files that exist, sorted."""
     _name(pattern, 1)
     before, after = re.split(r"\{[^{}]*\}", str(pattern), maxsplit=1)
     shape = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))

@@ -1,4 +1,4 @@
-"""Which images are the shots: the draws over which every accuracy is averaged."""
+"""Experiments: the draws of shots over which every accuracy is averaged."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from lowshot.data import experiment_files
+from lowshot.data.experiment_files import Draw, files_to_read, files_to_write, read_draw, write_draw
 from lowshot.errors import InputError
 
 
 class Experiments:
     """E draws of shots: for each class a list of rows of the training features, of which the first n are its n shots.
 
-    Rows stand beside the paths of their images where those are known, so that another order of the same images is
-    found out by :meth:`check` and never becomes a wrong number.
+    The rows come with the paths of their images if those are known, so that :meth:`check` refuses the same images in
+    another order, which would give wrong numbers.
 
     Args:
-        rows: E lists of C lists of row numbers.
-        paths: the images of those rows, in the same shape; ``None`` in the original's files.
-        class_names: C names for messages.
+        rows (E lists of C lists): The row numbers of each class in each experiment.
+        paths (E lists of C lists, or None): The image paths of those rows; None in the original's files.
+        class_names (sequence of C str, or None): The names of the classes for messages.
 
     Raises:
-        InputError: the draws differ in their number of classes, a row is no integer from 0 on or stands twice in a
+        InputError: The draws differ in their number of classes, a row is no integer from 0 on or is listed twice in a
             draw, or paths and rows differ in shape.
     """
 
@@ -57,15 +57,18 @@ class Experiments:
     ) -> Experiments:
         """Draw ``min(max_shots, available)`` rows of each class without replacement, independently per experiment.
 
-        Experiment e depends on the seed and on e alone: asking for more experiments keeps the first ones.
+        Experiment e depends on the seed and on e alone, so the first experiments do not change when more are drawn.
 
         Args:
-            labels: (N,) integers, the label of each row.
-            paths: N paths of the rows' images.
-            class_names: C names; without them C is the largest label + 1.
-            n_experiments: E.
-            max_shots: how many rows to list per class.
-            seed: of all draws.
+            labels (integers, (N,)): The label of each row.
+            paths (sequence of N str, or None): The path of each row's image.
+            class_names (sequence of C str, or None): The names of the classes. Without them C is the largest label + 1.
+            n_experiments (int): The number E of experiments.
+            max_shots (int): The largest number of rows to list per class.
+            seed (int): The seed that all draws derive from.
+
+        Raises:
+            InputError: A number is below 1, or a label is outside the named classes.
         """
         if n_experiments < 1 or max_shots < 1:
             raise InputError(f"{n_experiments} experiments of {max_shots} shots: both must be at least 1")
@@ -84,17 +87,17 @@ class Experiments:
 
     @classmethod
     def from_files(cls, pattern: str | Path, n_experiments: int | None = None) -> Experiments:
-        """Read one file per experiment, numbered from 1: ours, or the original's bare lists of row numbers.
+        """Read one file per experiment, numbered from 1, in lowshot's format or as the original's lists of row numbers.
 
         Args:
-            pattern: path with a place for the number, such as ``splitfile_{:d}.json``.
-            n_experiments: how many to read; ``None`` reads all there are.
+            pattern (str or Path): The path with a place for the number, such as ``splitfile_{:d}.json``.
+            n_experiments (int or None): The number of files to read; None reads all there are.
 
         Raises:
-            InputError: a file is missing, not JSON or no experiment, or the files do not belong together.
+            InputError: A file is missing, not JSON or no experiment, or the files do not belong together.
         """
-        files = experiment_files.present(pattern, n_experiments)
-        found = [experiment_files.read(file) for file in files]
+        files = files_to_read(pattern, n_experiments)
+        found = [read_draw(file) for file in files]
         for file, one in zip(files, found):
             if (one.paths is None) != (found[0].paths is None) or one.class_names != found[0].class_names:
                 raise InputError(f"experiments {files[0]} and {file} were made for different data")
@@ -105,31 +108,34 @@ class Experiments:
             raise InputError(f"experiments {pattern}: {error}") from None
 
     def write(self, pattern: str | Path, bare: bool = False) -> list[Path]:
-        """Write one file per experiment, numbered from 1; each appears whole.
+        """Write one file per experiment, numbered from 1, each atomically.
 
         Args:
-            pattern: path with a place for the number.
-            bare: write the original's format, a list of lists of row numbers, which holds neither paths nor names.
+            pattern (str or Path): The path with a place for the number.
+            bare (bool): True writes the original's format, a list of lists of row numbers, without paths and names.
+
+        Returns:
+            The paths of the files.
 
         Raises:
-            InputError: files with higher numbers are there, which would be read as part of this set.
+            InputError: Files with higher numbers exist, which would be read as part of this set.
         """
-        files = experiment_files.names(pattern, len(self))
+        files = files_to_write(pattern, len(self))
         for index, file in enumerate(files):
             rows = [shots.tolist() for shots in self.rows[index]]
             paths = None if self.paths is None else self.paths[index]
-            experiment_files.write(file, experiment_files.Draw(rows, paths, self.class_names), bare)
+            write_draw(file, Draw(rows, paths, self.class_names), bare)
         return files
 
     def check(self, labels: np.ndarray, paths: Sequence[str] | None = None) -> None:
-        """Refuse data (images or features) with other rows, or with the same rows in another order.
+        """Check that data (images or features) have the rows that the experiments were drawn from, in the same order.
 
         Args:
-            labels: (N,) labels of the rows.
-            paths: N paths of their images, where known.
+            labels (integers, (N,)): The label of each row of the data.
+            paths (sequence of N str, or None): The path of each row's image, if known.
 
         Raises:
-            InputError: a listed row is not there, or has another label or path than expected.
+            InputError: A listed row is missing, or has another label or path than expected.
         """
         labels = np.asarray(labels)
         for number, draw in enumerate(self.rows, 1):
@@ -150,15 +156,18 @@ class Experiments:
                 self._check_paths(number, rows, wanted, paths)
 
     def shots(self, experiment: int, n_shots: int, classes: Sequence[int] | np.ndarray) -> np.ndarray:
-        """(n_shots · len(classes),) int64 rows, class after class in the order given.
+        """Return the rows of the shots of some classes in one experiment.
 
         Args:
-            experiment: number, from 1.
-            n_shots: how many per class; a larger number starts with the shots of a smaller one.
-            classes: labels.
+            experiment (int): The number of the experiment, from 1.
+            n_shots (int): The number of shots per class. A larger number starts with the shots of a smaller one.
+            classes (integers, (n,)): The labels of the classes.
+
+        Returns:
+            (n · n_shots,) int64 rows, class after class in the order given.
 
         Raises:
-            InputError: no such experiment or class, or a class lists fewer images than ``n_shots``.
+            InputError: There is no such experiment or class, or a class lists fewer images than ``n_shots``.
         """
         if not 1 <= experiment <= len(self):
             raise InputError(f"experiment {experiment} does not exist: there are 1..{len(self)}")
@@ -178,7 +187,7 @@ class Experiments:
         return np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
 
     def describe(self, label: int) -> str:
-        """A class for a message: its number, and its name where it is known."""
+        """Describe a class for a message by its label, and its name if it is known."""
         named = self.class_names is not None and 0 <= label < self.num_classes
         return f"{label} ({self.class_names[label]!r})" if named else str(label)  # type: ignore[index]
 

@@ -1,4 +1,4 @@
-"""A test part for data that come without one: the same seeded number of images of each class."""
+"""Hold out a test part of data that come without one: the same number of images of each class."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from lowshot.errors import InputError
 
 
 def holdout(labels: np.ndarray, class_names: Sequence[str], part: str, test_per_class: int, seed: int) -> np.ndarray:
-    """The rows of one part, sorted, when ``test_per_class`` images of each class are drawn as the test part.
+    """Draw ``test_per_class`` images of each class as the test part and return the rows of one part.
 
-    The draw of a class depends on the seed, the class's name and its number of images alone, so that adding a class
-    leaves the others' images where they are.
+    The draw of a class depends on the seed, the class's name and its number of images alone, so that a new class
+    changes nothing for the others.
 
     Args:
-        labels: (N,) int64.
-        class_names: C names.
-        part: ``"train"`` or ``"test"``.
-        test_per_class: how many of each class are held out.
-        seed: of the draw.
+        labels (int64, (N,)): The label of each row.
+        class_names (sequence of C str): The names of the classes.
+        part (str): ``"train"`` or ``"test"``.
+        test_per_class (int): The number of images of each class that are held out.
+        seed (int): The seed of the draw.
+
+    Returns:
+        (n,) int64 rows, sorted.
 
     Raises:
-        InputError: a class would have no image left to train on.
+        InputError: A class would have no image left to train on.
     """
     whole_number("test_per_class", test_per_class, least=1)
     whole_number("seed", seed, least=0)
-    held = np.zeros(len(labels), dtype=bool)
+    held_out = np.zeros(len(labels), dtype=bool)
     order = np.argsort(labels, kind="stable")
     sizes = np.bincount(labels, minlength=len(class_names))
     for name, rows in zip(class_names, np.split(order, np.cumsum(sizes)[:-1])):
@@ -38,15 +41,20 @@ def holdout(labels: np.ndarray, class_names: Sequence[str], part: str, test_per_
                 f"class {name!r} has {len(rows)} images: test_per_class {test_per_class} leaves none to train on"
             )
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        held[rng.permutation(rows)[:test_per_class]] = True
-    return np.flatnonzero(held if part == "test" else ~held)
+        held_out[rng.permutation(rows)[:test_per_class]] = True
+    return np.flatnonzero(held_out if part == "test" else ~held_out)
 
 
 def whole_number(name: str, value: Any, least: int) -> None:
-    """Check an option that counts something.
+    """Check an option that is a number of things.
+
+    Args:
+        name (str): The name of the option in error messages.
+        value: The value of the option.
+        least (int): The smallest allowed value.
 
     Raises:
-        InputError: it is not an integer, or below ``least``.
+        InputError: The value is not an integer, or below ``least``.
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise InputError(f"{name} is {value!r}: expected a whole number of at least {least}")

@@ -1,4 +1,4 @@
-"""What a folder holds, as plain lists: the form in which folders and archives are the same thing."""
+"""List the images and folders under a root, in a form that is the same for a folder and a zip."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Listing:
     """The images and folders under a root; hidden ones and ``__MACOSX`` are left out.
 
     Attributes:
-        name: what messages call the root.
-        files: relative paths of the images, with ``/``, in any order.
-        content: an integer per file that changes with its content: its size or checksum.
-        folders: relative paths of the folders, the empty ones too.
+        name (str): The name of the root in error messages.
+        files (list of str): The relative paths of the images, with ``/``, in any order.
+        content (list of int): A number per file that changes with its content: its size or checksum.
+        folders (set of str): The relative paths of the folders, empty ones included.
     """
 
     name: str
@@ -33,30 +33,39 @@ class Listing:
 
 
 def is_image(path: str) -> bool:
-    """Whether a path ends like an image that can be decoded."""
+    """True if the extension of a path is that of a format that can be decoded."""
     return os.path.splitext(path)[1].lower() in EXTENSIONS
 
 
 def is_hidden(path: str) -> bool:
-    """Whether a path is, or lies in, something that an operating system left behind."""
-    return any(step.startswith(".") or step == "__MACOSX" for step in path.split("/"))
+    """True if a path is, or lies in, something that an operating system left behind."""
+    return any(name.startswith(".") or name == "__MACOSX" for name in path.split("/"))
+
+
+def require_folder(root: Path) -> None:
+    """Check that a folder of images exists.
+
+    Raises:
+        InputError: It does not exist or is not a folder.
+    """
+    if not root.is_dir():
+        raise InputError(f"image folder {root} {'is not a folder' if root.exists() else 'does not exist'}")
 
 
 def list_folder(root: str | Path) -> Listing:
-    """Everything under a folder, links followed; content marks are file sizes.
+    """List everything under a folder, following links; the content numbers are file sizes.
 
     Raises:
-        InputError: it is missing, not a folder, or cannot be read; or a link leads back to a folder around it.
+        InputError: The folder is missing or cannot be read, or a link leads back to a folder that it lies in.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise InputError(f"image folder {root} {'is not a folder' if root.exists() else 'does not exist'}")
+    require_folder(root)
     files: list[str] = []
     sizes: list[int] = []
     folders: set[str] = set()
     pending: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(root),))]
     while pending:
-        folder, around = pending.pop()
+        folder, parents = pending.pop()
         try:
             with os.scandir(root / folder) as entries:
                 for entry in entries:
@@ -65,10 +74,10 @@ def list_folder(root: str | Path) -> Listing:
                         continue
                     if entry.is_dir():
                         real = os.path.realpath(entry.path)
-                        if real in around:
+                        if real in parents:
                             raise InputError(f"{entry.path} links back to a folder that it lies in: remove the link")
                         folders.add(path)
-                        pending.append((f"{path}/", (*around, real)))
+                        pending.append((f"{path}/", (*parents, real)))
                     elif is_image(path):
                         files.append(path)
                         sizes.append(entry.stat().st_size)

@@ -1,4 +1,4 @@
-"""Which classes are base and which are novel, in two halves: one to tune on, one to report."""
+"""Class splits: base and novel classes, each in two halves, one to tune on and one to report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lowshot.errors import InputError
+from lowshot.errors import InputError, first_few
 from lowshot.files import fingerprint, read_json, write_json
 
 GROUPS = ("base_classes_1", "base_classes_2", "novel_classes_1", "novel_classes_2")
@@ -21,9 +21,9 @@ class Setup:
     """The classes of one evaluation.
 
     Attributes:
-        name: ``"val"``, where hyper-parameters are chosen, or ``"test"``, which is reported.
-        base: (B,) int64 labels.
-        novel: (N,) int64 labels.
+        name (str): ``"val"``, on which hyper-parameters are chosen, or ``"test"``, which is reported.
+        base (int64, (B,)): The labels of the base classes.
+        novel (int64, (N,)): The labels of the novel classes.
     """
 
     name: str
@@ -32,21 +32,21 @@ class Setup:
 
 
 class ClassSplit:
-    """Base and novel classes, each in two halves (Hariharan & Girshick 2017).
+    """Base and novel classes, each in two halves (Hariharan & Girshick, arXiv 1606.02819).
 
     The representation and the generator learn from all base classes. The ``_1`` halves are the validation setup, the
     ``_2`` halves the test setup.
 
     Args:
-        base_1, base_2, novel_1, novel_2: labels, each class in one group at most.
-        label_names: name of every label, C of them; a class in no group takes no part.
+        base_1, base_2, novel_1, novel_2 (integers, (n,)): The labels of each group; a class is in one group at most.
+        label_names (sequence of C str): The name of every label. A class in no group takes no part.
 
     Attributes:
-        base_1, base_2, novel_1, novel_2: int64 labels in the order given.
-        label_names: list of C str.
+        base_1, base_2, novel_1, novel_2 (int64, (n,)): The labels of each group in the order given.
+        label_names (list of C str): The name of every label.
 
     Raises:
-        InputError: an empty group, a label that is no integer or outside 0..C-1, or one that stands twice.
+        InputError: A group is empty, or a label is no integer, outside 0..C-1 or listed twice.
     """
 
     def __init__(
@@ -69,24 +69,27 @@ class ClassSplit:
 
     @cached_property
     def base(self) -> np.ndarray:
-        """All base labels, sorted, int64."""
+        """The labels of all base classes, sorted, int64."""
         return np.union1d(self.base_1, self.base_2)
 
     @cached_property
     def novel(self) -> np.ndarray:
-        """All novel labels, sorted, int64."""
+        """The labels of all novel classes, sorted, int64."""
         return np.union1d(self.novel_1, self.novel_2)
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the groups as sets and of the label names."""
+        """The digest of the groups as sets and of the label names."""
         return fingerprint(*(np.sort(group) for group in self._groups()), self.label_names)
 
     def setup(self, name: str) -> Setup:
-        """The classes to evaluate on: ``"val"`` to choose hyper-parameters, ``"test"`` to report.
+        """Return the classes to evaluate on.
+
+        Args:
+            name (str): ``"val"`` to choose hyper-parameters, ``"test"`` to report.
 
         Raises:
-            InputError: any other name.
+            InputError: The name is neither of the two.
         """
         halves = {"val": (self.base_1, self.novel_1), "test": (self.base_2, self.novel_2)}
         if name not in halves:
@@ -94,13 +97,13 @@ class ClassSplit:
         return Setup(name, *halves[name])
 
     def check(self, class_names: Sequence[str] | int) -> None:
-        """Refuse a data set with another label space.
+        """Check that a data set has the label space of this split.
 
         Args:
-            class_names: names of the data set's classes, or only their number.
+            class_names (sequence of str, or int): The names of the data set's classes, or only their number.
 
         Raises:
-            InputError: their number differs, or a name does; the message gives the first difference.
+            InputError: Their number differs, or a name does; the message gives the first difference.
         """
         count = class_names if isinstance(class_names, int) else len(class_names)
         if count > self.num_classes:
@@ -124,10 +127,13 @@ class ClassSplit:
                 )
 
     def check_labels(self, labels: np.ndarray) -> None:
-        """Refuse labels that the split does not know.
+        """Check that all labels are in the label space.
+
+        Args:
+            labels (integers, (n,)): The labels.
 
         Raises:
-            InputError: a label is outside 0..C-1; the message gives the first and its row.
+            InputError: A label is outside 0..C-1; the message gives the first and its row.
         """
         labels = np.asarray(labels)
         outside = np.flatnonzero((labels < 0) | (labels >= self.num_classes))
@@ -138,23 +144,23 @@ class ClassSplit:
             )
 
     def describe(self, label: int) -> str:
-        """A label for a message: its number and its name."""
+        """Describe a label for a message by its number and its name."""
         return f"{label} ({self.label_names[label]!r})" if 0 <= label < self.num_classes else str(label)
 
     @classmethod
     def random(
         cls, class_names: Sequence[str], base: tuple[int, int], novel: tuple[int, int], seed: int = 0
     ) -> ClassSplit:
-        """Draw a split.
+        """Draw a split. Classes that are left over take no part.
 
         Args:
-            class_names: names of the C classes.
-            base: how many base classes each half gets.
-            novel: how many novel classes each half gets.
-            seed: of the draw. Classes that are left over take no part.
+            class_names (sequence of C str): The names of the classes.
+            base (two int): The number of base classes in each half.
+            novel (two int): The number of novel classes in each half.
+            seed (int): The seed of the draw.
 
         Raises:
-            InputError: more classes are asked for than there are, or a half is empty.
+            InputError: More classes are asked for than there are, or a half is empty.
         """
         sizes = [int(size) for size in (*base, *novel)]
         if len(sizes) != 4 or min(sizes) < 1:
@@ -174,8 +180,8 @@ class ClassSplit:
         """Read the original's ``label_idx.json``.
 
         Raises:
-            InputError: a key is missing or no list, ``base_classes`` is not the union of its halves, or any error of
-                the constructor; the message names the file.
+            InputError: A key is missing or no list, ``base_classes`` is not the union of its halves, or the groups are
+                wrong; the message names the file.
         """
         value = read_json(path, "class split")
         if not isinstance(value, dict):
@@ -192,7 +198,7 @@ class ClassSplit:
         return split
 
     def to_json(self, path: str | Path) -> None:
-        """Write the format that :meth:`from_json` reads, and the original too; the file appears whole."""
+        """Write atomically the format that :meth:`from_json` and the original read."""
         groups = dict(zip(GROUPS, self._groups()))
         write_json(path, {**groups, "base_classes": self.base, "label_names": self.label_names}, indent=None)
 
@@ -241,6 +247,5 @@ class ClassSplit:
                 f"they differ in {self._some(wrong)}"
             )
 
-    def _some(self, labels: np.ndarray, most: int = 5) -> str:
-        more = f" and {len(labels) - most} more" if len(labels) > most else ""
-        return f"label {', '.join(self.describe(int(label)) for label in labels[:most])}{more}"
+    def _some(self, labels: np.ndarray) -> str:
+        return f"label {first_few([self.describe(int(label)) for label in labels])}"

@@ -1,6 +1,6 @@
-"""Folders of images as a labelled table: the same rules for a folder on disk and for one inside a zip.
+"""Trees of image folders as labelled tables: the same rules for a folder on disk and for one inside a zip.
 
-A tree is ``[train|test]/class/…/image``. Without part folders the whole tree is one part, which a seeded holdout can
+A tree is ``[train|test]/class/…/image``. Without folders for the parts the tree is one part, which a seeded holdout can
 divide. Labels are the sorted class names; rows are sorted by class, then by path.
 """
 
@@ -13,23 +13,24 @@ import numpy as np
 from lowshot.data.decode import EXTENSIONS
 from lowshot.data.holdout import holdout, whole_number
 from lowshot.data.listing import Listing
-from lowshot.errors import InputError
+from lowshot.errors import InputError, first_few
 
 Images = list[tuple[str, int]]
-"""(path relative to the prefix, index into the listing's files) of each image."""
+"""The path of each image relative to the prefix, and its index in the listing's files."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How folders name parts and classes: the options of ``image_folder`` and ``image_zip``.
+    """The roles of folders: the options of ``image_folder`` and ``image_zip``.
 
     Attributes:
-        class_depth: how many folders name a class: 2 for ``ALPHABET/CHARACTER/image``.
-        train_folder: the folder of the training part; ``None`` takes ``train`` where there is one.
-        test_folder: the folder of the test part; ``None`` takes ``test`` where there is one.
-        test_per_class: without a test folder, how many images of each class are held out as the test part.
-        seed: of that holdout.
-        prefix: the folder in which the tree starts; ``None`` walks down while there is only one folder to enter.
+        class_depth (int): The number of folders that name a class: 2 for ``ALPHABET/CHARACTER/image``.
+        train_folder (str or None): The folder of the training part; None takes ``train`` if there is one.
+        test_folder (str or None): The folder of the test part; None takes ``test`` if there is one.
+        test_per_class (int or None): The number of images of each class to hold out as the test part, if the tree has
+            no test folder.
+        seed (int): The seed of that holdout.
+        prefix (str or None): The folder in which the tree starts; None descends as long as there is only one folder.
     """
 
     class_depth: int = 1
@@ -45,14 +46,15 @@ class Layout:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of one part.
+    """The N rows of one part.
 
     Attributes:
-        prefix: the folder that ``paths`` are relative to, empty or ending in ``/``.
-        paths: N relative paths.
-        labels: (N,) int64.
-        class_names: C names.
-        files: (N,) int64 indices into the listing's files.
+        prefix (str): The folder that ``paths`` are relative to, empty or ending in ``/``.
+        paths (list of N str): The relative paths.
+        labels (int64, (N,)): The labels.
+        class_names (list of C str): The names of the classes.
+        files (int64, (N,)): The indices of the rows in the listing's files.
+        content (list of N int): The numbers that change with the content of each image.
     """
 
     prefix: str
@@ -60,14 +62,20 @@ class Table:
     labels: np.ndarray
     class_names: list[str]
     files: np.ndarray
+    content: list[int]
 
 
 def image_table(listing: Listing, part: str, layout: Layout) -> Table:
-    """The images of one part of a tree, labelled by their folders.
+    """Label the images of one part of a tree by their folders.
+
+    Args:
+        listing (Listing): The images and folders.
+        part (str): ``"train"`` or ``"test"``.
+        layout (Layout): The roles of the folders.
 
     Raises:
-        InputError: no images; a missing part; a class folder without images; an image outside a class folder; train and
-            test parts that name different classes; or a class too small for the holdout.
+        InputError: There are no images, a part is missing, a class folder has no images, an image is outside a class
+            folder, train and test name different classes, or a class is too small for the holdout.
     """
     images = [(path, index) for index, path in enumerate(listing.files)]
     if not images:
@@ -76,99 +84,99 @@ def image_table(listing: Listing, part: str, layout: Layout) -> Table:
     images = [(path.removeprefix(prefix), index) for path, index in images if path.startswith(prefix)]
     folders = {folder.removeprefix(prefix) for folder in listing.folders if folder.startswith(prefix)}
     name = f"{listing.name}/{prefix}".rstrip("/")
-    areas = _areas(name, images, layout)
-    parts = {key: _classes(name, images, folders, area, layout.class_depth) for key, area in areas.items()}
+    part_folders = _part_folders(name, images, layout)
+    parts = {key: _classes(name, images, folders, base, layout.class_depth) for key, base in part_folders.items()}
     if len(parts) == 2:
-        _check_same_classes(name, areas, parts)
-    return _rows(name, prefix, parts, part, layout)
+        _check_same_classes(name, part_folders, parts)
+    classes = _classes_of_part(name, parts, part, layout)
+    class_names = sorted(classes)
+    rows = [(path, file, label) for label, cls in enumerate(class_names) for path, file in sorted(classes[cls])]
+    labels = np.array([label for _, _, label in rows], dtype=np.int64)
+    if layout.test_per_class is not None:
+        chosen = holdout(labels, class_names, part, layout.test_per_class, layout.seed)
+        rows, labels = [rows[row] for row in chosen], labels[chosen]
+    files = np.array([file for _, file, _ in rows], dtype=np.int64)
+    content = [listing.content[file] for file in files]
+    return Table(prefix, [path for path, _, _ in rows], labels, class_names, files, content)
 
 
 def _prefix(name: str, images: Images, layout: Layout) -> str:
     if layout.prefix is not None:
         prefix = f"{layout.prefix.strip('/')}/".lstrip("/")
         if not any(path.startswith(prefix) for path, _ in images):
-            raise InputError(f"{name} holds no images under prefix {layout.prefix!r}. {_tops(images)}")
+            raise InputError(f"{name} holds no images under prefix {layout.prefix!r}. {_top_folders(images)}")
         return prefix
     prefix = ""
-    stops = {(layout.train_folder or "train").split("/")[0], (layout.test_folder or "test").split("/")[0]}
+    parts = {(layout.train_folder or "train").split("/")[0], (layout.test_folder or "test").split("/")[0]}
     while True:
         tops = {path[len(prefix) :].partition("/")[0] for path, _ in images}
         top = min(tops)
         inner = f"{prefix}{top}/"
-        if len(tops) > 1 or top in stops or any(path.count("/", len(inner)) < layout.class_depth for path, _ in images):
+        if len(tops) > 1 or top in parts or any(path.count("/", len(inner)) < layout.class_depth for path, _ in images):
             return prefix
         prefix = inner
 
 
-def _areas(name: str, images: Images, layout: Layout) -> dict[str, str]:
-    """Part → the folder it lies in, with ``/``; the train part of a tree without part folders lies in ``""``."""
-    areas = {}
+def _part_folders(name: str, images: Images, layout: Layout) -> dict[str, str]:
+    """The folder of each part, ending in ``/``; ``""`` for the train part of a tree without folders for the parts."""
+    found = {}
     for part, given in (("train", layout.train_folder), ("test", layout.test_folder)):
-        area = f"{(given or part).strip('/')}/"
-        depths = [path.count("/", len(area)) for path, _ in images if path.startswith(area)]
+        folder = f"{(given or part).strip('/')}/"
+        depths = [path.count("/", len(folder)) for path, _ in images if path.startswith(folder)]
         # A folder "train" with images directly in it is a class of that name, not a part.
         if depths and (given or min(depths) >= layout.class_depth):
-            areas[part] = area
+            found[part] = folder
         elif given:
-            raise InputError(f"{name} has no images in {part}_folder {given!r}. {_tops(images)}")
-    if "test" in areas and "train" not in areas:
+            raise InputError(f"{name} has no images in {part}_folder {given!r}. {_top_folders(images)}")
+    if "test" in found and "train" not in found:
         raise InputError(
-            f"{name} has a test folder {areas['test']!r} but no train folder: "
-            f"name it with train_folder. {_tops(images)}"
+            f"{name} has a test folder {found['test']!r} but no train folder: "
+            f"name it with train_folder. {_top_folders(images)}"
         )
-    return areas or {"train": ""}
+    return found or {"train": ""}
 
 
-def _classes(name: str, images: Images, folders: set[str], area: str, depth: int) -> dict[str, Images]:
+def _classes(name: str, images: Images, folders: set[str], base: str, depth: int) -> dict[str, Images]:
+    """The images of each class under the folder ``base`` of a part."""
     classes: dict[str, Images] = {}
     for path, index in images:
-        if path.startswith(area):
-            steps = path[len(area) :].split("/")
-            if len(steps) <= depth:
+        if path.startswith(base):
+            names = path[len(base) :].split("/")
+            if len(names) <= depth:
                 wanted = "/".join(["CLASS"] if depth == 1 else [f"LEVEL{level + 1}" for level in range(depth)])
-                raise InputError(f"image {path} in {name} lies outside a class folder: expected {area}{wanted}/IMAGE")
-            classes.setdefault("/".join(steps[:depth]), []).append((path, index))
-    filled = {"/".join(steps[:level]) for cls in classes if (steps := cls.split("/")) for level in range(1, depth + 1)}
-    inner = {folder[len(area) :] for folder in folders if folder.startswith(area)}
+                raise InputError(f"image {path} in {name} lies outside a class folder: expected {base}{wanted}/IMAGE")
+            classes.setdefault("/".join(names[:depth]), []).append((path, index))
+    filled = {"/".join(names[:level]) for cls in classes if (names := cls.split("/")) for level in range(1, depth + 1)}
+    inner = {folder[len(base) :] for folder in folders if folder.startswith(base)}
     if empty := sorted(folder for folder in inner if folder.count("/") < depth and folder not in filled):
-        raise InputError(f"{name}: class folder {_some([area + folder for folder in empty])} holds no images")
+        raise InputError(f"{name}: class folder {_quoted([base + folder for folder in empty])} holds no images")
     return classes
 
 
-def _check_same_classes(name: str, areas: dict[str, str], parts: dict[str, dict[str, Images]]) -> None:
+def _check_same_classes(name: str, part_folders: dict[str, str], parts: dict[str, dict[str, Images]]) -> None:
     for here, there in (("train", "test"), ("test", "train")):
         if missing := sorted(parts[here].keys() - parts[there].keys()):
             raise InputError(
-                f"{name}: {areas[here]!r} has classes that {areas[there]!r} lacks: {_some(missing)}. "
+                f"{name}: {part_folders[here]!r} has classes that {part_folders[there]!r} lacks: {_quoted(missing)}. "
                 "Both parts need the same class folders"
             )
 
 
-def _rows(name: str, prefix: str, parts: dict[str, dict[str, Images]], part: str, layout: Layout) -> Table:
-    divided = layout.test_per_class is not None
-    if divided and "test" in parts:
+def _classes_of_part(name: str, parts: dict[str, dict[str, Images]], part: str, layout: Layout) -> dict[str, Images]:
+    """The classes to take a part from: its own, or with a holdout those of the only part."""
+    if layout.test_per_class is not None and "test" in parts:
         raise InputError(f"{name} has a test folder already: leave test_per_class out")
-    if part not in parts and not divided:
+    if part not in parts and layout.test_per_class is None:
         raise InputError(
             f"{name} has no test part: add a folder 'test', name one with test_folder, "
             "or hold images out with test_per_class"
         )
-    classes = parts.get(part, parts["train"])
-    names = sorted(classes)
-    rows = [(path, index, label) for label, cls in enumerate(names) for path, index in sorted(classes[cls])]
-    labels = np.array([label for _, _, label in rows], dtype=np.int64)
-    files = np.array([index for _, index, _ in rows], dtype=np.int64)
-    if layout.test_per_class is None:
-        return Table(prefix, [path for path, _, _ in rows], labels, names, files)
-    keep = holdout(labels, names, part, layout.test_per_class, layout.seed)
-    return Table(prefix, [rows[row][0] for row in keep], labels[keep], names, files[keep])
+    return parts.get(part, parts["train"])
 
 
-def _tops(images: Images) -> str:
-    tops = sorted({path.partition("/")[0] for path, _ in images if "/" in path})
-    return f"Folders with images: {_some(tops)}."
+def _top_folders(images: Images) -> str:
+    return f"Folders with images: {_quoted(sorted({path.partition('/')[0] for path, _ in images if '/' in path}))}."
 
 
-def _some(names: list[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(repr(name) for name in names[:most]) + more
+def _quoted(names: list[str]) -> str:
+    return first_few([repr(name) for name in names])

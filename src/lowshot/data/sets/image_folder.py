@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
 
-from lowshot.data.base import ImageDataset
+from lowshot.data.base import ImageDataset, ImageFiles
 from lowshot.data.decode import MAX_PIXELS
-from lowshot.data.listing import Listing, list_folder
-from lowshot.data.tree import Layout, Table, image_table
+from lowshot.data.listing import list_folder
+from lowshot.data.tree import Layout, image_table
 from lowshot.registry import DATASETS
-
-
-class FolderImages(ImageDataset):
-    """The rows of ``table``, read from files under ``root``."""
-
-    def __init__(self, root: Path, listing: Listing, table: Table, max_pixels: int, decode_size: int | None) -> None:
-        super().__init__(
-            table.paths,
-            table.labels,
-            table.class_names,
-            content=[listing.content[file] for file in table.files],
-            max_pixels=max_pixels,
-            decode_size=decode_size,
-        )
-        self._root = root / table.prefix
-
-    def _open(self, row: int) -> BinaryIO:
-        return open(self._root / self.paths[row], "rb")
 
 
 @DATASETS.register("image_folder", "folder of images, a folder a class: [train|test]/CLASS/IMAGE")
@@ -44,13 +25,29 @@ def image_folder(
     max_pixels: int = MAX_PIXELS,
     decode_size: int | None = None,
 ) -> ImageDataset:
-    """Images in class folders; the layout options are those of :class:`lowshot.data.tree.Layout`.
+    """Open a folder with a folder of images per class.
 
     ImageNet as it is usually unpacked is ``image_folder`` with ``test_folder="val"``.
 
+    Args:
+        root (str or Path): The folder.
+        part (str): ``"train"`` or ``"test"``.
+        class_depth, train_folder, test_folder, test_per_class, seed, prefix: The roles of folders inside it, see
+            :class:`lowshot.data.tree.Layout`.
+        max_pixels, decode_size: The bounds on the size of images, see :class:`lowshot.data.ImageDataset`.
+
     Raises:
-        InputError: see :func:`lowshot.data.tree.image_table`; the folder is missing or cannot be read.
+        InputError: The folder is missing or cannot be read, or its tree is refused by
+            :func:`lowshot.data.tree.image_table`.
     """
     layout = Layout(class_depth, train_folder, test_folder, test_per_class, seed, prefix)
-    listing = list_folder(root)
-    return FolderImages(Path(root).resolve(), listing, image_table(listing, part, layout), max_pixels, decode_size)
+    table = image_table(list_folder(root), part, layout)
+    return ImageFiles(
+        Path(root) / table.prefix,
+        table.paths,
+        table.labels,
+        table.class_names,
+        content=table.content,
+        max_pixels=max_pixels,
+        decode_size=decode_size,
+    )

@@ -1,4 +1,4 @@
-"""A zip of an image folder, read in place: nothing is unpacked to disk."""
+"""A zip of an image folder, read in place without unpacking it to disk."""
 
 from __future__ import annotations
 
@@ -9,25 +9,22 @@ from typing import BinaryIO
 from lowshot.data.archive import ZipReader, open_zip
 from lowshot.data.base import ImageDataset
 from lowshot.data.decode import MAX_PIXELS, BadImageError
-from lowshot.data.listing import Listing
 from lowshot.data.tree import Layout, Table, image_table
 from lowshot.registry import DATASETS
 
 _MOST_BYTES_PER_PIXEL = 8
-_METADATA_ROOM = 2**24
+_MOST_METADATA_BYTES = 2**24
 
 
 class ZippedImages(ImageDataset):
     """The rows of ``table``, read from members of a zip."""
 
-    def __init__(
-        self, reader: ZipReader, listing: Listing, table: Table, max_pixels: int, decode_size: int | None
-    ) -> None:
+    def __init__(self, reader: ZipReader, table: Table, max_pixels: int, decode_size: int | None) -> None:
         super().__init__(
             table.paths,
             table.labels,
             table.class_names,
-            content=[listing.content[file] for file in table.files],
+            content=table.content,
             max_pixels=max_pixels,
             decode_size=decode_size,
         )
@@ -36,8 +33,8 @@ class ZippedImages(ImageDataset):
 
     def _open(self, row: int) -> BinaryIO:
         member = int(self._members[row])
-        # The directory states the unpacked size, so a bomb in the zip's own packing is met before it unpacks.
-        if self._reader.sizes[member] > self.max_pixels * _MOST_BYTES_PER_PIXEL + _METADATA_ROOM:
+        # The directory states the unpacked size, so a decompression bomb is refused before it unpacks.
+        if self._reader.sizes[member] > self.max_pixels * _MOST_BYTES_PER_PIXEL + _MOST_METADATA_BYTES:
             raise BadImageError(
                 f"image {self.paths[row]} unpacks to {self._reader.sizes[member]} bytes, more than an image of "
                 f"max_pixels {self.max_pixels} can have: it may be a decompression bomb"
@@ -59,11 +56,12 @@ def image_zip(
     max_pixels: int = MAX_PIXELS,
     decode_size: int | None = None,
 ) -> ImageDataset:
-    """Images in class folders inside a zip; options, rows and labels are those of ``image_folder``.
+    """Open a zip with a folder of images per class; parameters, rows and labels are those of ``image_folder``.
 
     Raises:
-        InputError: see :func:`lowshot.data.tree.image_table` and :func:`lowshot.data.archive.open_zip`.
+        InputError: The zip is refused by :func:`lowshot.data.archive.open_zip`, or its tree by
+            :func:`lowshot.data.tree.image_table`.
     """
     layout = Layout(class_depth, train_folder, test_folder, test_per_class, seed, prefix)
     listing, reader = open_zip(root)
-    return ZippedImages(reader, listing, image_table(listing, part, layout), max_pixels, decode_size)
+    return ZippedImages(reader, image_table(listing, part, layout), max_pixels, decode_size)

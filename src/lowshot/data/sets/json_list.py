@@ -1,17 +1,16 @@
-"""Images listed in JSON files, as the original's MetaDataset has them."""
+"""Images listed in JSON files, in the format of the original's MetaDataset."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 
-from lowshot.data.base import ImageDataset
+from lowshot.data.base import ImageDataset, ImageFiles
 from lowshot.data.decode import MAX_PIXELS
 from lowshot.data.holdout import holdout, whole_number
+from lowshot.data.listing import require_folder
 from lowshot.errors import InputError
 from lowshot.files import read_json
 from lowshot.registry import DATASETS
@@ -19,26 +18,21 @@ from lowshot.registry import DATASETS
 
 @dataclass(frozen=True)
 class ImageList:
-    """One JSON file: ``image_names`` and ``image_labels`` of equal length, and what it says of the label space."""
+    """The content of one JSON file with N images.
+
+    Attributes:
+        file (Path): The file.
+        names (list of N str): The paths of the images.
+        labels (int64, (N,)): The labels of the images.
+        label_names (list of str, or None): The names of all labels, if the file states them.
+        num_classes (int): The size of the label space, as far as the file shows it.
+    """
 
     file: Path
     names: list[str]
     labels: np.ndarray
     label_names: list[str] | None
     num_classes: int
-
-
-class ListedImages(ImageDataset):
-    """Rows whose paths are relative to ``root``."""
-
-    def __init__(
-        self, root: Path, paths: Sequence[str], labels: np.ndarray, names: Sequence[str], **limits: Any
-    ) -> None:
-        super().__init__(paths, labels, names, **limits)
-        self._root = root
-
-    def _open(self, row: int) -> BinaryIO:
-        return open(self._root / self.paths[row], "rb")
 
 
 @DATASETS.register("json_list", "JSON lists of image_names and image_labels, with the images under a root folder")
@@ -55,57 +49,53 @@ def json_list(
     max_pixels: int = MAX_PIXELS,
     decode_size: int | None = None,
 ) -> ImageDataset:
-    """The original's MetaDataset: an object with ``image_names`` (relative paths) and ``image_labels`` (integers).
+    """Open the images of the original's MetaDataset, which lists ``image_names`` (paths) and ``image_labels``.
 
-    ``label_names`` and ``num_classes`` may stand in it too. Labels are kept as they are; the label space is the largest
-    that the lists and ``num_classes`` state, so that train and test agree on it.
+    A list may also have ``label_names`` and ``num_classes``. Labels are used as they are; the label space is the
+    largest that the lists and ``num_classes`` state, so that train and test agree on it.
 
     Args:
-        root: the folder that the lists lie in, or the training list itself.
-        part: ``"train"`` or ``"test"``.
-        train_list: file name, from ``root``; ``train.json`` when left out.
-        test_list: file name, from ``root``; ``test.json`` when left out and there is one.
-        image_root: the folder that image names are relative to; ``root`` when left out.
-        num_classes: size of the label space, where the lists do not show it.
-        test_per_class: without a test list, how many images of each class are held out.
-        seed: of that holdout.
-        max_pixels: larger images are refused.
-        decode_size: see :class:`lowshot.data.ImageDataset`.
+        root (str or Path): The folder that the lists are in, or the training list itself.
+        part (str): ``"train"`` or ``"test"``.
+        train_list (str or Path): The training list, relative to ``root``; ``train.json`` by default.
+        test_list (str or Path): The test list, relative to ``root``; by default ``test.json``, if there is one.
+        image_root (str or Path): The folder that image names are relative to; ``root`` by default.
+        num_classes (int): The size of the label space, if the lists do not show it.
+        test_per_class (int): The number of images of each class to hold out, if there is no test list.
+        seed (int): The seed of that holdout.
+        max_pixels, decode_size: The bounds on the size of images, see :class:`lowshot.data.ImageDataset`.
 
     Raises:
-        InputError: a file or key is missing, lengths differ, a label is no integer or negative, the two lists name
-            classes differently. Images are looked for only when they are loaded.
+        InputError: A file or key is missing, lengths differ, a label is no integer from 0 on, or the two lists name
+            classes differently. A missing image is an error only when it is loaded.
     """
     folder = Path(root)
     if folder.is_file() or folder.suffix == ".json":
         folder, train_list = folder.parent, train_list or folder.name
     images = Path(image_root) if image_root is not None else folder
     for needed in (folder, images):
-        if not needed.is_dir():
-            raise InputError(f"image folder {needed} {'is not a folder' if needed.exists() else 'does not exist'}")
+        require_folder(needed)
     lists = {"train": read_list(folder / (train_list or "train.json"))}
     if test_list is not None or (folder / "test.json").is_file():
         lists["test"] = read_list(folder / (test_list or "test.json"))
     names = _class_names(list(lists.values()), num_classes)
     chosen = lists.get(part, lists["train"])
-    keep = np.arange(len(chosen.names))
+    rows = np.arange(len(chosen.names))
     if test_per_class is not None and "test" in lists:
         raise InputError(f"{lists['test'].file} is a test list already: leave test_per_class out")
     if test_per_class is not None:
-        keep = holdout(chosen.labels, names, part, test_per_class, seed)
+        rows = holdout(chosen.labels, names, part, test_per_class, seed)
     elif part not in lists:
         raise InputError(f"{folder} has no test.json: name a test_list, or hold images out with test_per_class")
-    paths = [chosen.names[row] for row in keep]
-    return ListedImages(
-        images.resolve(), paths, chosen.labels[keep], names, max_pixels=max_pixels, decode_size=decode_size
-    )
+    paths = [chosen.names[row] for row in rows]
+    return ImageFiles(images, paths, chosen.labels[rows], names, max_pixels=max_pixels, decode_size=decode_size)
 
 
 def read_list(file: Path) -> ImageList:
     """Read and check one list.
 
     Raises:
-        InputError: it is missing, not JSON, or not such a list.
+        InputError: The file is missing, not JSON, or not such a list.
     """
     value = read_json(file, "image list")
     if not isinstance(value, dict):
