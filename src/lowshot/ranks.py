@@ -78,7 +78,8 @@ def launched_ranks() -> Iterator[Ranks]:
 def adopt_slurm() -> None:
     """Under ``srun``, set the environment variables that torchrun sets, so that other code knows one launcher only.
 
-    ``srun`` sets none of them. Without this every task would take itself for the only one and write the same files. A job step named ``bash`` or ``interactive`` is a shell, not a set of ranks (as Lightning has it).
+    ``srun`` sets none of them. Without this every task would take itself for the only one and write the same
+    files. A job step named ``bash`` or ``interactive`` is a shell, not a set of ranks (as Lightning has it).
     """
     if "RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) < 2 or "SLURM_PROCID" not in os.environ:
         return

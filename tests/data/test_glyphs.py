@@ -196,8 +196,8 @@ def test_an_option_out_of_range_is_named_and_nothing_is_drawn(small, option, val
 
 def test_any_number_of_processes_draws_the_same_bytes(tmp_path):
     request = request_of(characters=tuple(choose(6)))
-    for jobs in (1, 2):
-        cache.render(request, tmp_path / f"{jobs}.npy", jobs=jobs)
+    for processes in (1, 2):
+        cache.render(request, tmp_path / f"{processes}.npy", processes=processes)
     assert (tmp_path / "1.npy").read_bytes() == (tmp_path / "2.npy").read_bytes()
     assert np.array_equal(np.load(tmp_path / "1.npy"), np.concatenate([request.draw(c) for c in request.characters]))
 
@@ -264,12 +264,12 @@ def test_an_interrupted_rendering_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_images_held_open_outlive_a_second_rendering(tmp_path):
-    held = cache.images(request_of(), tmp_path)
-    before = held.copy()
+    mapped = cache.cached_images(request_of(), tmp_path)
+    before = mapped.copy()
     (path,) = tmp_path.iterdir()
     cache.render(request_of(), path)
-    assert np.array_equal(held, before)
-    assert not held.flags.writeable
+    assert np.array_equal(mapped, before)
+    assert not mapped.flags.writeable
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def _experiments(found: Found, to: Format, options: Options, place: _Place) -> _
     store = None if options.features is None else features.open_features(options.features)
     experiments = splits.read_experiments(found.path, store)
     if "{" in place.target:
-        place.require_free(*experiment_files.names(place.target, len(experiments)))
+        place.require_free(*experiment_files.files_to_write(place.target, len(experiments)))
     else:
         place.require_free(place.target)
     splits.write_experiments(place.target, experiments, bare=to == "original")

@@ -56,7 +56,7 @@ def build_dataset(name: str, part: str = "train", root: str | Path | None = None
     """Build the data set registered as ``name``.
 
     Args:
-        name (str): A name that ``lowshot list`` prints, e.g. ``"image_folder"``; ``"auto"`` chooses by what ``root`` is.
+        name (str): A name that ``lowshot list`` prints, such as ``"image_folder"``; ``"auto"`` chooses by ``root``.
         part (str): ``"train"`` (shots and training images) or ``"test"`` (queries).
         root (str or Path): The folder or file that holds the images; None for data sets that need no files.
         options: The parameters of that data set.

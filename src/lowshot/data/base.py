@@ -152,6 +152,28 @@ class ImageFiles(ImageDataset):
         return open(self._root / self.paths[row], "rb")
 
 
+class ArrayImages(ImageDataset):
+    """A data set of decoded images (N, H, W, 3) uint8 in one array.
+
+    A subclass implements :meth:`_read`, and may set ``_pixels`` to an array that it has read already. The array is left
+    out of pickles.
+    """
+
+    _pixels: np.ndarray | None = None
+
+    def _read(self) -> np.ndarray:
+        """Read the array; called by each process on first use."""
+        raise NotImplementedError
+
+    def _open(self, row: int) -> Image.Image:
+        if self._pixels is None:
+            self._pixels = self._read()
+        return Image.fromarray(self._pixels[row])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_pixels": None}
+
+
 class Subset(ImageDataset):
     """Some rows of another data set. A subset of a subset refers to the original data set."""
 

@@ -1,4 +1,4 @@
-"""Batches of transformed images: the same ones for any number of workers and any split over processes."""
+"""Batches of transformed images, which are the same for any number of workers and any split over processes."""
 
 from __future__ import annotations
 
@@ -17,23 +17,26 @@ from lowshot.data.transforms import ImageTransform
 from lowshot.errors import InputError
 
 Sample = tuple[torch.Tensor, int, int]
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Image (3, H, W) uint8, label, row."""
 
-_SMALL = 96 * 96
-_WORD = (1 << 64) - 1
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Images (B, 3, H, W) uint8, labels (B,) int64, rows (B,) int64."""
+
+_SMALL_IMAGE = 96 * 96  # pixels
+_MASK_64 = (1 << 64) - 1
 
 
 class TransformedDataset(Dataset):
-    """Rows of ``dataset`` as (image (3, H, W) uint8, label, row).
+    """The rows of a data set as (image (3, H, W) uint8, label, row).
 
     The augmentation of a sample depends on (seed, epoch, row) alone. Transforms draw from torch's default generator, as
-    torchvision's do; its state is set for the sample and put back after it.
+    torchvision's do; its state is set for the sample and restored after it.
 
     Args:
-        dataset: where images and labels come from.
-        transform: RGB image → uint8 tensor.
-        seed: of the augmentation.
-        epoch: see :meth:`set_epoch`.
+        dataset (ImageDataset): The images and labels.
+        transform (callable): The function from an RGB image to a uint8 tensor.
+        seed (int): The seed of the augmentation.
+        epoch (int): The number of the epoch, see :meth:`set_epoch`.
     """
 
     def __init__(self, dataset: ImageDataset, transform: ImageTransform, seed: int = 0, epoch: int = 0) -> None:
@@ -43,7 +46,7 @@ class TransformedDataset(Dataset):
         self.epoch = epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the augmentation of another epoch from the next pass on."""
+        """Use the augmentation of another epoch from the next pass on."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -64,16 +67,19 @@ class TransformedDataset(Dataset):
 class RowOrder(Sampler[int]):
     """The rows that one of several processes takes, in order.
 
-    Shuffled (training): an order drawn from (seed, epoch), dealt in turn; the shares are equally long, padded by
-    starting over, so that no process waits for another. Unshuffled (evaluation, extraction): consecutive blocks that
-    together are every row once.
+    Shuffled (for training), an order drawn from (seed, epoch) is dealt to the processes in turn; the shards are equally
+    long, padded with rows from the start, so that no process waits for another. Unshuffled (for evaluation and
+    extraction), the shards are consecutive blocks that together are every row once.
 
     Args:
-        rows: N.
-        shuffle: which of the two.
-        seed: of the order.
-        epoch: of the order.
-        shard: (index, count) of this process.
+        rows (int): The number N of rows.
+        shuffle (bool): True for the first of the two, False for the second.
+        seed (int): The seed of the order.
+        epoch (int): The number of the epoch, which the order depends on.
+        shard (two int): The index of this process and the number of processes.
+
+    Raises:
+        InputError: The index is outside 0..count-1.
     """
 
     def __init__(
@@ -88,7 +94,7 @@ class RowOrder(Sampler[int]):
             raise InputError(f"shard {self.index} of {self.count}: expected an index from 0 to count - 1")
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the order of another epoch from the next pass on."""
+        """Use the order of another epoch from the next pass on."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -106,7 +112,7 @@ class RowOrder(Sampler[int]):
 
 
 class ImageLoader(DataLoader):
-    """A DataLoader of :data:`Batch`, built by :func:`make_loader`."""
+    """A DataLoader of :data:`Batch`, made by :func:`make_loader`."""
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         for batch in super().__iter__():
@@ -115,7 +121,7 @@ class ImageLoader(DataLoader):
             yield batch
 
     def set_epoch(self, epoch: int) -> None:
-        """Order and augmentation of another epoch, from the next pass on."""
+        """Use the order and augmentation of another epoch from the next pass on."""
         self.dataset.set_epoch(epoch)  # type: ignore[attr-defined]
         self.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
 
@@ -132,22 +138,23 @@ def make_loader(
     shard: tuple[int, int] = (0, 1),
     drop_last: bool = False,
 ) -> ImageLoader:
-    """Batches of images (B, 3, H, W) uint8, labels (B,) int64 and rows (B,) int64.
+    """Make a loader of batches: images (B, 3, H, W) uint8, labels (B,) int64 and rows (B,) int64.
 
     Args:
-        dataset: rows to load.
-        transform: per image, e.g. ``build_transforms("small").train``.
-        batch_size: B of one process.
-        shuffle: an order drawn from (seed, epoch), or row order; see :class:`RowOrder`.
-        seed: of order and augmentation.
-        epoch: of order and augmentation; ``loader.set_epoch`` changes it between passes.
-        workers: processes that load; ``"auto"`` as :func:`auto_workers` has it. The batches do not depend on it.
-        shard: (index, count) of this process among those that share the rows.
-        drop_last: leave a last, smaller batch out.
+        dataset (ImageDataset): The images to load.
+        transform (callable): The transform of each image, e.g. ``build_transforms("small").train``.
+        batch_size (int): The number B of images per batch of this process.
+        shuffle (bool): True for an order drawn from (seed, epoch), False for row order; see :class:`RowOrder`.
+        seed (int): The seed of order and augmentation.
+        epoch (int): The number of the epoch, which order and augmentation depend on; ``loader.set_epoch`` changes it.
+        workers (int or "auto"): The number of processes that load; ``"auto"`` takes :func:`auto_workers`. The batches
+            do not depend on it.
+        shard (two int): The index of this process among those that share the rows, and the number of these.
+        drop_last (bool): True leaves a last, smaller batch out.
 
     Raises:
-        InputError: there is no image, or a number is out of range. While iterating, BadImageError with the image's own
-            message, without the traceback that a worker process would wrap around it.
+        InputError: There is no image, or a number is out of range. While iterating, a :class:`BadImageError` with the
+            image's own message, without the traceback that a worker process would wrap around it.
     """
     whole_number("batch_size", batch_size, least=1)
     if not len(dataset):
@@ -162,36 +169,38 @@ def make_loader(
         collate_fn=_collate,
         drop_last=drop_last,
         pin_memory=torch.cuda.is_available(),
-        generator=torch.Generator(),  # without one, every pass would draw from the global generator
+        generator=torch.Generator(),  # without it, every pass would draw from the global generator
     )
 
 
 def auto_workers(dataset: ImageDataset) -> int:
-    """How many worker processes pay: none for small images on a CPU that also computes, nor on one or two cores.
+    """Return a good number of worker processes for a data set.
 
-    Otherwise one less than the cores of this process, which are the machine's over the processes that torchrun started.
+    Small images are decoded faster than workers could send them, so on a CPU they get none; neither does a process with
+    one or two cores. Otherwise it is one less than the cores of this process: those of the machine divided by the
+    number of processes that torchrun started.
     """
     cores = cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if cores <= 2:
         return 0
     width, height = dataset.load(0).size
-    small = width * height <= _SMALL
+    small = width * height <= _SMALL_IMAGE
     return 0 if small and not torch.cuda.is_available() else cores - 1
 
 
 def sample_seed(seed: int, epoch: int, row: int) -> int:
-    """64 well-mixed bits of the three numbers (the finaliser of SplitMix64; Steele et al. 2014)."""
-    word = 0
+    """Mix three numbers into 64 bits with the finaliser of SplitMix64 (Steele et al. 2014)."""
+    bits = 0
     for number in (seed, epoch, row):
-        word = (word + number + 0x9E3779B97F4A7C15) & _WORD
-        word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-        word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _WORD
-        word ^= word >> 31
-    return word
+        bits = (bits + number + 0x9E3779B97F4A7C15) & _MASK_64
+        bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & _MASK_64
+        bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & _MASK_64
+        bits ^= bits >> 31
+    return bits
 
 
 class _Samples(TransformedDataset):
-    """Hands a user's mistake over as a value, since DataLoader rewrites the text of errors that workers raise."""
+    """Returns a user's mistake as a value, since DataLoader rewrites the text of errors that workers raise."""
 
     def __getitems__(self, rows: list[int]) -> list[Sample] | InputError:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -232,13 +233,11 @@ class ClassSplit:
         return group
 
     def _check_disjoint(self, groups: list[np.ndarray]) -> None:
-        for first in range(len(groups)):
-            for second in range(first + 1, len(groups)):
-                if len(shared := np.intersect1d(groups[first], groups[second])):
-                    raise InputError(
-                        f"{GROUPS[first]} and {GROUPS[second]} overlap in {self._some(shared)}: "
-                        "a class is base or novel, in one half"
-                    )
+        for (one, labels), (other, other_labels) in itertools.combinations(zip(GROUPS, groups), 2):
+            if len(shared := np.intersect1d(labels, other_labels)):
+                raise InputError(
+                    f"{one} and {other} overlap in {self._some(shared)}: a class is base or novel, in one half"
+                )
 
     def _check_union(self, base: list[Any]) -> None:
         if len(wrong := np.setxor1d(self._group("base_classes", base), self.base)):

@@ -1,8 +1,7 @@
-"""From a decoded image to what a network reads: whole-number pixels per image, float arithmetic per batch.
+"""Transforms from a decoded image to the input of a network: uint8 per image, then floats per batch.
 
-A preset gives two callables that turn a PIL image into a ``uint8`` tensor (one augments, one does not) and the
-statistics for :class:`Normalize`, which runs on whole batches, on the device: a worker then sends a quarter of the
-bytes that floats would take, and the float work costs one pass per batch.
+A preset has two callables that turn a PIL image into a ``uint8`` tensor (one augments, one does not) and the statistics
+for :class:`Normalize`, which runs on batches on the device: workers then send a quarter of the bytes that floats take.
 
 A further preset is one new file: a function registered in ``PRESETS`` that returns :class:`Transforms`.
 """
@@ -25,18 +24,18 @@ from lowshot.registry import Registry
 PRESETS = Registry("transform preset", "lowshot.transforms", "lowshot.data.presets")
 
 ImageTransform = Callable[[Image.Image], torch.Tensor]
-"""RGB image → (3, H, W) uint8. Random ones draw from torch's default generator and from nothing else."""
+"""A function from an RGB image to (3, H, W) uint8, whose only source of chance is torch's default generator."""
 
 
 class Normalize(nn.Module):
-    """(N, 3, H, W) uint8 in 0..255 → floats of zero mean and unit deviation, per channel.
+    """Normalise (N, 3, H, W) uint8 in 0..255 to floats of zero mean and unit standard deviation per channel.
 
     Args:
-        mean: per channel, on the 0..1 scale.
-        std: per channel, on the 0..1 scale.
+        mean (three float): The mean of each channel, on the 0..1 scale.
+        std (three float): The standard deviation of each channel, on the 0..1 scale.
 
     Raises:
-        InputError: not three numbers each, or a deviation that is not positive.
+        InputError: These are not three numbers each, or a deviation is not positive.
     """
 
     scale: torch.Tensor
@@ -49,24 +48,24 @@ class Normalize(nn.Module):
         deviation = torch.tensor(list(std), dtype=torch.float64)
         scale = (1 / (255 * deviation)).float().view(1, 3, 1, 1)
         shift = (-torch.tensor(list(mean), dtype=torch.float64) / deviation).float().view(1, 3, 1, 1)
-        # Not part of a checkpoint: the recipe states them.
+        # Left out of checkpoints, because the recipe states them.
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """The batch in the dtype of the module (float32 unless moved), in the memory format it came in."""
+        """Return the batch in the dtype of the module (float32 unless moved), in the memory format it came in."""
         return images.to(self.scale.dtype).mul_(self.scale).add_(self.shift)
 
 
 @dataclasses.dataclass(frozen=True)
 class Transforms:
-    """What a preset gives.
+    """The transforms of a preset.
 
     Attributes:
-        train: augmenting image transform.
-        eval: deterministic image transform.
-        normalize: the float part, for uint8 batches.
-        description: the preset and all its parameters, JSON-like; two equal descriptions transform alike.
+        train (callable): The augmenting transform of an image.
+        eval (callable): The deterministic transform of an image.
+        normalize (Module): The float part, for uint8 batches.
+        description (dict): The preset and all its parameters, JSON-like; equal descriptions mean equal transforms.
     """
 
     train: ImageTransform
@@ -76,15 +75,16 @@ class Transforms:
 
 
 def build_transforms(preset: str = "imagenet", **params: Any) -> Transforms:
-    """The transforms of a preset; a parameter that is ``None`` takes the preset's default.
+    """Build the transforms of a preset.
 
     Args:
-        preset: ``"imagenet"`` (random resized crop, colour jitter), ``"small"`` (padded crop at native size), or
+        preset (str): ``"imagenet"`` (random resized crop, colour jitter), ``"small"`` (padded crop at native size), or
             another name registered in ``PRESETS``.
-        params: its parameters: ``image_size``, ``mean``, ``std``, ``flip``, …
+        params: The parameters of the preset: ``image_size``, ``mean``, ``std``, ``flip``, … One that is None takes the
+            preset's default.
 
     Raises:
-        InputError: an unknown preset or parameter, or a value that makes no sense.
+        InputError: The preset or a parameter is unknown, or a value is out of range.
     """
     given = {key: value for key, value in params.items() if value is not None}
     if "image_size" in given:

@@ -1,4 +1,4 @@
-"""Find the images that cannot be decoded before anything is trained, so that every later stop sees the same rows."""
+"""Find images that cannot be decoded before anything is trained, so that all stages see the same rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lowshot.errors import InputError
 from lowshot.files import fingerprint, read_json, write_json
 from lowshot.progress import progress as progress_bar
 
-_CHUNK = 64
+_CHUNK = 64  # images per call of a thread
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class SkippedImage:
     """An image that is left out.
 
     Attributes:
-        row: its row in the data set that was looked through.
-        path: its identity there.
-        reason: what is wrong with it.
+        row (int): The row of the image in the data set that was checked.
+        path (str): The path of the image there.
+        reason (str): The error that decoding it gave.
     """
 
     row: int
@@ -36,30 +36,30 @@ class SkippedImage:
 def drop_bad_images(
     dataset: ImageDataset, progress: bool = True, cache: str | Path | None = None, workers: int | None = None
 ) -> tuple[ImageDataset, list[SkippedImage]]:
-    """Decode every image once and leave the bad ones out: ``on_bad_image: skip``.
+    """Decode every image once and leave the bad ones out, for ``on_bad_image: skip``.
 
     Args:
-        dataset: what to look through.
-        progress: show a bar.
-        cache: folder in which the outcome is kept under the data set's fingerprint, so that the next stop reads it
-            instead of decoding everything again.
-        workers: threads; all cores when left out. Decoders release Python's lock.
+        dataset (ImageDataset): The data set to check.
+        progress (bool): True shows a progress bar.
+        cache (str, Path or None): The folder in which the result is saved under the data set's fingerprint, so that
+            the next stage reads it instead of decoding everything again. None saves nothing.
+        workers (int or None): The number of threads; None takes one per core. Decoders release Python's lock.
 
     Returns:
-        The data set without its bad images (itself when there are none), and these, in row order.
+        The data set without its bad images (the same object if there are none), and the bad images in row order.
 
     Raises:
-        InputError: a class would be left without any image; the message names it.
+        InputError: A class would be left without any image; the message names it.
     """
-    kept = None
+    saved = None
     if cache is not None:
-        kept = Path(cache) / f"bad_images_{fingerprint(dataset.fingerprint, dataset.max_pixels)}.json"
-    if kept is not None and kept.is_file():
-        skipped = [SkippedImage(**entry) for entry in read_json(kept, "list of bad images")]
+        saved = Path(cache) / f"bad_images_{fingerprint(dataset.fingerprint, dataset.max_pixels)}.json"
+    if saved is not None and saved.is_file():
+        skipped = [SkippedImage(**entry) for entry in read_json(saved, "list of bad images")]
     else:
         skipped = list(_bad_images(dataset, progress, workers or cpu_count()))
-        if kept is not None:
-            write_json(kept, [asdict(image) for image in skipped])
+        if saved is not None:
+            write_json(saved, [asdict(image) for image in skipped])
     if not skipped:
         return dataset, []
     good = dataset.subset(np.delete(np.arange(len(dataset)), [image.row for image in skipped]))
@@ -73,14 +73,14 @@ def drop_bad_images(
 
 def _bad_images(dataset: ImageDataset, progress: bool, threads: int) -> Iterator[SkippedImage]:
     chunks = [range(start, min(start + _CHUNK, len(dataset))) for start in range(0, len(dataset), _CHUNK)]
-    look = Parallel(threads, backend="threading", return_as="generator", pre_dispatch="2 * n_jobs")
+    pool = Parallel(threads, backend="threading", return_as="generator", pre_dispatch="2 * n_jobs")
     with progress_bar("checking images", len(dataset), enabled=progress) as tick:
-        for chunk, found in zip(chunks, look(delayed(_look)(dataset, chunk) for chunk in chunks)):
+        for chunk, found in zip(chunks, pool(delayed(_check)(dataset, chunk) for chunk in chunks)):
             tick(len(chunk))
             yield from found
 
 
-def _look(dataset: ImageDataset, rows: range) -> list[SkippedImage]:
+def _check(dataset: ImageDataset, rows: range) -> list[SkippedImage]:
     found = []
     for row in rows:
         try:

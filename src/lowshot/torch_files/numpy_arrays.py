@@ -72,7 +72,7 @@ def _as_bytes(content: Any) -> bytes:
 
 
 def safe_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
-    """The argument of ``torch.serialization.safe_globals``: the placeholders under every name NumPy has had for them."""
+    """The placeholders under every name NumPy has had for them, as ``torch.serialization.safe_globals`` takes them."""
     found: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
         (_Dtype, "numpy.dtype"),
         (_Array, "numpy.ndarray"),

@@ -50,7 +50,7 @@ def recognise(source: Pathlike) -> Found:
     """
     text, path = str(source), Path(source)
     if "{" in text:
-        return Found(text, "experiments", _experiment_format(experiment_files.present(text, None)[0]))
+        return Found(text, "experiments", _experiment_format(experiment_files.files_to_read(text, None)[0]))
     if path.is_dir():
         return Found(text, "results", _results_format(path))
     if not path.is_file():
@@ -101,7 +101,7 @@ def _json(path: Path) -> Found:
 
 
 def _experiment_format(path: Path) -> Format:
-    draw = experiment_files.read(path)
+    draw = experiment_files.read_draw(path)
     return "lowshot" if draw.paths is not None or draw.class_names is not None else "original"
 
 

@@ -33,7 +33,7 @@ def read_experiments(path: Pathlike, features: FeatureStore | None = None) -> Ex
     if "{" in str(path):
         found = Experiments.from_files(str(path))
     else:
-        draw = experiment_files.read(Path(path))
+        draw = experiment_files.read_draw(Path(path))
         try:
             found = Experiments([draw.rows], None if draw.paths is None else [draw.paths], draw.class_names)
         except InputError as error:
@@ -69,5 +69,5 @@ def write_experiments(path: Pathlike, experiments: Experiments, bare: bool) -> l
         )
     paths = None if experiments.paths is None else experiments.paths[0]
     rows = [shots.tolist() for shots in experiments.rows[0]]
-    experiment_files.write(Path(path), experiment_files.Draw(rows, paths, experiments.class_names), bare)
+    experiment_files.write_draw(Path(path), experiment_files.Draw(rows, paths, experiments.class_names), bare)
     return [Path(path)]

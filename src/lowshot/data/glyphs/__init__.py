@@ -1,6 +1,6 @@
 """Characters as a camera might see them, drawn from the typefaces that matplotlib ships.
 
-``faces`` knows which face holds which character and rasterises one; ``characters`` is the list of classes;
-``distinct`` is how that list was found; ``photograph`` makes one image; ``cache`` renders a whole part once.
-The data set itself is ``lowshot.data.sets.glyphs``.
+``faces`` draws a character in a typeface; ``characters`` lists the classes, which ``distinct`` has found;
+``photograph`` makes one image; ``cache`` renders all images of a part into a file. The data set is
+``lowshot.data.sets.glyphs``.
 """

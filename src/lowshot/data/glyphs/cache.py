@@ -1,4 +1,4 @@
-"""Render a part once, keep it in one file, and map that file into memory ever after."""
+"""Render the images of a part once into a file, which is memory-mapped from then on."""
 
 from __future__ import annotations
 
@@ -22,18 +22,26 @@ from lowshot.files import atomic_path, file_fingerprint, fingerprint
 from lowshot.progress import progress
 
 RENDERER = 1
-"""Raise it whenever the same request gives other pixels, so that no older cache is taken for the new one."""
+"""The version of the renderer. Increase it whenever the same request gives other pixels, so that old caches expire."""
 
 PARTS = ("train", "test")
-_WORTH_A_POOL = 2000  # images; starting worker processes takes as long as drawing about so many
+_LEAST_FOR_A_POOL = 2000  # images; starting worker processes takes as long as drawing about this many
 
 
 @dataclass(frozen=True)
 class Request:
     """Everything that decides the pixels of a part.
 
-    Image k of a character depends on ``seed``, ``part``, ``size``, ``difficulty``, the character and k: not on the
-    other characters, on how many images are wanted, or on which process draws it.
+    Image k of a character depends on ``seed``, ``part``, ``size``, ``difficulty``, the character and k, and not on the
+    other characters, the number of images, or the process that draws it.
+
+    Attributes:
+        characters (tuple of C str): The classes.
+        per_class (int): The number of images of each class.
+        part (str): ``"train"`` or ``"test"``.
+        size (int): The height and width in pixels.
+        difficulty (float): The scale of every variation, 0 to 1.
+        seed (int): The seed of the images.
     """
 
     characters: tuple[str, ...]
@@ -45,39 +53,43 @@ class Request:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(N, height, width, 3), class after class."""
+        """The shape of all images, (N, height, width, 3), class after class."""
         return len(self.characters) * self.per_class, self.size, self.size, 3
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the request, the renderer and the typefaces it draws with."""
+        """The digest of the request, the renderer and its typefaces."""
         tools = [RENDERER, pillow_version, features.version("freetype2")]
         return fingerprint(asdict(self), tools, {face: file_fingerprint(path_of(face)) for face in FACES})
 
     def draw(self, character: str) -> np.ndarray:
-        """All images of one character, (per_class, size, size, 3) uint8."""
+        """Draw all images of one character, (per_class, size, size, 3) uint8."""
         key = (self.seed, PARTS.index(self.part), ord(character))
         draws = (np.random.default_rng((*key, k)) for k in range(self.per_class))
         return np.stack([photograph(character, self.size, self.difficulty, rng) for rng in draws])
 
 
 def default_folder() -> Path:
-    """``$LOWSHOT_CACHE``, else ``lowshot`` in the user's cache folder."""
+    """Return ``$LOWSHOT_CACHE``, or else ``lowshot`` in the user's cache folder."""
     if own := os.environ.get("LOWSHOT_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lowshot"
 
 
-def images(request: Request, folder: Path) -> np.ndarray:
-    """The images of a request, rendered first unless an intact file holds them.
+def cached_images(request: Request, folder: Path) -> np.ndarray:
+    """Return the images of a request, and render them first unless an intact file holds them.
 
-    Two processes that find none both render; each puts a whole file of the same bytes in place.
+    Two processes that find no file both render; each writes a complete file of the same bytes.
+
+    Args:
+        request (Request): The images to draw.
+        folder (Path): The folder of the cache files.
 
     Returns:
-        (N, size, size, 3) uint8, read-only, mapped from the file.
+        (N, size, size, 3) uint8, read-only and memory-mapped.
 
     Raises:
-        InputError: ``folder`` cannot be written.
+        InputError: The folder cannot be written.
     """
     path = folder / f"glyphs-{request.part}-{request.fingerprint}.npy"
     found = _mapped(path, request.shape)
@@ -95,36 +107,37 @@ def images(request: Request, folder: Path) -> np.ndarray:
     return found
 
 
-def render(request: Request, path: Path, jobs: int | None = None) -> None:
-    """Draw a request into ``path``, which appears only when it is complete.
+def render(request: Request, path: Path, processes: int | None = None) -> None:
+    """Draw a request into a file, atomically.
 
     Args:
-        request: what to draw.
-        path: a ``.npy`` file to write.
-        jobs: number of processes; the bytes are the same for any. None: one per core if that pays.
+        request (Request): The images to draw.
+        path (Path): The ``.npy`` file to write.
+        processes (int or None): The number of processes, which does not change the bytes. None takes one per core for
+            many images, and one for few.
     """
-    if jobs is None:
-        jobs = joblib.cpu_count() if request.shape[0] >= _WORTH_A_POOL else 1
+    if processes is None:
+        processes = joblib.cpu_count() if request.shape[0] >= _LEAST_FOR_A_POOL else 1
     with (
         atomic_path(path) as temporary,
         open(temporary, "wb") as file,
         progress(f"glyphs ({request.part})", total=request.shape[0]) as tick,
     ):
         file.write(_header(request.shape))
-        for drawn in _drawn(request, jobs):
+        for drawn in _draw(request, processes):
             file.write(drawn.tobytes())
             tick(request.per_class)
 
 
-def _drawn(request: Request, jobs: int) -> Iterator[np.ndarray]:
-    if jobs == 1:
+def _draw(request: Request, processes: int) -> Iterator[np.ndarray]:
+    if processes == 1:
         return map(request.draw, request.characters)
-    pool = joblib.Parallel(n_jobs=jobs, return_as="generator")
+    pool = joblib.Parallel(n_jobs=processes, return_as="generator")
     return pool(joblib.delayed(request.draw)(character) for character in request.characters)
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The file as an array, or None where it is missing, cut short, or not what was asked for."""
+    """The file as an array, or None if it is missing, cut short, or holds another request."""
     header = _header(shape)
     try:
         with open(path, "rb") as file:
@@ -134,12 +147,12 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
             mapped = np.memmap(file, np.uint8, "r", len(header), shape)
     except OSError:
         return None
-    # As a plain array: indexing a memmap makes a memmap, several times slower per image.
+    # A plain array, because indexing a memmap makes a memmap, which is several times slower per image.
     return mapped.view(np.ndarray)
 
 
 def _header(shape: tuple[int, ...]) -> bytes:
-    """What a ``.npy`` file of bytes of this shape begins with."""
+    """The first bytes of a ``.npy`` file of uint8 of this shape."""
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return buffer.getvalue()

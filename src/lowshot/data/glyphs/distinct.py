@@ -1,11 +1,11 @@
-"""Which characters make good classes: those that a person could tell apart in a small, bad photograph.
+"""Find the characters that a person could tell apart in a small, bad photograph.
 
-A class must survive what the renderer does to it: any size, some rotation and stretch. So ``o`` and ``O`` are
-one shape here, as are Latin A, Greek Alpha and Cyrillic A. Instead of a list of such pairs made by hand, every
-candidate is drawn in every face it has, and a candidate is dropped when, in some face, it can be laid over an
-earlier one so well that nowhere a visible patch of ink is left over or missing.
+Two classes must differ by more than the renderer varies: size, some rotation and stretch. So ``o`` and ``O`` are one
+shape here, as are Latin A, Greek Alpha and Cyrillic A. Instead of a list of such pairs made by hand, every candidate is
+drawn in every face that has it, and a candidate is dropped if in some face it can be laid over an earlier one so well
+that nowhere a visible patch of ink is left over or missing.
 
-This takes minutes, so ``characters.py`` holds its outcome. To make that list again: ``python -m
+This takes minutes, so ``characters.py`` holds the result. To compute it again: ``python -m
 lowshot.data.glyphs.distinct``.
 """
 
@@ -23,60 +23,64 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from lowshot.data.glyphs.characters import SCRIPTS
-from lowshot.data.glyphs.faces import FACES, draw, faces_of, held_by
+from lowshot.data.glyphs.faces import FACES, characters_of, draw, faces_of
 
 MIN_FACES = 8
-KINDS = ("Lu", "Ll", "Lo", "Nd", "Sc")  # letters, digits and currency signs; the marks between them are dots and bars
-MAX_FILL = 0.75  # of the box around the ink: above it a glyph is a bar (I)
-MIN_DIFFERENCE = 0.55  # ink missing or left over somewhere, averaged over a patch; 1 is solid ink against none
+CATEGORIES = ("Lu", "Ll", "Lo", "Nd", "Sc")  # letters, digits and currency signs; other signs are dots and bars
+MAX_FILL = 0.75  # part of the box around the ink that is ink; above it a glyph is a bar (I)
+MIN_DIFFERENCE = 0.55  # of ink somewhere, averaged over a patch; 1 is solid ink against none
 
 _SIDE, _INK = 28, 24
 _ANGLES = (0, -14, 14)
 _STRETCHES = (1.0, 0.8, 1.25)
 _SHIFTS = tuple(itertools.product((-1, 0, 1), repeat=2))
-_ALIKE = 0.8  # cosine below which two plates need no closer look
+_ALIKE = 0.8  # cosine below which two plates differ without a closer comparison
 
 
 def candidates() -> list[str]:
-    """Characters of :data:`KINDS` held by enough faces, with a shape of their own, by code point.
+    """List the characters of :data:`CATEGORIES` that enough faces have and that are more than a bar, by code point.
 
-    What Unicode derives from another character (accented letters, ligatures, superscripts) is left out: the
-    difference is a mark of a few pixels, or none.
+    Characters that Unicode derives from another (accented letters, ligatures, superscripts) are left out: they differ
+    from it by a mark of a few pixels, or not at all.
     """
-    count = collections.Counter(itertools.chain.from_iterable(map(held_by, FACES)))
+    count = collections.Counter(itertools.chain.from_iterable(map(characters_of, FACES)))
     return sorted(
         character
         for character, faces in count.items()
         if faces >= MIN_FACES
-        and unicodedata.category(character) in KINDS
+        and unicodedata.category(character) in CATEGORIES
         and unicodedata.normalize("NFKD", character) == character
         and all(_has_structure(face, character) for face in faces_of(character))
     )
 
 
 def distinct(characters: Sequence[str], min_difference: float = MIN_DIFFERENCE) -> list[str]:
-    """Go through ``characters`` in order and keep each that differs enough from all that were kept before.
+    """Select the characters that differ enough from all those selected before.
 
-    Whether a character is kept depends on those before it only, so a prefix gives a prefix of the result.
+    Only earlier characters decide about a later one, so a prefix of ``characters`` gives a prefix of the result.
+
+    Args:
+        characters (sequence of str): The candidates, in order of preference.
+        min_difference (float): The smallest of the :func:`differences` between two selected characters.
     """
     difference = differences(characters)
-    kept: list[int] = []
+    selected: list[int] = []
     for i in range(len(characters)):
-        if not kept or difference[i, kept].min() >= min_difference:
-            kept.append(i)
-    return [characters[i] for i in kept]
+        if not selected or difference[i, selected].min() >= min_difference:
+            selected.append(i)
+    return [characters[i] for i in selected]
 
 
 def differences(characters: Sequence[str]) -> np.ndarray:
-    """How visibly each pair differs in the face where it differs least.
+    """Measure how visibly each pair of characters differs, in the face in which it differs least.
 
     Returns:
-        (N, N) float32, symmetric: the largest local difference in ink that is left when one is laid over the
-        other as well as rotation, stretch and shift allow; infinite where no face makes the two resemble.
+        (N, N) float32, symmetric: the largest local difference in ink that remains when one is laid over the other as
+        well as rotation, stretch and shift allow; infinite for pairs that resemble each other in no face.
     """
     result = np.full((len(characters), len(characters)), np.inf, np.float32)
     for face in FACES:
-        rows = np.array([i for i, character in enumerate(characters) if character in held_by(face)], dtype=int)
+        rows = np.array([i for i, character in enumerate(characters) if character in characters_of(face)], dtype=int)
         if len(rows):
             cells = np.ix_(rows, rows)
             result[cells] = np.minimum(result[cells], _differences_in(face, [characters[i] for i in rows]))
@@ -102,7 +106,7 @@ def _chunks(pairs: np.ndarray, size: int = 20_000) -> Iterable[np.ndarray]:
 
 
 def _plate(face: str, character: str, angle: float, stretch: float) -> np.ndarray:
-    """(28, 28) float32 in 0..1: the character turned and stretched, then brought to one size and softened."""
+    """The character rotated and stretched, scaled to one size and blurred: (28, 28) float32 in 0..1."""
     ink = draw(face, character, 4 * _INK)
     ink = ink.resize((max(1, round(ink.width * stretch)), ink.height), Image.Resampling.BILINEAR)
     ink = ink.rotate(angle, Image.Resampling.BICUBIC, expand=True)
@@ -120,7 +124,7 @@ def _has_structure(face: str, character: str) -> bool:
 
 
 def script_of(character: str) -> str:
-    """The script of a letter, in one word; everything else is among the ``signs``."""
+    """Return the script of a letter, in one word, or ``signs`` for all other characters."""
     name = unicodedata.name(character).split()[0].lower()
     return name if unicodedata.category(character)[0] == "L" and name in SCRIPTS else "signs"
 

@@ -1,7 +1,7 @@
-"""The typefaces: which characters each one really holds, and one character as ink.
+"""The typefaces, their characters, and a character drawn in one of them.
 
-A face is asked for a character only after its character map was seen to hold it, so the box that a face draws
-for a missing glyph never becomes an image.
+A face draws only the characters in its character map, so the box that it draws for a missing glyph never becomes an
+image.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lowshot.errors import LowshotError
 
-# Computer Modern predates Unicode: outside letters and digits its character map holds stand-ins.
+# Computer Modern predates Unicode: outside letters and digits its character map has other glyphs.
 _LETTERS_AND_DIGITS = frozenset(string.ascii_letters + string.digits)
 _EVERYTHING = None
 
@@ -44,12 +44,12 @@ FACES = MappingProxyType(
         "cmtt10": _LETTERS_AND_DIGITS,
     }
 )
-"""Face → the characters it may be used for (None: all that it holds)."""
+"""The characters that each face may be used for; None for all that it has."""
 
 
 @functools.cache
 def path_of(face: str) -> Path:
-    """The face's file in matplotlib's own folder.
+    """Return the file of a face in matplotlib's own folder.
 
     Raises:
         LowshotError: matplotlib was installed without it.
@@ -63,26 +63,31 @@ def path_of(face: str) -> Path:
 
 
 @functools.cache
-def held_by(face: str) -> frozenset[str]:
-    """The characters that may be drawn from a face."""
+def characters_of(face: str) -> frozenset[str]:
+    """Return the characters that may be drawn in a face."""
     from matplotlib.ft2font import FT2Font
 
-    held = frozenset(map(chr, FT2Font(str(path_of(face))).get_charmap()))
+    available = frozenset(map(chr, FT2Font(str(path_of(face))).get_charmap()))
     allowed = FACES[face]
-    return held if allowed is None else held & allowed
+    return available if allowed is None else available & allowed
 
 
 @functools.cache
 def faces_of(character: str) -> tuple[str, ...]:
-    """The faces that hold a character, in the order of :data:`FACES`."""
-    return tuple(face for face in FACES if character in held_by(face))
+    """Return the faces that have a character, in the order of :data:`FACES`."""
+    return tuple(face for face in FACES if character in characters_of(face))
 
 
 def draw(face: str, character: str, size: int) -> Image.Image:
-    """A character as ink (255) on nothing (0), cropped to its ink, whose longer side is ``size`` pixels.
+    """Draw a character and crop the image to its ink.
+
+    Args:
+        face (str): The name of the typeface.
+        character (str): The character.
+        size (int): The longer side of the ink in pixels.
 
     Returns:
-        A greyscale image; 0 × 0 where the glyph is blank.
+        A greyscale image, 255 for ink and 0 for none; 0 × 0 pixels if the glyph is blank.
     """
     font = _font(face, 2 * size)
     left, top, right, bottom = (round(edge) for edge in font.getbbox(character))

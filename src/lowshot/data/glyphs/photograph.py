@@ -1,8 +1,8 @@
-"""One image: a character on a surface, in some light, before some camera.
+"""Render one image: a character on a surface, in some light, as a camera sees it.
 
-Everything is drawn at twice the image's size and then halved, so that thin strokes come out grey, not broken.
-What varies: face, boldness, size, place, rotation, shear, stretch, perspective, neighbours in the line, colours,
-contrast, polarity, the surface's texture, the light's direction, a shadow, focus and noise.
+Characters are drawn at twice the size of the image and then halved, so that thin strokes come out grey, not broken.
+Images vary in face, boldness, size, position, rotation, shear, stretch, perspective, neighbours in the line, colours,
+contrast, polarity, texture of the surface, direction of the light, shadow, focus and noise.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ from PIL import Image, ImageFilter
 from lowshot.data.glyphs.faces import draw, faces_of
 
 _OVERSAMPLING = 2
-_NEIGHBOURS = "ACDEHKLMNRTVXadehknrtuvxz"  # every face holds these
+_NEIGHBOURS = "ACDEHKLMNRTVXadehknrtuvxz"  # every face has these
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def photograph(character: str, size: int, difficulty: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw one image; all chance comes from ``rng``.
+    """Render one image.
 
     Args:
-        size: height and width in pixels.
-        difficulty: 0 prints characters plainly, 1 is as hard as a person can still read; scales every variation.
+        character (str): The character.
+        size (int): The height and width in pixels.
+        difficulty (float): The scale of every variation: 0 prints the character plainly, 1 is as hard as a person can
+            still read.
+        rng (Generator): The only source of chance.
 
     Returns:
         (size, size, 3) uint8.
@@ -39,9 +42,12 @@ def photograph(character: str, size: int, difficulty: float, rng: np.random.Gene
 
 
 def ink_of(character: str, size: int, difficulty: float, rng: np.random.Generator) -> np.ndarray:
-    """(size, size) float32 in 0..1: how much of each pixel the character, or a neighbour, covers.
+    """Draw the ink of an image: the part of each pixel that the character or a neighbour covers.
 
-    The same random state gives the ink that :func:`photograph` puts into its picture.
+    The same random state gives the ink of the image that :func:`photograph` renders. Parameters are as there.
+
+    Returns:
+        (size, size) float32 in 0..1.
     """
     faces = faces_of(character)
     face = faces[rng.integers(len(faces))]
@@ -58,7 +64,7 @@ def _glyph(face: str, character: str, size: int) -> Image.Image:
 
 
 def _nominal(size: int) -> int:
-    """Length in oversampled pixels of a glyph's longer side before the pose scales it."""
+    """The length in oversampled pixels of a glyph's longer side before the pose scales it."""
     return round(0.75 * _OVERSAMPLING * size)
 
 
@@ -77,7 +83,7 @@ def _line(character: str, face: str, size: int, rng: np.random.Generator) -> Ima
 
 
 def _pose(source: tuple[int, int], large: int, difficulty: float, rng: np.random.Generator) -> tuple[float, ...]:
-    """The eight coefficients that take a pixel of the picture back to a point of the flat line of ink."""
+    """The eight coefficients that map a pixel of the image back to a point of the flat line of ink."""
     u = 2 * rng.random(8) - 1
     scale = (0.95 - 0.17 * difficulty) * math.exp(0.22 * difficulty * u[0])
     angle = math.radians(12 * difficulty * u[1])
@@ -95,19 +101,19 @@ def _pose(source: tuple[int, int], large: int, difficulty: float, rng: np.random
 
 
 def _embolden(ink: Image.Image, size: int, difficulty: float, rng: np.random.Generator) -> Image.Image:
-    """Blur, then cut at a level: below one half strokes spread, above they thin."""
+    """Blur, then threshold at a level: below one half strokes become thicker, above thinner."""
     level = 0.42 + 0.17 * difficulty * (2 * rng.random() - 1)
     blurred = ink.filter(ImageFilter.GaussianBlur(size / 32))
-    return blurred.point(_cut(round(255 * level)))
+    return blurred.point(_threshold(round(255 * level)))
 
 
 @functools.cache
-def _cut(level: int) -> list[int]:
+def _threshold(level: int) -> list[int]:
     return [min(255, max(0, 128 + 4 * (value - level))) for value in range(256)]
 
 
 def _colours(difficulty: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Paper and ink, each (3,) float32: luminances at least a contrast apart, either one the lighter, any tint."""
+    """Paper and ink, each (3,) float32: two colours of any tint, either one the lighter, at least a contrast apart."""
     u = rng.random(9).astype(np.float32)
     contrast = 1 - 0.6 * difficulty * float(u[0])
     dark = (1 - contrast) * float(u[1])
@@ -118,7 +124,7 @@ def _colours(difficulty: float, rng: np.random.Generator) -> tuple[np.ndarray, n
 
 
 def _texture(size: int, rng: np.random.Generator) -> np.ndarray:
-    """(size, size, 3) float32 within about ±1: blotches, stripes, an edge between two tones, or grain."""
+    """Blotches, stripes, an edge between two tones, or grain: (size, size, 3) float32 within about ±1."""
     kind = rng.integers(4)
     tint = (1 + 0.5 * (rng.random(3) - 0.5)).astype(np.float32)
     if kind == 0:
@@ -138,14 +144,14 @@ def _blotches(cells: int, size: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _across(size: int, rng: np.random.Generator) -> np.ndarray:
-    """(size, size) float32: distance from the centre along a random direction, ±1 at the edges."""
+    """The distance from the centre along a random direction, ±1 at the edges: (size, size) float32."""
     angle = 2 * math.pi * rng.random()
     along = np.linspace(-1, 1, size, dtype=np.float32)
     return math.cos(angle) * along[None, :] + math.sin(angle) * along[:, None]
 
 
 def _light(size: int, difficulty: float, rng: np.random.Generator) -> np.ndarray:
-    """(size, size) float32 around 1: brighter to one side, sometimes with a shadow's edge across."""
+    """Light that is brighter on one side, sometimes with the edge of a shadow: (size, size) float32 around 1."""
     light = 1 + 0.35 * difficulty * rng.random(dtype=np.float32) * _across(size, rng)
     if rng.random() < 0.25 * difficulty:
         edge = np.clip((_across(size, rng) - rng.uniform(-0.5, 0.5)) * size / 4 + 0.5, 0, 1)
@@ -154,7 +160,7 @@ def _light(size: int, difficulty: float, rng: np.random.Generator) -> np.ndarray
 
 
 def _camera(scene: np.ndarray, difficulty: float, rng: np.random.Generator) -> np.ndarray:
-    """Out of focus, noisy, and in whole numbers."""
+    """The scene out of focus and with noise, as uint8."""
     size = len(scene)
     sharp = Image.fromarray((np.clip(scene, 0, 1) * 255).astype(np.uint8))
     soft = sharp.filter(ImageFilter.GaussianBlur(0.85 * difficulty * rng.random() * size / 32))

@@ -1,1 +1,1 @@
-"""The transform presets, one file each."""
+"""Transform presets, one file each."""

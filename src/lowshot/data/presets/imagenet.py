@@ -1,4 +1,4 @@
-"""Photographs of any size, as ImageNet networks are trained and tested."""
+"""The preset for photographs of any size, as ImageNet networks are trained and tested."""
 
 from __future__ import annotations
 
@@ -23,16 +23,23 @@ def imagenet(
     mean: Sequence[float] = MEAN,
     std: Sequence[float] = STD,
 ) -> Transforms:
-    """Hariharan & Girshick's transforms: a crop of random area and shape, jitter and flip; 256, then central 224.
+    """Make the transforms of Hariharan & Girshick (arXiv 1606.02819).
+
+    Training images are crops of random area and shape, jittered and flipped; test images are resized to 256 and cropped
+    to the central 224 pixels.
 
     Args:
-        image_size: side of the crops.
-        resize: shorter side before the central crop; 256/224 of ``image_size`` when left out.
-        scale: smallest and largest area of the random crop, as a fraction of the image.
-        jitter: strength of brightness, contrast and saturation changes, 0 for none.
-        flip: mirror half of the training images; off where mirror images mean something else, as in characters.
-        mean: per channel, 0..1.
-        std: per channel, 0..1.
+        image_size (int): The side of the crops in pixels.
+        resize (int or None): The shorter side before the central crop; None takes 256/224 of ``image_size``.
+        scale (two float): The smallest and largest area of the random crop, as a fraction of the image.
+        jitter (float): The strength of changes to brightness, contrast and saturation, 0 for none.
+        flip (bool): True mirrors half of the training images; False is for images whose mirror image means something
+            else, such as characters.
+        mean (three float): The mean of each channel, on the 0..1 scale.
+        std (three float): The standard deviation of each channel, on the 0..1 scale.
+
+    Raises:
+        InputError: A value is out of range.
     """
     if jitter < 0 or len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Small images at their native size, as CIFAR networks are trained and tested."""
+"""The preset for small images at their native size, as CIFAR networks are trained and tested."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ PADDING_MODES = ("constant", "reflect", "edge", "symmetric")
 
 @dataclass(frozen=True)
 class Fit:
-    """The image as a square tensor of ``size``: untouched where it is one, else resized and cropped in the middle."""
+    """The image as a square tensor; an image of another size is resized and cropped in the middle.
+
+    Attributes:
+        size (int): The side of the square in pixels.
+    """
 
     size: int
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
-        return F.pil_to_tensor(self.fitted(image))
+        return F.pil_to_tensor(self.resize(image))
 
-    def fitted(self, image: Image.Image) -> Image.Image:
-        """The same, still as an image."""
+    def resize(self, image: Image.Image) -> Image.Image:
+        """Return the square as an image."""
         if image.size == (self.size, self.size):
             return image
         return F.center_crop(F.resize(image, [self.size]), [self.size])
@@ -36,8 +40,13 @@ class Fit:
 class ShiftFlip(Fit):
     """A random crop of the padded image, mirrored half of the time.
 
-    The functional calls on PIL images take a third of the time of the same chain of transform objects, which at 32 × 32
-    would cost more than decoding does.
+    The functional calls on PIL images take a third of the time of a chain of transform objects, which for 32 × 32
+    pixels would take longer than decoding.
+
+    Attributes:
+        padding (int): The number of pixels on each side.
+        padding_mode (str): The content of the padding.
+        flip (bool): True mirrors half of the images.
     """
 
     padding: int
@@ -45,7 +54,7 @@ class ShiftFlip(Fit):
     flip: bool
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
-        image = self.fitted(image)
+        image = self.resize(image)
         down, right = torch.randint(-self.padding, self.padding + 1, (2,)).tolist()
         if self.padding_mode == "constant":
             image = F.crop(image, down, right, self.size, self.size)  # what lies outside is zero
@@ -66,15 +75,19 @@ def small(
     mean: Sequence[float] = (0.5, 0.5, 0.5),
     std: Sequence[float] = (0.25, 0.25, 0.25),
 ) -> Transforms:
-    """The usual CIFAR augmentation (He et al. 2016, section 4.2).
+    """Make the usual CIFAR augmentation (He et al., arXiv 1512.03385, section 4.2).
 
     Args:
-        image_size: native side; images of another size are resized and cropped to it first.
-        padding: pixels on each side, the largest shift.
-        padding_mode: ``"constant"`` (zero, the usual one), ``"reflect"``, ``"edge"`` or ``"symmetric"``.
-        flip: mirror half of the training images; off where mirror images mean something else, as in characters.
-        mean: per channel, 0..1.
-        std: per channel, 0..1.
+        image_size (int): The native side in pixels. Images of another size are resized and cropped to it first.
+        padding (int): The number of pixels on each side, which is the largest shift.
+        padding_mode (str): ``"constant"`` (zero, the usual one), ``"reflect"``, ``"edge"`` or ``"symmetric"``.
+        flip (bool): True mirrors half of the training images; False is for images whose mirror image means something
+            else, such as characters.
+        mean (three float): The mean of each channel, on the 0..1 scale.
+        std (three float): The standard deviation of each channel, on the 0..1 scale.
+
+    Raises:
+        InputError: A value is out of range.
     """
     whole_number("padding", padding, least=0)
     if padding_mode not in PADDING_MODES:

@@ -1,1 +1,1 @@
-"""The data sets, one file each; importing this package alone registers nothing."""
+"""Data sets, one file each. Importing this package alone registers nothing."""

@@ -1,4 +1,4 @@
-"""Chooses a data set by what its root is."""
+"""Choose a data set by what its root is."""
 
 from __future__ import annotations
 
@@ -13,16 +13,21 @@ from lowshot.registry import DATASETS
 
 @DATASETS.register("auto", "image folder, zip or JSON list, whichever the root is")
 def auto(root: str | Path, part: str = "train", **options: Any) -> ImageDataset:
-    """``image_folder``, ``image_zip`` or ``json_list``; the options are those of the one chosen.
+    """Open ``root`` as ``image_folder``, ``image_zip`` or ``json_list``.
+
+    Args:
+        root (str or Path): The folder, zip or JSON list.
+        part (str): ``"train"`` or ``"test"``.
+        options: The options of the chosen data set.
 
     Raises:
-        InputError: nothing is at ``root``, or it is none of the three.
+        InputError: There is nothing at ``root``, or it is none of the three.
     """
-    return DATASETS.build(kind_of(Path(root), options), root=root, part=part, **options)
+    return DATASETS.build(_name_of(Path(root), options), root=root, part=part, **options)
 
 
-def kind_of(root: Path, options: dict[str, Any]) -> str:
-    """The name of the data set that ``root`` is."""
+def _name_of(root: Path, options: dict[str, Any]) -> str:
+    """The registered name of the data set at ``root``."""
     if root.is_dir():
         listed = "train_list" in options or (root / "train.json").is_file()
         return "json_list" if listed else "image_folder"

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 as torchvision reads them."""
+"""CIFAR-10 and CIFAR-100, read by torchvision."""
 
 from __future__ import annotations
 
@@ -6,57 +6,56 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from lowshot.data.base import ImageDataset
+from lowshot.data.base import ArrayImages, ImageDataset
 from lowshot.errors import InputError, LowshotError
 from lowshot.registry import DATASETS
 
 
-class CifarImages(ImageDataset):
-    """Rows in torchvision's order. Pixels stay out of pickles: each process reads them on first use.
+class CifarImages(ArrayImages):
+    """The rows of a CIFAR data set in torchvision's order.
 
-    torchvision's files are pickles; it opens them only after their MD5 digests match the published ones.
+    torchvision's files are pickles, which it opens only after their MD5 digests match the published ones.
     """
 
     def __init__(self, name: str, root: str | Path, part: str, download: bool) -> None:
         self._source = (name, str(Path(root).resolve()), part == "train")
-        cifar = _read(*self._source, download=download)
+        cifar = _open_cifar(*self._source, download=download)
         names = cifar.classes
         paths = [f"{part}/{names[label]}/{row:05d}" for row, label in enumerate(cifar.targets)]
         super().__init__(paths, cifar.targets, names, options={"source": name})
-        self._pixels: np.ndarray | None = cifar.data
+        self._pixels = cifar.data
 
-    def _open(self, row: int) -> Image.Image:
-        if self._pixels is None:
-            self._pixels = _read(*self._source).data
-        return Image.fromarray(self._pixels[row])
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_pixels": None}
+    def _read(self) -> np.ndarray:
+        return _open_cifar(*self._source).data
 
 
 @DATASETS.register("cifar10", "CIFAR-10 in torchvision's files: 60 000 images, 32 x 32, 10 classes")
 def cifar10(root: str | Path, part: str = "train", *, download: bool = False) -> ImageDataset:
-    """50 000 training and 10 000 test images (Krizhevsky 2009).
+    """Open CIFAR-10: 50 000 training and 10 000 test images (Krizhevsky 2009).
+
+    Args:
+        root (str or Path): The folder with torchvision's files.
+        part (str): ``"train"`` or ``"test"``.
+        download (bool): True fetches missing files.
 
     Raises:
-        InputError: the files are not under ``root`` and ``download`` is off.
+        InputError: The files are not under ``root`` and ``download`` is off.
+        LowshotError: The files could not be fetched.
     """
     return CifarImages("CIFAR10", root, part, download)
 
 
 @DATASETS.register("cifar100", "CIFAR-100 in torchvision's files: 60 000 images, 32 x 32, 100 classes")
 def cifar100(root: str | Path, part: str = "train", *, download: bool = False) -> ImageDataset:
-    """50 000 training and 10 000 test images (Krizhevsky 2009). For a zip of images use ``image_zip``.
+    """Open CIFAR-100: 50 000 training and 10 000 test images (Krizhevsky 2009).
 
-    Raises:
-        InputError: the files are not under ``root`` and ``download`` is off.
+    Parameters and errors are those of :func:`cifar10`. For a zip of images use ``image_zip``.
     """
     return CifarImages("CIFAR100", root, part, download)
 
 
-def _read(name: str, root: str, train: bool, download: bool = False) -> Any:
+def _open_cifar(name: str, root: str, train: bool, download: bool = False) -> Any:
     from torchvision import datasets
 
     try:

@@ -1,4 +1,4 @@
-"""The two data sets of the original that give no low-shot table, with the reason as their error."""
+"""Two data sets of the original that give no low-shot table, with the reason as their error."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ADVICE = (
 
 @DATASETS.register("coco_detection", "refused: a COCO image shows objects of several classes, not one")
 def coco_detection(**options: Any) -> NoReturn:
-    """Always an :class:`InputError`: a COCO image carries boxes of several classes."""
+    """Raise an :class:`InputError`, because a COCO image has boxes of several classes."""
     raise InputError(f"CocoDetection gives an image several boxes of several classes, but {_ADVICE}")
 
 
 @DATASETS.register("coco_captions", "refused: a caption is a sentence, not a class")
 def coco_captions(**options: Any) -> NoReturn:
-    """Always an :class:`InputError`: a COCO caption is not a class."""
+    """Raise an :class:`InputError`, because a COCO caption is not a class."""
     raise InputError(f"CocoCaptions gives an image five sentences and no class, but {_ADVICE}")

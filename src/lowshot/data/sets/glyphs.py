@@ -1,4 +1,4 @@
-"""The data set that needs no download: a few hundred characters, photographed, so to say."""
+"""The data set that needs no download: images of a few hundred characters, rendered like photographs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import math
 import os
 import unicodedata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from lowshot.data.base import ImageDataset
-from lowshot.data.glyphs.cache import PARTS, Request, default_folder, images
+from lowshot.data.base import ArrayImages
+from lowshot.data.glyphs.cache import PARTS, Request, cached_images, default_folder
 from lowshot.data.glyphs.characters import choose
 from lowshot.data.holdout import whole_number
 from lowshot.errors import InputError
@@ -22,24 +20,25 @@ SIZES = range(16, 257)
 
 
 @DATASETS.register("glyphs", "characters of many scripts, rendered as a camera might see them; nothing to download")
-class Glyphs(ImageDataset):
-    """Characters in the typefaces that matplotlib ships; class = character, drawn once into a cache file.
+class Glyphs(ArrayImages):
+    """Characters in the typefaces that matplotlib ships, a class per character, rendered once into a cache file.
 
-    The two parts are separate draws: their images never share a random state. Raising ``classes``,
-    ``train_per_class`` or ``test_per_class`` adds images and leaves those there were as they are.
+    Images of the two parts never share a random state. Raising ``classes``, ``train_per_class`` or ``test_per_class``
+    adds images and does not change the others.
 
     Args:
-        part: ``"train"`` or ``"test"``.
-        classes: how many characters, from a fixed list that mixes the scripts.
-        train_per_class: images of each class in the train part.
-        test_per_class: images of each class in the test part.
-        image_size: height and width in pixels, 16 to 256.
-        difficulty: 0 prints the characters plainly, 1 is as hard as a person can still read.
-        seed: other seeds draw other images of the same classes.
-        cache: folder of the cache file; by default ``$LOWSHOT_CACHE``, else ``lowshot`` in the user's cache folder.
+        part (str): ``"train"`` or ``"test"``.
+        classes (int): The number of characters, taken from a fixed list that mixes the scripts.
+        train_per_class (int): The number of images of each class in the train part.
+        test_per_class (int): The number of images of each class in the test part.
+        image_size (int): The height and width in pixels, 16 to 256.
+        difficulty (float): 0 prints the characters plainly, 1 is as hard as a person can still read.
+        seed (int): The seed of the images; the classes do not depend on it.
+        cache (str or path): The folder of the cache file; by default ``$LOWSHOT_CACHE``, or else ``lowshot`` in the
+            user's cache folder.
 
     Raises:
-        InputError: an option is out of range, or the cache folder cannot be written.
+        InputError: An option is out of range, or the cache folder cannot be written.
     """
 
     def __init__(
@@ -73,15 +72,10 @@ class Glyphs(ImageDataset):
             [f"{character} {unicodedata.name(character)}" for character in characters],
             options={"rendering": self._request.fingerprint},
         )
-        self._images: np.ndarray | None = images(self._request, self._folder)
+        self._pixels = self._read()
 
-    def _open(self, row: int) -> Image.Image:
-        if self._images is None:
-            self._images = images(self._request, self._folder)
-        return Image.fromarray(self._images[row])
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_images": None}
+    def _read(self) -> np.ndarray:
+        return cached_images(self._request, self._folder)
 
 
 def _fraction(difficulty: float) -> float:

@@ -28,10 +28,11 @@ CATEGORIES = (
 
 
 class LsunImages(ImageDataset):
-    """Rows by category, then by key. A key is a hash of the image, so keys serve as identities and as content marks.
+    """The images of some LSUN categories, sorted by category, then by key.
 
-    torchvision has LSUN as well, but caches its keys as a pickle in the working directory and unpickles whatever
-    lies there under that name; hence the databases are read here.
+    A key is a hash of the image, so the paths, which end in the keys, change with the content. torchvision has LSUN as
+    well, but caches its keys as a pickle in the working directory and unpickles any file of that name; hence the
+    databases are read here.
     """
 
     def __init__(self, root: Path, part: str, categories: list[str], max_pixels: int, decode_size: int | None) -> None:
@@ -61,10 +62,16 @@ def lsun(
     max_pixels: int = MAX_PIXELS,
     decode_size: int | None = None,
 ) -> ImageDataset:
-    """Yu et al. 2015: ``CATEGORY_train_lmdb`` for training, ``CATEGORY_val_lmdb`` (300 images each) as the test part.
+    """Open LSUN (Yu et al., arXiv 1506.03365).
+
+    Args:
+        root (str or Path): The folder with the databases.
+        part (str): ``"train"`` for ``CATEGORY_train_lmdb``, ``"test"`` for ``CATEGORY_val_lmdb`` (300 images each).
+        categories (list of str): The categories to use; all ten by default.
+        max_pixels, decode_size: The bounds on the size of images, see :class:`lowshot.data.ImageDataset`.
 
     Raises:
-        InputError: an unknown category, a missing database, or the package lmdb is not installed.
+        InputError: A category is unknown, a database is missing, or the package lmdb is not installed.
     """
     chosen = list(categories) if categories is not None else list(CATEGORIES)
     if unknown := [category for category in chosen if category not in CATEGORIES]:
@@ -84,5 +91,5 @@ def _database(file: Path) -> Any:
         raise InputError(f"LSUN database {file} cannot be opened: {error}") from None
 
 
-# A process may open an LMDB file once, and a forked one must not go on with what it inherited.
+# A process may open an LMDB file once, and a forked process must not use what it inherited.
 os.register_at_fork(before=_database.cache_clear)
