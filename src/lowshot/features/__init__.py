@@ -1,4 +1,4 @@
-"""Features: the store (an HDF5 file in the original's layout) and the extraction that fills it.
+"""Features: the store, an HDF5 file in the original's layout, and the extraction that fills it.
 
 ``extract_features`` is imported on first use, so that reading features does not import torch.
 """

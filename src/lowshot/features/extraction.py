@@ -1,4 +1,4 @@
-"""Images through a backbone into a features file: in one pass, in little memory, by one process or many."""
+"""Extract the features of images into a file, in one pass and little memory, with any number of processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lowshot.devices import device_of_process
 from lowshot.errors import InputError
 from lowshot.features.forward import AUTOCAST, Forward, ahead
 from lowshot.features.launch import end_with_parent, run_in_processes
-from lowshot.features.shard import Shard, cut
+from lowshot.features.shard import Shard, shard_ranges
 from lowshot.features.store import FeatureStore
 from lowshot.files import Pathlike, fingerprint
 from lowshot.progress import Tick, progress, say
@@ -43,70 +43,72 @@ def extract_features(
 ) -> Path:
     """Save the features of every image of a data set, in row order, with labels, paths and class names.
 
-    Memory follows the batch, not the data set. Finished rows are kept in hidden files beside ``out``; after a kill
-    the same call goes on from there and ends in the same bytes as an uninterrupted one. ``out`` appears at the end.
+    Memory follows the batch, not the data set. Finished rows are saved in hidden files next to ``out``. If a call is
+    killed, the same call continues from there and ends in the same bytes as an uninterrupted one. ``out`` appears at
+    the end.
 
-    Under torchrun or SLURM every rank makes the same call and does its share;
-    ``out`` exists when it returns.
+    Under torchrun or SLURM every rank makes the same call and extracts some of the rows; ``out`` exists when it
+    returns.
 
     Args:
-        backbone: ``forward`` returns (scores, features); ``feature_dim`` is D.
-        dataset: the images.
-        transforms: their ``eval`` and ``normalize`` are used.
-        out: the features file.
-        batch_size: images per forward pass and process.
-        precision: "32-true", "bf16-mixed" or "16-mixed" (autocast).
-        workers: loader processes per process; 0 loads in a thread beside the model, "auto" is as many as pay.
-        devices: processes that share the images, each on its own GPU where there are GPUs.
-        dtype: of the file, "float32" or "float16".
-        resume: go on from an earlier, unfinished call with the same backbone, images, transforms and precision.
-        attributes: further attributes of the file.
+        backbone (Module): The backbone; ``forward`` returns (scores, features), and ``feature_dim`` is D.
+        dataset (ImageDataset): The images.
+        transforms (Transforms): The preset, of which ``eval`` and ``normalize`` are used.
+        out (str or path): The features file to write.
+        batch_size (int): The number of images per forward pass of a process.
+        precision (str): ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"`` (autocast).
+        workers (int or "auto"): The number of loader processes of each process; 0 loads in a thread, and ``"auto"``
+            takes as many as are faster.
+        devices (int): The number of processes that share the images, each with its own GPU if there are GPUs.
+        dtype (str): The dtype of the file, ``"float32"`` or ``"float16"``.
+        resume (bool): True continues an unfinished call with the same backbone, images, transforms and precision.
+        attributes (mapping): Further attributes of the file.
 
     Returns:
         The path of the features file.
 
     Raises:
-        InputError: no images, an image that cannot be read, features that are NaN or infinite.
-        LowshotError: a process was killed.
+        InputError: There are no images, an image cannot be read, or features are NaN or infinite.
+        LowshotError: A process was killed.
     """
     check_choice("precision", precision, tuple(AUTOCAST))
     if not len(dataset):
         raise InputError("there are no images to extract features from: the data set is empty")
-    job = _Job(backbone, dataset, transforms, Path(out), batch_size, precision, workers, dtype)
+    extraction = _Extraction(backbone, dataset, transforms, Path(out), batch_size, precision, workers, dtype)
     described = {
-        "backbone": job.backbone_name,
+        "backbone": extraction.backbone_name,
         "precision": precision,
-        "fingerprint": job.fingerprint,
-        "backbone_fingerprint": job.backbone_fingerprint,
+        "fingerprint": extraction.fingerprint,
+        "backbone_fingerprint": extraction.backbone_fingerprint,
         "dataset_fingerprint": dataset.fingerprint,
         **(attributes or {}),
     }
     start = time.perf_counter()
     with launched_ranks() as ranks:
-        shards = job.shards(ranks.size if ranks.size > 1 else devices)
-        mine = shards[ranks.rank : ranks.rank + 1] if ranks.size > 1 else shards
+        shards = extraction.shards(ranks.size if ranks.size > 1 else devices)
+        own = shards[ranks.rank : ranks.rank + 1] if ranks.size > 1 else shards
         if not resume:
-            for shard in mine:
+            for shard in own:
                 shard.discard()
         found = sum(shard.done() for shard in shards)
-        with progress("extract", len(dataset), found, enabled=ranks.rank == 0) as tick:
-            if len(mine) == 1:
-                job.extract(mine[0], tick)
-            elif mine:
-                _extract_in_processes(job, mine, tick)
+        with progress("extract", len(dataset), found, enabled=ranks.first) as tick:
+            if len(own) == 1:
+                extraction.extract(own[0], tick)
+            elif own:
+                _extract_in_processes(extraction, own, tick)
         ranks.wait()
-        if ranks.rank == 0:
-            job.join(shards, described)
+        if ranks.first:
+            extraction.join(shards, described)
             rate = (len(dataset) - found) / (time.perf_counter() - start)
-            again = f", {found} from an earlier run" if found else ""
-            say(f"{job.target}: features of {len(dataset)} images{again}; {rate:.0f} images/s")
+            earlier = f", {found} from an earlier run" if found else ""
+            say(f"{extraction.target}: features of {len(dataset)} images{earlier}; {rate:.0f} images/s")
         ranks.wait()
-    return job.target
+    return extraction.target
 
 
 @dataclass
-class _Job:
-    """What the shares of one extraction have in common; travels to the processes."""
+class _Extraction:
+    """The part of an extraction that all shards share; it is pickled to the processes."""
 
     backbone: torch.nn.Module
     dataset: ImageDataset
@@ -136,35 +138,36 @@ class _Job:
             self.dtype,
         )
 
-    def shards(self, parts: int) -> list[Shard]:
+    def shards(self, n_shards: int) -> list[Shard]:
         dim = int(self.backbone.feature_dim)  # type: ignore[arg-type]
         return [
             Shard(self.target, start, stop, dim, self.dtype, self.fingerprint)
-            for start, stop in cut(len(self.dataset), self.batch_size, parts)
+            for start, stop in shard_ranges(len(self.dataset), self.batch_size, n_shards)
         ]
 
     def extract(self, shard: Shard, tick: Tick, number: int | None = None) -> None:
-        """Do what is left of a shard, on the device of process ``number``."""
+        """Extract the remaining rows of a shard, on the device of process ``number``."""
         with shard.writing() as rows:
-            left = range(shard.start + rows.done, shard.stop)
-            if not left:
+            remaining = range(shard.start + rows.done, shard.stop)
+            if not remaining:
                 return
-            loader = make_loader(self.dataset.subset(left), self.transforms.eval, self.batch_size, workers=self.workers)
+            images = self.dataset.subset(remaining)
+            loader = make_loader(images, self.transforms.eval, self.batch_size, workers=self.workers)
             with (
                 Forward(self.backbone, self.transforms.normalize, self.precision, device_of_process(number)) as forward,
                 contextlib.closing(ahead(loader)) as batches,
             ):
-                for images, _, numbers in batches:
-                    features = forward(images)
+                for batch, _, numbers in batches:
+                    features = forward(batch)
                     if not np.isfinite(features).all():
-                        row = left[int(numbers[np.flatnonzero(~np.isfinite(features).all(axis=1))[0]])]
+                        row = remaining[int(numbers[np.flatnonzero(~np.isfinite(features).all(axis=1))[0]])]
                         image = self.dataset.paths[row]
                         raise InputError(f"the backbone gives NaN or infinity for image {image} (row {row})")
                     rows.append(features)
                     tick(len(features))
 
     def join(self, shards: Sequence[Shard], attributes: Mapping[str, Any]) -> None:
-        """Put finished shards together under the target's name."""
+        """Write the features file from finished shards."""
         with FeatureStore.create(
             self.target,
             shards[0].dim,
@@ -180,8 +183,8 @@ class _Job:
         Shard.discard_all(self.target)
 
 
-def _extract_in_processes(job: _Job, shards: Sequence[Shard], tick: Tick) -> None:
-    """A process per shard; what is on disk says how far they are."""
+def _extract_in_processes(extraction: _Extraction, shards: Sequence[Shard], tick: Tick) -> None:
+    """Start a process per shard, and take the progress from the rows on disk."""
     shown = sum(shard.done() for shard in shards)
 
     def show() -> None:
@@ -190,9 +193,9 @@ def _extract_in_processes(job: _Job, shards: Sequence[Shard], tick: Tick) -> Non
         tick(done - shown)
         shown = done
 
-    run_in_processes(_extract_one, [(job, shard) for shard in shards], show)
+    run_in_processes(_extract_one, [(extraction, shard) for shard in shards], show)
 
 
-def _extract_one(share: tuple[_Job, Shard], number: int) -> None:
-    job, shard = share
-    job.extract(shard, lambda steps=1, note=None: end_with_parent(), number)
+def _extract_one(argument: tuple[_Extraction, Shard], number: int) -> None:
+    extraction, shard = argument
+    extraction.extract(shard, lambda steps=1, note=None: end_with_parent(), number)

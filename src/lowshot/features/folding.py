@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolutions before it: the same features with a fifth less work."""
+"""Fold batch norms into the convolutions before them, for the same features with a fifth less work."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 def fold_batch_norm(model: nn.Module, images: torch.Tensor) -> nn.Module:
-    """A model that computes what ``model`` does, in evaluation mode, on a copy of its weights.
+    """Make a copy of a model that computes the same features without batch norms.
 
-    With its running statistics fixed a batch norm is a factor and a shift per channel, which the convolution before it
-    can do by itself. Which convolution feeds which batch norm shows when images pass through. Should the folded model
-    then give other features for them, since a convolution has a second reader, say, ``model`` itself is returned.
+    With fixed running statistics a batch norm is a factor and a shift per channel, which the convolution before it can
+    apply by itself. A forward pass shows which convolution feeds which batch norm. If the folded model then gives other
+    features for the images, for example because a second layer reads a convolution, ``model`` itself is returned.
 
     Args:
-        model: in evaluation mode; ``forward`` returns (scores, features).
-        images: (N, 3, H, W) float32, a few of those it is for.
+        model (Module): The model in evaluation mode; ``forward`` returns (scores, features).
+        images (float32, (N, 3, H, W)): A few of the images that the model is for.
+
+    Returns:
+        The folded copy, or ``model``.
     """
     with torch.inference_mode(False), torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         folded = copy.deepcopy(model)
@@ -38,24 +41,24 @@ def fold_batch_norm(model: nn.Module, images: torch.Tensor) -> nn.Module:
             )
             folded.set_submodule(names[norm], nn.Identity())
         expected, found = model(images)[1], folded(images)[1]
-        alike = (expected - found).abs().max() <= 1e-3 * expected.abs().max()
-        return folded if alike else model
+        equal = (expected - found).abs().max() <= 1e-3 * expected.abs().max()
+        return folded if equal else model
 
 
 def _pairs(model: nn.Module, images: torch.Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     """The convolutions whose output is the very tensor that a batch norm reads, both used once."""
-    made: dict[int, tuple[nn.Conv2d, torch.Tensor]] = {}  # keeps the tensors, so that no two have one id
+    outputs: dict[int, tuple[nn.Conv2d, torch.Tensor]] = {}  # holds the tensors, so that no two have one id
     found: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
     used: Counter[nn.Module] = Counter()
 
-    def look(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+    def record(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         used[module] += 1
         if isinstance(module, nn.Conv2d):
-            made[id(output)] = module, output
-        elif isinstance(module, nn.BatchNorm2d) and id(inputs[0]) in made and module.running_mean is not None:
-            found.append((made[id(inputs[0])][0], module))
+            outputs[id(output)] = module, output
+        elif isinstance(module, nn.BatchNorm2d) and id(inputs[0]) in outputs and module.running_mean is not None:
+            found.append((outputs[id(inputs[0])][0], module))
 
-    hooks = [m.register_forward_hook(look) for m in model.modules() if isinstance(m, (nn.Conv2d, nn.BatchNorm2d))]
+    hooks = [m.register_forward_hook(record) for m in model.modules() if isinstance(m, (nn.Conv2d, nn.BatchNorm2d))]
     model(images)
     for hook in hooks:
         hook.remove()

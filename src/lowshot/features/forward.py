@@ -1,4 +1,4 @@
-"""A backbone ready for inference, and loading ahead of it."""
+"""Run a backbone for inference, while the next batches load."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ AUTOCAST = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.flo
 
 
 class Forward:
-    """A backbone at work: uint8 images in, float32 features out. The backbone that is given is left alone.
+    """Computes features of images with a copy of a backbone.
 
-    Used as a context, since autocast keeps its rounded copies of the weights from batch to batch within one.
+    It is a context manager, because autocast reuses its rounded copies of the weights from batch to batch within one
+    context.
 
     Args:
-        backbone: ``forward`` returns (scores, features).
-        normalize: the float part of the transforms.
-        precision: a key of ``AUTOCAST``.
-        device: where it runs.
+        backbone (Module): The backbone; ``forward`` returns (scores, features).
+        normalize (Module): The float part of the transforms.
+        precision (str): A key of ``AUTOCAST``.
+        device (torch.device): The device of the copy.
     """
 
     def __init__(
@@ -51,8 +52,8 @@ class Forward:
         self._stack.close()
 
     def __call__(self, images: torch.Tensor) -> np.ndarray:
-        """(N, D) float32 features of (N, 3, H, W) uint8 images."""
-        # Reordered after the arithmetic: with channels last, one factor per channel costs five times as much.
+        """Compute the features (N, D) float32 of images (N, 3, H, W) uint8."""
+        # Reordered after normalising, which takes five times as long with channels last.
         images = self.normalize(images.to(self.device, non_blocking=True))
         images = images.contiguous(memory_format=torch.channels_last)
         if not self._folded:
@@ -63,7 +64,7 @@ class Forward:
 
 
 def ahead(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
-    """The same items, each made up to ``depth`` ahead in a thread: decoding and the model release the GIL."""
+    """Yield the same items, each made up to ``depth`` ahead in a thread; decoding and the model release the GIL."""
     iterator = iter(items)
     end = object()
     with ThreadPoolExecutor(1) as pool:

@@ -1,4 +1,4 @@
-"""Several processes of our own on one extraction."""
+"""Start several processes that share one extraction."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from lowshot.plugins import packed, unpacked
 POLL_SECONDS = 0.3
 
 
-def run_in_processes(work: Callable[[Any, int], None], shares: Sequence[Any], poll: Callable[[], None]) -> None:
-    """Call ``work(share, number)`` for each share in a fresh process of its own; when one fails, end the others.
+def run_in_processes(work: Callable[[Any, int], None], arguments: Sequence[Any], poll: Callable[[], None]) -> None:
+    """Call ``work(argument, number)`` for each argument in a new process; when one fails, end the others.
 
     Args:
-        work: a function that can be pickled.
-        shares: what each process is given.
-        poll: called a few times a second meanwhile.
+        work (callable): The function, which must pickle.
+        arguments (sequence): The argument for each process.
+        poll (callable): A function that is called a few times a second meanwhile.
 
     Raises:
-        LowshotError: the one that a process raised, or one that says that a process was killed.
+        LowshotError: A process raised this error, or was killed.
     """
-    # Fresh processes, as CUDA needs them, forked from a server that has imported torch once for all of them.
+    # CUDA needs new processes. They are forked from a server that has imported torch once for all of them.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([work.__module__])
     errors = context.SimpleQueue()
-    threads = max(1, torch.get_num_threads() // len(shares))
+    threads = max(1, torch.get_num_threads() // len(arguments))
     processes = [
-        context.Process(target=_process, args=(work, packed(share), number, threads, errors))
-        for number, share in enumerate(shares)
+        context.Process(target=_process, args=(work, packed(argument), number, threads, errors))
+        for number, argument in enumerate(arguments)
     ]
     try:
         for process in processes:
@@ -43,10 +43,10 @@ def run_in_processes(work: Callable[[Any, int], None], shares: Sequence[Any], po
             poll()
         for process in processes:
             if process.exitcode and errors.empty():
-                fate = f"signal {-process.exitcode}" if process.exitcode < 0 else f"exit code {process.exitcode}"
+                cause = f"signal {-process.exitcode}" if process.exitcode < 0 else f"exit code {process.exitcode}"
                 raise LowshotError(
-                    f"an extraction process ended early ({fate}). What it finished is kept: run it again to go on; "
-                    "if memory ran out, with fewer devices or a smaller batch_size"
+                    f"an extraction process ended early ({cause}). What it finished is saved: run it again to "
+                    "continue; if memory ran out, with fewer devices or a smaller batch_size"
                 )
         if not errors.empty():
             raise errors.get()
@@ -58,16 +58,16 @@ def run_in_processes(work: Callable[[Any, int], None], shares: Sequence[Any], po
 
 
 def end_with_parent() -> None:
-    """End this process if the one that started it was killed: its work will be taken up by another call."""
+    """End this process if the one that started it was killed; another call will continue its work."""
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():
         sys.exit(1)
 
 
-def _process(work: Callable[[Any, int], None], share: bytes, number: int, threads: int, errors: Any) -> None:
+def _process(work: Callable[[Any, int], None], argument: bytes, number: int, threads: int, errors: Any) -> None:
     torch.set_num_threads(threads)
     try:
-        work(unpacked(share), number)
+        work(unpacked(argument), number)
     except LowshotError as error:
         errors.put(error)
         sys.exit(1)

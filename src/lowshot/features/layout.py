@@ -1,16 +1,16 @@
-"""The names and types of a features file, and the checks that every read of one goes through.
+"""The layout of a features file, and the checks of all that is read from one.
 
-The original's three data sets come first, so its programs read our files and we read theirs:
+The first three data sets are the original's, so that each program reads the files of the other:
 
 =============== ======================= ==========================================================
-``all_feats``   float32 (rows, D)       float16 where asked for; rows from ``count`` on are padding
+``all_feats``   float32 (rows, D)       float16 on request; rows from ``count`` on are padding
 ``all_labels``  int32 (rows,)
 ``count``       int32 (1,)
-``image_paths`` text (count,)           ours, optional: the identity of each row
-``class_names`` text (C,)               ours, optional: index = label
+``image_paths`` text (count,)           added by lowshot, optional: the path of each row's image
+``class_names`` text (C,)               added by lowshot, optional: index = label
 =============== ======================= ==========================================================
 
-Attributes of the file hold whatever else describes it: backbone, fingerprints, precision, version.
+Attributes of the file describe it further: backbone, fingerprints, precision, version.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ FEATURES, LABELS, COUNT, PATHS, CLASS_NAMES = "all_feats", "all_labels", "count"
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """An HDF5 file open for reading; what keeps it from being read is an :class:`InputError` that names it."""
+    """Open an HDF5 file for reading.
+
+    Raises:
+        InputError: The file is missing, truncated, damaged or not HDF5.
+    """
     if not path.is_file():
         raise InputError(f"features file {path} does not exist: run `lowshot extract` or give another path")
     try:
@@ -42,7 +46,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 
 def dataset(file: h5py.File, path: Path, name: str, rank: int, kinds: str) -> h5py.Dataset:
-    """A required data set of ``rank`` dimensions whose dtype is one of numpy's ``kinds``."""
+    """Return a required data set, after a check that it has ``rank`` dimensions and a dtype of NumPy's ``kinds``."""
     found = file.get(name)
     if not isinstance(found, h5py.Dataset):
         present = ", ".join(sorted(file)) or "nothing"
@@ -60,7 +64,7 @@ def dataset(file: h5py.File, path: Path, name: str, rank: int, kinds: str) -> h5
 
 
 def row_count(file: h5py.File, path: Path) -> int:
-    """How many rows are filled, checked against the sizes of the other data sets."""
+    """Return the number of rows that are filled, after a check against the sizes of the data sets."""
     features = dataset(file, path, FEATURES, 2, "f")
     labels = dataset(file, path, LABELS, 1, "iu")
     counts = dataset(file, path, COUNT, 1, "iu")[...]
@@ -79,7 +83,7 @@ def row_count(file: h5py.File, path: Path) -> int:
 
 
 def texts(file: h5py.File, path: Path, name: str, length: int | None = None) -> list[str] | None:
-    """An optional data set of UTF-8 texts; None where there is none."""
+    """Return the first ``length`` texts of an optional data set, all of them by default; None if there is none."""
     if name not in file:
         return None
     found = file[name]
@@ -91,7 +95,7 @@ def texts(file: h5py.File, path: Path, name: str, length: int | None = None) -> 
 
 
 def file_offset(features: h5py.Dataset) -> int | None:
-    """Where the rows lie in the file when they lie there one after the other as float32, else None."""
+    """Return the position of the rows in the file, if they are contiguous float32; otherwise None."""
     if features.chunks is not None or features.is_virtual or features.external:
         return None
     if features.dtype != np.dtype("<f4"):
@@ -100,7 +104,7 @@ def file_offset(features: h5py.Dataset) -> int | None:
 
 
 def require_finite(block: np.ndarray, rows: np.ndarray, path: Path) -> None:
-    """Refuse NaN and infinity in a block of features whose file rows are ``rows``."""
+    """Check that features are free of NaN and infinity; ``rows`` are their rows in the file, for the message."""
     # One sum is much cheaper than a mask of the block, and is finite only if every term is.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(block.sum(dtype=np.float64)):

@@ -1,9 +1,8 @@
-"""One process's share of an extraction: raw rows in a hidden file that outlives a kill."""
+"""The rows of one process of an extraction, in a hidden file that survives if the process is killed."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import os
 import time
@@ -16,27 +15,26 @@ from typing import BinaryIO
 import numpy as np
 
 from lowshot.errors import InputError, LowshotError
-from lowshot.files import read_json, write_json
+from lowshot.files import locked, read_json, write_json
 from lowshot.progress import say
 
-# At most this many seconds of work are lost to a kill.
-SYNC_SECONDS = 2.0
+SYNC_SECONDS = 2.0  # of work that are lost at most if the process is killed
 BLOCK_ROWS = 8192
 
 
 @dataclass
 class Shard:
-    """Rows ``start`` to ``stop`` of a features file to be.
+    """The rows ``start`` to ``stop`` of a features file that is being extracted.
 
-    Beside the target lie ``.NAME.START-STOP.rows``, the rows done so far one after the other, and the same with
-    ``.json``, which says how many of them are safely on disk and what they are made from.
+    Next to the target are ``.NAME.START-STOP.rows``, which holds the rows done so far one after the other, and the same
+    with ``.json``, which holds the number of those that are safely on disk and their fingerprint.
 
     Attributes:
-        target: the features file.
-        start, stop: the range of rows.
-        dim: D.
-        dtype: of the stored rows.
-        fingerprint: of all that the rows depend on; rows of another fingerprint are thrown away.
+        target (Path): The features file.
+        start, stop (int): The range of rows.
+        dim (int): The dimension D of the features.
+        dtype (str): The dtype of the stored rows.
+        fingerprint (str): The digest of all that the rows depend on; rows of another fingerprint are discarded.
     """
 
     target: Path
@@ -47,19 +45,22 @@ class Shard:
     fingerprint: str
 
     def done(self) -> int:
-        """How many rows are safely on disk."""
+        """Return the number of rows that are safely on disk."""
         try:
             state = read_json(self._state)
             fits = state["fingerprint"] == self.fingerprint and self._rows.stat().st_size >= state["done"] * self._width
             return int(state["done"]) if fits else 0
         except (InputError, OSError, KeyError, TypeError):
-            return 0  # no state, or not one of ours: there is nothing to go on from
+            return 0  # no state file, or a damaged one: there is nothing to continue
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[ShardWriter]:
-        """Add rows behind those that are done. What was added is kept when the block ends early, too."""
-        self.target.parent.mkdir(parents=True, exist_ok=True)
-        with _open_alone(self._rows) as file:
+        """Open the shard to add rows after those that are done. Rows are safe even if the block ends with an error."""
+
+        def on_wait() -> None:
+            say(f"{self._rows}: another process is extracting these rows; waiting for it to end")
+
+        with locked(self._rows, on_wait) as file:
             done = self.done()
             file.truncate(done * self._width)
             writer = ShardWriter(self, file, done)
@@ -69,20 +70,23 @@ class Shard:
                 writer.sync()
 
     def record(self, done: int) -> None:
-        """Say that ``done`` rows are on disk."""
+        """Record that ``done`` rows are on disk."""
         write_json(self._state, {"fingerprint": self.fingerprint, "done": done})
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """The finished rows in order: (row in the features file, (n, D) block).
+        """Read the finished rows in order.
+
+        Yields:
+            The first row of a block in the features file, and the block (n, D).
 
         Raises:
-            LowshotError: the shard is not finished.
+            LowshotError: The shard is not finished.
         """
         total = self.stop - self.start
         if self.done() != total:
             raise LowshotError(
                 f"{self.target}: rows {self.start} to {self.stop} are not all extracted, a process ended before its "
-                "share was done: run it again to go on"
+                "rows were done: run it again to continue"
             )
         with open(self._rows, "rb") as file:
             for first in range(0, total, BLOCK_ROWS):
@@ -90,13 +94,13 @@ class Shard:
                 yield self.start + first, np.fromfile(file, self.dtype, n * self.dim).reshape(n, self.dim)
 
     def discard(self) -> None:
-        """Delete what was written."""
+        """Delete the files of the shard."""
         for path in (self._state, self._rows):
             path.unlink(missing_ok=True)
 
     @staticmethod
     def discard_all(target: Path) -> None:
-        """Delete every shard of a features file, those of earlier calls with other ranges included."""
+        """Delete every shard of a features file, including those of earlier calls with other ranges."""
         for kind in ("rows", "json"):
             for path in target.parent.glob(f".{glob.escape(target.name)}.*-*.{kind}"):
                 path.unlink(missing_ok=True)
@@ -115,7 +119,11 @@ class Shard:
 
 
 class ShardWriter:
-    """Appends to a shard; :attr:`done` rows are written, of which those of the last :meth:`sync` are safe."""
+    """Appends rows to a shard.
+
+    Attributes:
+        done (int): The number of rows written, of which those before the last :meth:`sync` are safe.
+    """
 
     def __init__(self, shard: Shard, file: BinaryIO, done: int) -> None:
         self.done = done
@@ -131,35 +139,19 @@ class ShardWriter:
             self.sync()
 
     def sync(self) -> None:
-        """Make all rows so far safe."""
+        """Make all rows so far safe on disk."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._shard.record(self.done)
         self._synced = time.monotonic()
 
 
-def _open_alone(path: Path) -> BinaryIO:
-    """The file, open to append and locked until it is closed or this process ends, however it ends."""
-    while True:
-        file = open(path, "ab")  # noqa: SIM115  # the caller closes it
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"{path}: another process is extracting these rows; waiting for it to end")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        # The other may have finished and deleted the file that was waited for.
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            return file
-        file.close()
+def shard_ranges(n_rows: int, batch_size: int, n_shards: int) -> list[tuple[int, int]]:
+    """Divide rows into at most ``n_shards`` contiguous ranges of about equal size, which end at the end of a batch.
 
-
-def cut(n_rows: int, batch_size: int, parts: int) -> list[tuple[int, int]]:
-    """Contiguous ranges of about equal size that end on whole batches, at most ``parts`` of them.
-
-    Whole batches, because a model's last bits depend on the batch: however many processes share the rows, each row
-    sits in the same batch.
+    A row is thus in the same batch for any number of shards. The last bits of its features depend on the batch.
     """
     batches = -(-n_rows // batch_size)
-    parts = min(parts, batches)
-    ends = [min(n_rows, batches * part // parts * batch_size) for part in range(parts + 1)]
+    n_shards = min(n_shards, batches)
+    ends = [min(n_rows, batches * shard // n_shards * batch_size) for shard in range(n_shards + 1)]
     return list(pairwise(ends))

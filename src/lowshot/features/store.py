@@ -1,4 +1,4 @@
-"""Reading a features file: mapped, not loaded, wherever its layout allows."""
+"""Read a features file, memory-mapped if its layout allows."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ from lowshot.features import layout
 from lowshot.features.writer import FeatureWriter
 from lowshot.files import Pathlike, file_fingerprint
 
-# Rows that are read at a time: 64 MiB at 2048-d.
-BLOCK_ROWS = 8192
+BLOCK_ROWS = 8192  # read at a time: 64 MiB of 2048-d features
 
 
 class FeatureStore:
     """The features, labels and image paths of a data set, in row order. Open one with :meth:`open`.
 
-    Features stored as contiguous float32 (ours, unless written without a known size or as float16) are mapped: any
-    number of processes share one copy in the page cache, and :meth:`rows` and :meth:`iter_blocks` give the pages
-    back, so that memory follows what is asked for. Other layouts are read and converted block by block.
+    Features stored as contiguous float32 (those of :meth:`create`, unless written without a known size or as float16)
+    are memory-mapped: any number of processes share one copy in the page cache, and :meth:`rows` and
+    :meth:`iter_blocks` release the pages they have read, so that memory follows the size of a request. Other layouts
+    are read and converted block by block.
 
-    Pickles as its path: a worker process opens the file itself.
+    A store pickles as its path, and a worker process opens the file itself.
 
     Attributes:
-        path: the file.
-        dim: D.
-        labels: (N,) int64.
-        attributes: the attributes of the file, e.g. ``backbone``.
+        path (Path): The file.
+        dim (int): The dimension D of the features.
+        labels (int64, (N,)): The label of each row.
+        attributes (dict): The attributes of the file, e.g. ``backbone``.
     """
+
+    create = FeatureWriter
+    """The writer of a new features file."""
 
     def __init__(self, path: Pathlike) -> None:
         self.path = Path(path).absolute()
@@ -56,27 +59,17 @@ class FeatureStore:
 
     @classmethod
     def open(cls, path: Pathlike) -> FeatureStore:
-        """Open a features file, ours or the original's.
+        """Open a features file of lowshot or of the original.
+
+        Args:
+            path (str or path): The file.
 
         Raises:
-            InputError: the file is missing, truncated or not HDF5; lacks a data set; a shape, a type, ``count`` or a
+            InputError: The file is missing, truncated or not HDF5, lacks a data set, or a shape, a type, ``count`` or a
                 label is wrong. NaN and infinity are refused when rows are read, or for all rows by
                 :meth:`check_finite`.
         """
         return cls(path)
-
-    @staticmethod
-    def create(
-        path: Pathlike,
-        dim: int,
-        capacity: int | None = None,
-        dtype: str = "float32",
-        *,
-        class_names: list[str] | None = None,
-        **attributes: str | int | float | bool,
-    ) -> FeatureWriter:
-        """A writer for a new file; see :class:`~lowshot.features.writer.FeatureWriter`."""
-        return FeatureWriter(path, dim, capacity, dtype, class_names=class_names, **attributes)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -89,45 +82,51 @@ class FeatureStore:
 
     @cached_property
     def features(self) -> np.ndarray:
-        """(N, D) float32, read-only; a view of the mapped file, or a converted copy of another layout."""
+        """All features, (N, D) float32 and read-only: the mapped file, or a converted copy of another layout."""
         if self._mapped is not None:
             return self._mapped
-        whole = np.concatenate([block for _, block, _ in self.iter_blocks()])
-        whole.flags.writeable = False
-        return whole
+        features = np.concatenate([block for _, block, _ in self.iter_blocks()])
+        features.flags.writeable = False
+        return features
 
     @cached_property
     def paths(self) -> list[str] | None:
-        """The N image paths, or None in a file without them."""
+        """The image path of each row, or None in a file without them."""
         with layout.opened(self.path) as file:
             return layout.texts(file, self.path, layout.PATHS, len(self))
 
     @cached_property
     def class_names(self) -> list[str] | None:
-        """The class names, index = label, or None in a file without them."""
+        """The names of the classes, index = label, or None in a file without them."""
         with layout.opened(self.path) as file:
             return layout.texts(file, self.path, layout.CLASS_NAMES)
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the file's content."""
+        """The digest of the file's content."""
         return file_fingerprint(self.path)
 
     def rows_of(self, classes: Any) -> np.ndarray:
-        """The ascending rows whose label is one of ``classes``, int64."""
+        """Return the rows whose label is one of ``classes``, (n,) int64, ascending."""
         return np.flatnonzero(np.isin(self.labels, np.asarray(classes)))
 
     def rows(self, index: Any) -> np.ndarray:
-        """(n, D) float32 copy of the rows of ``index`` (n,), in its order.
+        """Copy some rows.
+
+        Args:
+            index (integers, (n,)): The rows.
+
+        Returns:
+            (n, D) float32, in the order of ``index``.
 
         Raises:
-            InputError: a row outside the file, NaN or infinity.
+            InputError: A row is outside the file, or holds NaN or infinity.
         """
         index = np.asarray(index, dtype=np.int64)
         if len(outside := index[(index < 0) | (index >= len(self))]):
             raise InputError(f"features file {self.path} has {len(self)} rows, no row {outside[0]}")
         gathered = np.empty((len(index), self.dim), np.float32)
-        order = np.argsort(index, kind="stable")  # the file is walked once, front to back
+        order = np.argsort(index, kind="stable")  # the file is read once, front to back
         ends = np.searchsorted(index[order], np.arange(0, len(self) + BLOCK_ROWS, BLOCK_ROWS))
         for number, (start, stop) in enumerate(pairwise(ends)):
             if start < stop:
@@ -139,10 +138,16 @@ class FeatureStore:
         return gathered
 
     def iter_blocks(self, size: int = BLOCK_ROWS) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Walk the file: (first row, (n, D) float32 features, (n,) int64 labels) with n <= ``size``.
+        """Read the file block by block.
+
+        Args:
+            size (int): The largest number n of rows in a block.
+
+        Yields:
+            The first row of a block, its features (n, D) float32 and its labels (n,) int64.
 
         Raises:
-            InputError: NaN or infinity.
+            InputError: A row holds NaN or infinity.
         """
         for start in range(0, len(self), size):
             block = self._block(start, start + size)
@@ -151,7 +156,11 @@ class FeatureStore:
             self._release()
 
     def check_finite(self) -> None:
-        """Read every row once and refuse NaN and infinity; later calls are free."""
+        """Check once that no row holds NaN or infinity; later calls cost nothing.
+
+        Raises:
+            InputError: A row holds NaN or infinity.
+        """
         if not getattr(self, "_finite", False):
             for _ in self.iter_blocks():
                 pass
@@ -165,6 +174,6 @@ class FeatureStore:
             return file[layout.FEATURES][start:stop].astype(np.float32)
 
     def _release(self) -> None:
-        """Let go of mapped pages that were read; they stay in the page cache, but not in this process."""
+        """Release mapped pages that were read from this process; they stay in the page cache."""
         if self._mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
             cast(mmap.mmap, self._mapped.base).madvise(mmap.MADV_DONTNEED)

@@ -1,4 +1,4 @@
-"""Writing a features file, row by row, in memory that does not grow with it."""
+"""Write a features file row by row, in memory that does not grow with it."""
 
 from __future__ import annotations
 
@@ -17,30 +17,34 @@ from lowshot.errors import InputError
 from lowshot.features import layout
 from lowshot.files import Pathlike, atomic_path
 
-# Rows of a chunk where the number of rows is not known beforehand.
-CHUNK_ROWS = 1024
-# Texts written at a time, so that a million paths are not encoded all at once.
-TEXT_BLOCK = 65536
+CHUNK_ROWS = 1024  # of a file whose number of rows is not known beforehand
+TEXT_BLOCK = 65536  # texts written at a time, so that a million paths are not encoded all at once
 
 
 class FeatureWriter:
-    """Fills a new features file that appears, whole, under its name when the writer is closed::
+    """Fills a new features file, which appears under its name when the writer is closed::
 
         with FeatureStore.create("features.h5", dim=512, capacity=len(images), backbone="ResNet10") as out:
             for features, labels, paths in batches:
                 out.append(features, labels, paths)
 
-    Leaving the block by an exception leaves nothing behind. The same rows and attributes give the same bytes: the
-    file holds no time stamps.
+    Leaving the block by an exception leaves nothing behind. The same rows and attributes give the same bytes, since
+    the file has no time stamps.
 
     Args:
-        path: the file; one that exists is replaced, at the end.
-        dim: D.
-        capacity: the number of rows, at most. Known: rows lie in the file one after the other and are mapped when
-            read. None: any number, in chunks, which readers must copy.
-        dtype: "float32", or "float16" for half the disk; readers get float32 either way.
-        class_names: index = label.
-        attributes: what else describes the features.
+        path (str or path): The file. An existing one is replaced when the writer is closed.
+        dim (int): The dimension D of the features.
+        capacity (int or None): The largest number of rows. Given a number, the rows are contiguous in the file and
+            memory-mapped when read. With None there can be any number of rows, in chunks, which readers must copy.
+        dtype (str): ``"float32"``, or ``"float16"`` for half the disk space; readers get float32 either way.
+        class_names (sequence of C str, or None): The names of the classes, index = label.
+        attributes: Further attributes of the file, which describe the features.
+
+    Attributes:
+        count (int): The number of rows so far.
+
+    Raises:
+        InputError: ``dim``, ``capacity`` or ``dtype`` is out of range.
     """
 
     def __init__(
@@ -76,15 +80,15 @@ class FeatureWriter:
         """Add rows.
 
         Args:
-            features: (n, D), finite in the dtype of the file.
-            labels: (n,) integers from 0.
-            paths: n image paths, for all rows of a file or for none.
+            features (float, (n, D)): The features, finite in the dtype of the file.
+            labels (integers, (n,)): The labels, from 0.
+            paths (sequence of n str, or None): The image paths, which all rows of a file have or none.
 
         Raises:
-            InputError: a shape, a label or a value is wrong, or the rows exceed the capacity.
+            InputError: A shape, a label or a value is wrong, or the rows exceed the capacity.
         """
         labels = np.asarray(labels)
-        with np.errstate(over="ignore"):  # what does not fit float16 becomes infinite and is refused below
+        with np.errstate(over="ignore"):  # a value too large for float16 becomes infinite and is refused below
             features = np.asarray(features).astype(self._features.dtype, copy=False)
         self._check(features, labels, paths)
         stop = self.count + len(features)
@@ -97,7 +101,7 @@ class FeatureWriter:
         self.count = stop
 
     def close(self) -> None:
-        """Finish the file and give it its name. Capacity never filled stays as padding, which readers ignore."""
+        """Finish the file and give it its name. Unused capacity stays as padding, which readers ignore."""
         if self._file:
             with self._stack:
                 self._finish()
@@ -119,21 +123,21 @@ class FeatureWriter:
         return self._file.create_dataset(name, (0, *shape), dtype, maxshape=(None, *shape), chunks=(CHUNK_ROWS, *shape))
 
     def _check(self, features: np.ndarray, labels: np.ndarray, paths: Sequence[str] | None) -> None:
-        where = f"features file {self.path}"
+        file = f"features file {self.path}"
         n = len(labels)
         if labels.ndim != 1 or features.shape != (n, self.dim) or (paths is not None and len(paths) != n):
             given = "no paths" if paths is None else f"{len(paths)} paths"
             raise InputError(
-                f"{where}: features {features.shape}, labels {labels.shape} and {given} do not fit together; "
+                f"{file}: features {features.shape}, labels {labels.shape} and {given} do not fit together; "
                 f"expected (n, {self.dim}), (n,) and n"
             )
         if self._capacity is not None and self.count + n > self._capacity:
-            raise InputError(f"{where}: {self.count + n} rows exceed the capacity of {self._capacity}")
+            raise InputError(f"{file}: {self.count + n} rows exceed the capacity of {self._capacity}")
         if self.count and (paths is None) != (not self._paths):
-            raise InputError(f"{where}: give image paths for all rows or for none")
-        top = np.iinfo(np.int32).max if self._class_names is None else len(self._class_names) - 1
-        if labels.dtype.kind not in "iu" or (n and not 0 <= labels.min() <= labels.max() <= top):
-            raise InputError(f"{where}: labels must be integers in 0..{top}")
+            raise InputError(f"{file}: give image paths for all rows or for none")
+        largest = np.iinfo(np.int32).max if self._class_names is None else len(self._class_names) - 1
+        if labels.dtype.kind not in "iu" or (n and not 0 <= labels.min() <= labels.max() <= largest):
+            raise InputError(f"{file}: labels must be integers in 0..{largest}")
         layout.require_finite(features, np.arange(self.count, self.count + n), self.path)
 
     def _finish(self) -> None:
