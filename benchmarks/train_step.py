@@ -36,7 +36,7 @@ def plain_step(images: torch.Tensor, labels: torch.Tensor) -> Callable[[], None]
     model = build_backbone("resnet10", CLASSES, stem="small")
     for module in model.modules():
         if isinstance(module, Conv3x3):
-            module.widest_matrix_product = 0  # torch's convolution for every map
+            module.max_matrix_size = 0  # torch's convolution for every map
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
 

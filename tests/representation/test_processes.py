@@ -73,8 +73,8 @@ def test_two_processes_started_here_train_one_network(witness, tmp_path):
     assert "MASTER_PORT" not in os.environ
 
 
-def refuses(fabric, job):
-    raise InputError(f"{job} cannot be trained on")
+def refuses(fabric, argument):
+    raise InputError(f"{argument} cannot be trained on")
 
 
 def test_an_error_in_a_started_process_reaches_the_caller_as_it_was(monkeypatch):
@@ -85,15 +85,15 @@ def test_an_error_in_a_started_process_reaches_the_caller_as_it_was(monkeypatch)
             pool.submit(function, None, *args).result()
         raise multiprocessing.ProcessRaisedException("Traceback ...", 0, 1)
 
-    monkeypatch.setattr(launch, "_launched", in_thread)
+    monkeypatch.setattr(launch, "_call", in_thread)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
     with pytest.raises(InputError, match=r"^this cannot be trained on$"):
         launch.launch(refuses, "this", devices=2, precision="32-true")
 
 
 def test_an_abort_on_the_way_out_does_not_lose_a_finished_run(tmp_path, monkeypatch):
-    def work_and_abort(work, job, devices, precision):
-        launch.launch(work, job, devices, precision)
+    def work_and_abort(work, run, devices, precision):
+        launch.launch(work, run, devices, precision)
         raise launch.ProcessDied("signal SIGABRT")
 
     monkeypatch.setattr(training, "launch", work_and_abort)

@@ -6,7 +6,6 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from lowshot.representation.schedule import learning_rate
 from lowshot.representation.settings import TrainSettings
 
 
@@ -51,7 +50,7 @@ def test_settings_are_read_without_torch():
 
 def test_the_step_schedule_counts_warm_up_epochs_and_divides_every_thirty():
     s = TrainSettings(warmup_epochs=2)
-    rates = [learning_rate(s, epoch) for epoch in range(90)]
+    rates = [s.lr_at(epoch) for epoch in range(90)]
     assert rates[:2] == [0.01, 0.01]
     assert rates[2:30] == [0.1] * 28
     assert rates[30:60] == pytest.approx([0.01] * 30)
@@ -60,19 +59,19 @@ def test_the_step_schedule_counts_warm_up_epochs_and_divides_every_thirty():
 
 def test_the_step_schedule_changes_only_between_epochs():
     s = TrainSettings(step_size=1)
-    assert learning_rate(s, 0.99) == 0.1
-    assert learning_rate(s, 1.0) == pytest.approx(0.01)
+    assert s.lr_at(0.99) == 0.1
+    assert s.lr_at(1.0) == pytest.approx(0.01)
 
 
 def test_the_cosine_schedule_falls_from_lr_after_warm_up_to_zero_at_the_end():
     s = TrainSettings(schedule="cosine", epochs=10, warmup_epochs=2)
-    assert learning_rate(s, 1.9) == 0.01
-    assert learning_rate(s, 2) == pytest.approx(0.1)
-    assert learning_rate(s, 6) == pytest.approx(0.05)
-    assert learning_rate(s, 10) == pytest.approx(0)
-    rates = [learning_rate(s, 2 + step / 10) for step in range(81)]
+    assert s.lr_at(1.9) == 0.01
+    assert s.lr_at(2) == pytest.approx(0.1)
+    assert s.lr_at(6) == pytest.approx(0.05)
+    assert s.lr_at(10) == pytest.approx(0)
+    rates = [s.lr_at(2 + step / 10) for step in range(81)]
     assert rates == sorted(rates, reverse=True)
 
 
 def test_warm_up_may_last_the_whole_run():
-    assert learning_rate(TrainSettings(schedule="cosine", epochs=1, warmup_epochs=1), 0.5) == 0.01
+    assert TrainSettings(schedule="cosine", epochs=1, warmup_epochs=1).lr_at(0.5) == 0.01

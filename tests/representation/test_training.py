@@ -175,8 +175,8 @@ def test_a_run_of_other_settings_is_not_continued(finished, changes, message):
 
 
 def test_the_number_of_epochs_is_part_of_a_cosine_run():
-    assert settings(schedule="cosine").identity() != settings(schedule="cosine", epochs=3).identity()
-    assert settings().identity() == settings(epochs=3).identity()
+    assert settings(schedule="cosine").fingerprinted() != settings(schedule="cosine", epochs=3).fingerprinted()
+    assert settings().fingerprinted() == settings(epochs=3).fingerprinted()
 
 
 def test_a_diverging_loss_says_when_and_what_to_do(tmp_path):

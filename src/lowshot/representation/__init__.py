@@ -1,7 +1,7 @@
-"""Backbones, losses and the training that turns images into features worth recognising novel classes by.
+"""Representations: backbones, losses, and the training whose features serve to recognise novel classes.
 
-Importing this package does not import torch; its names are imported on first use, and the settings and paths among
-them do not need torch either.
+Importing this package does not import torch; its names are imported on first use. The settings and paths among them do
+not need torch at all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The training batches of a run, and how several processes share them."""
+"""The training batches of a run, shared by its processes."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ def training_batches(
     workers: int | Literal["auto"],
     shard: tuple[int, int],
 ) -> ImageLoader:
-    """One process's share of shuffled, augmented batches.
+    """Make the loader of one process for shuffled, augmented batches.
 
-    An incomplete last batch is left out, since its few images would count more than the others; which images those
-    are differs from epoch to epoch. A data set smaller than a batch is one batch.
+    An incomplete last batch is left out, since its few images would weigh more than the others; these images differ
+    from epoch to epoch. A data set smaller than a batch is one batch.
 
     Args:
-        images: all training images.
-        transforms: their ``train`` is used.
-        batch_size: over all processes together.
-        seed: of order and augmentation.
-        workers: loader processes.
-        shard: (rank, number of processes).
+        images (ImageDataset): All training images.
+        transforms (Transforms): The preset, of which ``train`` is used.
+        batch_size (int): The number of images per step, over all processes together.
+        seed (int): The seed of order and augmentation.
+        workers (int or "auto"): The number of loader processes.
+        shard (two int): The rank of this process and the number of processes.
 
     Raises:
-        InputError: the batch size cannot be shared evenly, or leaves a process fewer than the 2 images that batch
-            norm needs.
+        InputError: The batch size cannot be shared evenly, or leaves a process fewer than the 2 images that batch norm
+            needs.
     """
-    _, world = shard
-    if batch_size % world:
-        raise InputError(f"batch_size {batch_size} cannot be shared evenly by {world} processes")
-    batch, share = batch_size // world, -(-len(images) // world)
-    if min(batch, share) < 2:
+    _, processes = shard
+    if batch_size % processes:
+        raise InputError(f"batch_size {batch_size} cannot be shared evenly by {processes} processes")
+    batch, shard_size = batch_size // processes, -(-len(images) // processes)
+    if min(batch, shard_size) < 2:
         raise InputError(
-            f"{len(images)} training images in batches of {batch_size} leave each of {world} processes "
-            f"{min(batch, share)} a step; batch norm needs at least 2"
+            f"{len(images)} training images in batches of {batch_size} leave each of {processes} processes "
+            f"{min(batch, shard_size)} a step; batch norm needs at least 2"
         )
     return make_loader(
         images,
@@ -51,5 +51,5 @@ def training_batches(
         seed=seed,
         workers=workers,
         shard=shard,
-        drop_last=share >= batch,
+        drop_last=shard_size >= batch,
     )

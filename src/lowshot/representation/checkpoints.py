@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: written whole, found by name, and read back into a backbone."""
+"""Checkpoints of a training run: written atomically, found by name, and read back into a backbone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lowshot.errors import InputError
+from lowshot.errors import InputError, first_few
 from lowshot.files import Pathlike
 from lowshot.progress import say
 from lowshot.representation.backbones import Backbone, build_backbone
@@ -19,31 +19,42 @@ from lowshot.torch_files import load_torch, save_torch
 
 _NAME = re.compile(r"epoch_(\d+)\.ckpt")
 _KEYS = {"epoch", "state", "optimizer", "schedule", "random", "backbone", "settings", "identity", "class_names"}
-_SHOWN = 5
 
 
 def save_checkpoint(folder: Path, checkpoint: Mapping[str, Any], keep: int | None) -> Path:
-    """Write a checkpoint under the name of its epoch, then remove all but the newest ``keep``.
+    """Write a checkpoint under the name of its epoch, then remove all but the newest ones.
 
-    Checkpoints of later epochs, which can only be ones that could not be read, go as well.
+    Checkpoints of later epochs, which can only be ones that could not be read, are removed as well.
+
+    Args:
+        folder (Path): The folder of the run.
+        checkpoint (mapping): The content.
+        keep (int or None): The number of checkpoints to keep; None keeps all.
+
+    Returns:
+        The path of the checkpoint.
     """
     path = checkpoint_path(folder, checkpoint["epoch"])
     save_torch(path, dict(checkpoint))
-    older = [epoch for epoch in _epochs(folder) if epoch <= checkpoint["epoch"]]
-    kept = set(older if keep is None else older[-keep:])
-    for epoch, other in _epochs(folder).items():
-        if epoch not in kept:
+    present = _epochs(folder)
+    valid = [epoch for epoch in present if epoch <= checkpoint["epoch"]]
+    newest = valid if keep is None else valid[-keep:]
+    for epoch, other in present.items():
+        if epoch not in newest:
             other.unlink(missing_ok=True)
     return path
 
 
 def latest_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]] | None:
-    """The newest checkpoint of a training folder that can be read, and its content; None when there is none.
+    """Find the newest checkpoint of a training folder that can be read.
 
-    A damaged one, left by a full disk for example, costs the epochs since the one before it, and a warning.
+    A damaged one, left by a full disk for example, is skipped with a warning.
+
+    Returns:
+        The path of the checkpoint and its content, or None if there is none.
 
     Raises:
-        InputError: the newest readable file is not what this version saves, so nothing can be said about its run.
+        InputError: The newest readable file is not a checkpoint of this version, so nothing is known about its run.
     """
     for path in reversed(_epochs(folder).values()):
         try:
@@ -67,26 +78,34 @@ def remove_checkpoints(folder: Path) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove temporary files of saves that were cut off."""
+    """Remove the temporary files of saves that were cut off."""
     for path in checkpoint_path(folder, 0).parent.glob(".epoch_*.part"):
         path.unlink(missing_ok=True)
 
 
 def load_backbone(path: Pathlike) -> Backbone:
-    """The backbone of a training checkpoint with its weights, on the CPU and in evaluation mode.
+    """Load the backbone of a training checkpoint, on the CPU and in evaluation mode.
 
     Args:
-        path: a file that :func:`~lowshot.representation.train_representation` wrote.
+        path (str or path): A file that :func:`~lowshot.representation.train_representation` wrote.
 
     Raises:
-        InputError: the file is missing, damaged, no checkpoint of lowshot, or its weights do not fit the
-            architecture it names; the message names the keys.
+        InputError: The file is missing, damaged or no checkpoint of lowshot, or its weights do not fit the architecture
+            it names; the message names the keys.
     """
     return rebuild_backbone(load_torch(path), source=f"checkpoint {path}").eval()
 
 
 def rebuild_backbone(checkpoint: Any, source: str) -> Backbone:
-    """The backbone that the content of a checkpoint describes, with its weights; errors as :func:`load_backbone`."""
+    """Build the backbone that a checkpoint describes and load its weights.
+
+    Args:
+        checkpoint: The content of a checkpoint, not yet checked.
+        source (str): The noun for it in error messages, such as ``"checkpoint epoch_003.ckpt"``.
+
+    Raises:
+        InputError: The content is no checkpoint of lowshot, or its weights do not fit the architecture it names.
+    """
     if not isinstance(checkpoint, dict) or not {"state", "backbone"} <= checkpoint.keys():
         found = f"holds {', '.join(map(str, checkpoint))}" if isinstance(checkpoint, dict) else "is not a dictionary"
         raise InputError(f"{source} {found}; lowshot's own have 'backbone', what to build, and 'state', its weights")
@@ -101,18 +120,18 @@ def rebuild_backbone(checkpoint: Any, source: str) -> Backbone:
 
 
 def load_state(model: nn.Module, state: Mapping[str, Any], source: str) -> None:
-    """Copy weights into a model whose names and shapes must agree, else name what does not.
+    """Copy weights into a model with the same names and shapes.
 
-    Accepts the state dicts of the original program: a ``module.`` before every name is dropped, so is the
-    ``classifier.bias`` of its older checkpoints, and the batch counters that PyTorch did not have then may be missing.
+    State dicts of the original program are accepted: a ``module.`` before every name and the ``classifier.bias`` of its
+    older checkpoints are dropped, and the batch counters that PyTorch did not have then may be missing.
 
     Args:
-        model: takes the weights.
-        state: name → tensor.
-        source: what the messages call it, such as ``"checkpoint epoch_003.ckpt"``.
+        model (Module): The model that takes the weights.
+        state (mapping): The tensor of each name.
+        source (str): The noun for the weights in error messages, such as ``"checkpoint epoch_003.ckpt"``.
 
     Raises:
-        InputError: missing or unexpected names, or other shapes: another architecture.
+        InputError: Names are missing or unexpected, or shapes differ: the weights are of another architecture.
     """
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{source}: the state must map names to tensors")
@@ -149,17 +168,14 @@ def load_state(model: nn.Module, state: Mapping[str, Any], source: str) -> None:
 
 
 def _epochs(folder: Path) -> dict[int, Path]:
-    """Epoch → checkpoint file, oldest first."""
+    """The checkpoint file of each epoch, oldest first."""
     files = checkpoint_path(folder, 0).parent.glob("epoch_*.ckpt")
     found = {int(match[1]): path for path in files if (match := _NAME.fullmatch(path.name))}
     return dict(sorted(found.items()))
 
 
 def _listed(what: str, items: list[str]) -> str:
-    if not items:
-        return ""
-    more = f", … ({len(items)} in all)" if len(items) > _SHOWN else ""
-    return f"{what.capitalize()}: {', '.join(items[:_SHOWN])}{more}."
+    return f"{what.capitalize()}: {first_few(items)}." if items else ""
 
 
 def _shape(tensor: Tensor) -> str:

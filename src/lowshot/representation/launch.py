@@ -1,4 +1,4 @@
-"""Where a training run happens: its device, its precision and its processes, through Lightning Fabric."""
+"""The device, precision and processes of a training run, through Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -24,65 +24,65 @@ logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
 class ProcessDied(LowshotError):
-    """A process that was started here was killed or failed in a way of its own."""
+    """A process that was started here was killed, or failed with an error of its own."""
 
 
-def launch(work: Work, job: Any, devices: int, precision: str) -> str:
-    """Call ``work(fabric, job)`` in as many processes as are wanted, and return what rank 0 returned.
+def launch(work: Work, argument: Any, devices: int, precision: str) -> str:
+    """Call ``work(fabric, argument)`` in several processes and return the result of rank 0.
 
-    Under torchrun or ``srun`` the processes exist already, and this call is one of them. Otherwise ``devices``
-    processes are started here when it is more than 1; they run nothing but ``work``.
+    Under torchrun or ``srun`` the processes exist already, and this is one of them. Otherwise ``devices`` processes are
+    started if it is more than 1; they run nothing but ``work``.
 
     Args:
-        work: an importable function.
-        job: what it needs; must pickle.
-        devices: processes on this machine, each with a GPU of its own where there are GPUs.
-        precision: Fabric's name for it.
+        work (callable): An importable function.
+        argument: Its argument, which must pickle.
+        devices (int): The number of processes on this machine, each with its own GPU if there are GPUs.
+        precision (str): Fabric's name of the precision.
 
     Raises:
-        InputError: more devices than GPUs.
-        LowshotError: as ``work`` raised it, in whichever process.
-        ProcessDied: a process ended otherwise.
+        InputError: There are fewer GPUs than ``devices``.
+        LowshotError: ``work`` raised this error in one of the processes.
+        ProcessDied: A process ended in another way.
     """
     accelerator = pick_device()
-    where: dict[str, Any] = {"accelerator": accelerator, "precision": precision}
-    if (world := _world_outside()) is not None:
-        local, nodes = world
-        fabric = Fabric(strategy="ddp", devices=local, num_nodes=nodes, **where)
-        return _launched(fabric, _in_existing_process, work, job)
+    options: dict[str, Any] = {"accelerator": accelerator, "precision": precision}
+    if (launched := _launched_outside()) is not None:
+        local, nodes = launched
+        fabric = Fabric(strategy="ddp", devices=local, num_nodes=nodes, **options)
+        return _call(fabric, _in_existing_process, work, argument)
     if accelerator == "cuda" and devices > torch.cuda.device_count():
         raise InputError(f"devices is {devices}, but this machine has {torch.cuda.device_count()} GPUs")
-    where["plugins"] = [LightningEnvironment()]
+    options["plugins"] = [LightningEnvironment()]
     if devices == 1:
-        return _launched(Fabric(devices=1, **where), work, job)
+        return _call(Fabric(devices=1, **options), work, argument)
     errors = multiprocessing.get_context("spawn").SimpleQueue()
-    with _environment_kept("MASTER_ADDR", "MASTER_PORT"):
-        fabric = Fabric(strategy="ddp_spawn", devices=devices, **where)
+    with _environment_restored("MASTER_ADDR", "MASTER_PORT"):
+        fabric = Fabric(strategy="ddp_spawn", devices=devices, **options)
         try:
-            return _launched(fabric, _in_own_process, work, packed(job), devices, errors)
+            return _call(fabric, _in_new_process, work, packed(argument), devices, errors)
         except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as error:
             if not errors.empty():
                 raise errors.get() from None
             raise ProcessDied(f"a training process ended before its work was done: {error}") from error
 
 
-def _launched(fabric: Fabric, work: Callable[..., str], *args: Any) -> str:
+def _call(fabric: Fabric, work: Callable[..., str], *args: Any) -> str:
     start: Callable[..., str] = fabric.launch
     return start(work, *args)
 
 
-def _in_existing_process(fabric: Fabric, work: Work, job: Any) -> str:
-    """The process group stays for whatever this process does next; it cannot be made twice in one job."""
+def _in_existing_process(fabric: Fabric, work: Work, argument: Any) -> str:
+    """The process group stays for later runs of this process, which cannot make it again."""
     atexit.register(_leave_group)
-    result = work(fabric, job)
+    result = work(fabric, argument)
     fabric.barrier()
     return result
 
 
-def _in_own_process(fabric: Fabric, work: Work, job: bytes, devices: int, errors: Any) -> str:
+def _in_new_process(fabric: Fabric, work: Work, argument: bytes, devices: int, errors: Any) -> str:
     os.environ["LOCAL_WORLD_SIZE"] = str(devices)  # tells the loaders how many processes share the cores
     try:
-        result = work(fabric, unpacked(job))
+        result = work(fabric, unpacked(argument))
     except LowshotError as error:
         errors.put(InputError(str(error)) if isinstance(error, InputError) else LowshotError(str(error)))
         raise
@@ -92,13 +92,13 @@ def _in_own_process(fabric: Fabric, work: Work, job: bytes, devices: int, errors
 
 
 def _leave_group() -> None:
-    """A process that ends with its connections open can abort another that still uses them."""
+    """Close the connections of this process, which could abort another process if they were open at its end."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
-def _world_outside() -> tuple[int, int] | None:
-    """(processes on this machine, machines) when torchrun or srun started this process beside others."""
+def _launched_outside() -> tuple[int, int] | None:
+    """The numbers of processes on this machine and of machines, if torchrun or srun started this process."""
     if TorchElasticEnvironment.detect():
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         return local, int(os.environ["WORLD_SIZE"]) // local
@@ -109,8 +109,8 @@ def _world_outside() -> tuple[int, int] | None:
 
 
 @contextlib.contextmanager
-def _environment_kept(*names: str) -> Iterator[None]:
-    """Put variables back afterwards: Fabric leaves the port of a launch, which the next must not use again."""
+def _environment_restored(*names: str) -> Iterator[None]:
+    """Restore variables afterwards: Fabric leaves the port of a launch, which the next must not use again."""
     before = {name: os.environ.get(name) for name in names}
     try:
         yield

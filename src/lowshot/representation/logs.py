@@ -1,4 +1,4 @@
-"""What a training run records: one JSON line an epoch, and TensorBoard events on request."""
+"""The log of a training run: one JSON line per epoch, and TensorBoard events on request."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lowshot.representation.paths import log_path
 class TrainingLog:
     """The records of a run, in ``folder/log.jsonl``.
 
-    Each record has ``epoch`` (from 1), ``lr`` (at the epoch's start), ``loss``, ``cross_entropy``, ``auxiliary``
-    (before its weight; null without one), ``train_top1``, ``val_top1`` and ``val_top5`` (fractions; null where the
-    epoch was not validated), ``seconds`` and ``images_per_second`` (of training alone).
+    Each record has ``epoch`` (from 1), ``lr`` (at the start of the epoch), ``loss``, ``cross_entropy``, ``auxiliary``
+    (before its weight; null without one), ``train_top1``, ``val_top1`` and ``val_top5`` (fractions; null if the epoch
+    was not validated), ``seconds`` and ``images_per_second`` (of training alone).
 
     Args:
-        folder: where the log lies.
-        epochs_done: epochs of the checkpoint the run starts from. Records of later epochs, written by a run that was
-            cut off before its next checkpoint, are dropped.
-        tensorboard: also write events to ``folder/tensorboard``.
+        folder (Path): The folder of the run.
+        epochs_done (int): The number of epochs of the checkpoint that the run starts from. Records of later epochs,
+            written by a run that was cut off before its next checkpoint, are dropped.
+        tensorboard (bool): True also writes events to ``folder/tensorboard``.
 
     Raises:
         InputError: TensorBoard is asked for and not installed.
@@ -35,7 +35,7 @@ class TrainingLog:
         self._events = _events(folder / "tensorboard", epochs_done) if tensorboard else None
 
     def add(self, record: dict[str, Any]) -> None:
-        """Add the record of an epoch; the file is whole at any moment."""
+        """Add the record of an epoch, atomically."""
         self.records.append(record)
         write_text(self.path, "".join(json.dumps(record, allow_nan=False) + "\n" for record in self.records))
         if self._events is not None:
@@ -45,12 +45,13 @@ class TrainingLog:
             self._events.flush()
 
     def close(self) -> None:
+        """Finish the TensorBoard events."""
         if self._events is not None:
             self._events.close()
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The records of a training log in order; none when it does not exist, and none from a damaged line on."""
+    """Read the records of a training log up to the first damaged line; none if the file does not exist."""
     if not path.is_file():
         return []
     records = []

@@ -1,4 +1,4 @@
-"""The training loop as one process runs it."""
+"""The training loop of one process."""
 
 from __future__ import annotations
 
@@ -25,25 +25,38 @@ from lowshot.representation.checkpoints import (
     remove_unfinished,
     save_checkpoint,
 )
-from lowshot.representation.evaluation import validate
 from lowshot.representation.logs import TrainingLog
-from lowshot.representation.meter import Meter
+from lowshot.representation.meter import EpochMeter, validate
 from lowshot.representation.paths import checkpoint_path
-from lowshot.representation.schedule import learning_rate
 from lowshot.representation.settings import TrainSettings
 from lowshot.representation.step import Trainer
 from lowshot.torch_files import load_torch
 
-_STEPS_BETWEEN_LOOKS = 10
-"""How often the running loss is read: each read makes a GPU wait."""
+_LOSS_EVERY = 10  # steps; each reading of the running loss makes a GPU wait
 
 
 @dataclass(frozen=True)
-class Job:
-    """Everything a process needs to take part in a run; travels to started processes."""
+class TrainingRun:
+    """The description of a run, which is pickled to its processes.
+
+    Attributes:
+        settings (TrainSettings): The settings, with the precision resolved.
+        depends_on (dict): All that the weights depend on, JSON-like; it is stored in each checkpoint.
+        train (ImageDataset): The training images.
+        val (ImageDataset or None): The images to validate on.
+        transforms (Transforms): The preset of both.
+        num_classes (int): The number of columns of the classifier.
+        seed (int): The seed that everything random derives from.
+        workers (int or "auto"): The number of loader processes of each process.
+        folder (Path): The folder of the run.
+        resume_from (Path or None): The checkpoint to continue from; None starts a run.
+        initial_state (mapping or None): The weights that a run starts from; None for random ones.
+        first_epoch (int): The number of epochs that count as done when a run starts.
+        on_save (callable or None): The function that is called with the path of each checkpoint.
+    """
 
     settings: TrainSettings
-    identity: dict[str, Any]
+    depends_on: dict[str, Any]
     train: ImageDataset
     val: ImageDataset | None
     transforms: Transforms
@@ -57,52 +70,53 @@ class Job:
     on_save: Callable[[Path], None] | None = None
 
 
-def run(fabric: Fabric, job: Job) -> str:
-    """Train to the last epoch; returns the path of the last checkpoint."""
+def train_in_process(fabric: Fabric, run: TrainingRun) -> str:
+    """Train to the last epoch as one of the processes of a run, and return the path of the last checkpoint."""
     devices = [fabric.device.index] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        return str(_Run(fabric, job).train())
+        return str(_TrainingLoop(fabric, run).train())
 
 
-class _Run:
-    """One process's part of a run: network and batches, and the epochs over them."""
+class _TrainingLoop:
+    """The network and the batches of one process, and the epochs over them."""
 
-    def __init__(self, fabric: Fabric, job: Job) -> None:
-        self.fabric, self.job, self.settings = fabric, job, job.settings
-        settings, shard = job.settings, (fabric.global_rank, fabric.world_size)
-        self.batches = training_batches(job.train, job.transforms, settings.batch_size, job.seed, job.workers, shard)
+    def __init__(self, fabric: Fabric, run: TrainingRun) -> None:
+        self.fabric, self.run, self.settings = fabric, run, run.settings
+        settings, shard = run.settings, (fabric.global_rank, fabric.world_size)
+        self.batches = training_batches(run.train, run.transforms, settings.batch_size, run.seed, run.workers, shard)
         self.steps = len(self.batches)
         self.val_batches = None
-        if job.val is not None and settings.validate_every:
+        if run.val is not None and settings.validate_every:
             batch = settings.batch_size // fabric.world_size
-            self.val_batches = make_loader(job.val, job.transforms.eval, batch, workers=job.workers, shard=shard)
+            self.val_batches = make_loader(run.val, run.transforms.eval, batch, workers=run.workers, shard=shard)
 
-        torch.manual_seed(job.seed)
-        if job.resume_from is None:
-            backbone = build_backbone(settings.backbone, job.num_classes, **settings.backbone_options)
-            if job.initial_state is not None:
-                load_state(backbone, job.initial_state, "the initial state")
-            self.trainer = Trainer(fabric, backbone, job.transforms.normalize, settings)
-            self.epoch = job.first_epoch
+        torch.manual_seed(run.seed)
+        if run.resume_from is None:
+            backbone = build_backbone(settings.backbone, run.num_classes, **settings.backbone_options)
+            if run.initial_state is not None:
+                load_state(backbone, run.initial_state, "the initial state")
+            self.trainer = Trainer(fabric, backbone, run.transforms.normalize, settings)
+            self.epoch = run.first_epoch
         else:
-            start = load_torch(job.resume_from)
-            backbone = rebuild_backbone(start, f"checkpoint {job.resume_from}")
-            self.trainer = Trainer(fabric, backbone, job.transforms.normalize, settings)
+            start = load_torch(run.resume_from)
+            backbone = rebuild_backbone(start, f"checkpoint {run.resume_from}")
+            self.trainer = Trainer(fabric, backbone, run.transforms.normalize, settings)
             self.trainer.optimizer.load_state_dict(start["optimizer"])
             self.epoch = start["epoch"]
 
     def train(self) -> Path:
+        """Train to the last epoch and return the path of the last checkpoint."""
         settings, rank0 = self.settings, self.fabric.is_global_zero
-        path = self.job.resume_from
+        path = self.run.resume_from
         log = None
         if rank0:
-            log = TrainingLog(self.job.folder, self.epoch, settings.tensorboard)
-            remove_unfinished(self.job.folder)
+            log = TrainingLog(self.run.folder, self.epoch, settings.tensorboard)
+            remove_unfinished(self.run.folder)
             if path is None:
-                remove_checkpoints(self.job.folder)
+                remove_checkpoints(self.run.folder)
             else:
-                say(f"going on from {path}")
-                self._tell(path)
+                say(f"continuing from {path}")
+                self._announce(path)
         title = f"train {self.trainer.backbone.config['name']}"
         total, done = settings.epochs * self.steps, self.epoch * self.steps
         with progress(title, total, done, enabled=rank0) as tick:
@@ -112,7 +126,7 @@ class _Run:
                 record |= self._validate()
                 if log is not None:
                     log.add(record)
-                    say(_line(record, settings.epochs))
+                    say(_summary(record, settings.epochs))
                 if self.epoch % settings.save_every == 0 or self.epoch == settings.epochs:
                     path = self._save()
         if log is not None:
@@ -121,28 +135,28 @@ class _Run:
         return path
 
     def _train_epoch(self, tick: Tick) -> dict[str, Any]:
-        """One pass; returns its log record, the same in every process."""
+        """Train for one epoch and return its log record, the same in every process."""
         self.batches.set_epoch(self.epoch)
-        torch.manual_seed(_epoch_seed(self.job.seed, self.epoch, self.fabric.global_rank))
+        torch.manual_seed(_epoch_seed(self.run.seed, self.epoch, self.fabric.global_rank))
         self.trainer.model.train()
-        meter = Meter(self.fabric, self.epoch)
+        meter = EpochMeter(self.fabric, self.epoch)
         begin = time.perf_counter()
         for step, (images, labels, _) in enumerate(self.batches):
-            rate = learning_rate(self.settings, self.epoch + step / self.steps)
+            lr = self.settings.lr_at(self.epoch + step / self.steps)
             labels = self.fabric.to_device(labels)
-            meter.add(step, self.trainer.step(images, labels, rate), labels)
-            if step % _STEPS_BETWEEN_LOOKS == 0:
-                running = meter.look()
+            meter.add(step, self.trainer.step(images, labels, lr), labels)
+            if step % _LOSS_EVERY == 0:
+                loss = meter.mean_loss()
                 speed = (step + 1) * len(labels) * self.fabric.world_size / (time.perf_counter() - begin)
-                place = f"epoch {self.epoch + 1}/{self.settings.epochs}"
-                tick(1, f"{place}  loss {running:.3f}  lr {rate:.4g}  {speed:.0f} images/s")
+                epoch = f"epoch {self.epoch + 1}/{self.settings.epochs}"
+                tick(1, f"{epoch}  loss {loss:.3f}  lr {lr:.4g}  {speed:.0f} images/s")
             else:
                 tick(1)
         totals = meter.totals()
         seconds = time.perf_counter() - begin
         return {
             "epoch": self.epoch + 1,
-            "lr": learning_rate(self.settings, self.epoch),
+            "lr": self.settings.lr_at(self.epoch),
             "loss": totals["loss"],
             "cross_entropy": totals["cross_entropy"],
             "auxiliary": totals["auxiliary"] if self.trainer.loss is not None else None,
@@ -152,7 +166,7 @@ class _Run:
         }
 
     def _validate(self) -> dict[str, float | None]:
-        """Accuracies after an epoch that is due for it, as they enter the log record."""
+        """The accuracies of the log record, after an epoch whose validation is due."""
         every = self.settings.validate_every
         if self.val_batches is None or (self.epoch % every and self.epoch != self.settings.epochs):
             return {"val_top1": None, "val_top5": None}
@@ -160,38 +174,38 @@ class _Run:
         return {"val_top1": top1, "val_top5": top5}
 
     def _save(self) -> Path:
-        """Write the checkpoint of the finished epoch and wait until it is there."""
+        """Write the checkpoint of the finished epoch and wait for it in every process."""
         if self.fabric.is_global_zero:
             backbone = self.trainer.backbone
             checkpoint = {
                 "epoch": self.epoch,
                 "state": {key: value.cpu().contiguous() for key, value in backbone.state_dict().items()},
                 "optimizer": self.trainer.optimizer.state_dict(),
-                # Rate and random numbers are functions of these, so their positions are their whole state.
+                # Learning rate and random numbers are functions of these, which are thus their whole state.
                 "schedule": {"epoch": self.epoch, "step": self.epoch * self.steps},
-                "random": {"seed": self.job.seed, "epoch": self.epoch},
+                "random": {"seed": self.run.seed, "epoch": self.epoch},
                 "backbone": backbone.config,
                 "settings": self.settings.model_dump(mode="json"),
-                "identity": self.job.identity,
-                "fingerprint": fingerprint(self.job.identity),
-                "class_names": self.job.train.class_names,
+                "identity": self.run.depends_on,
+                "fingerprint": fingerprint(self.run.depends_on),
+                "class_names": self.run.train.class_names,
             }
-            self._tell(save_checkpoint(self.job.folder, checkpoint, self.settings.keep))
+            self._announce(save_checkpoint(self.run.folder, checkpoint, self.settings.keep))
         self.fabric.barrier()
-        return checkpoint_path(self.job.folder, self.epoch)
+        return checkpoint_path(self.run.folder, self.epoch)
 
-    def _tell(self, path: Path) -> None:
-        if self.job.on_save is not None:
-            self.job.on_save(path)
+    def _announce(self, path: Path) -> None:
+        if self.run.on_save is not None:
+            self.run.on_save(path)
 
 
 def _epoch_seed(seed: int, epoch: int, rank: int) -> int:
-    """For what a backbone draws itself, such as dropout; order and augmentation have seeds of their own."""
+    """The seed of what a backbone draws itself, such as dropout; order and augmentation have their own seeds."""
     return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0])
 
 
-def _line(record: dict[str, Any], epochs: int) -> str:
-    """The record of an epoch for a person."""
+def _summary(record: dict[str, Any], epochs: int) -> str:
+    """The log record of an epoch in one line for a person."""
     parts = [f"epoch {record['epoch']}/{epochs}: loss {record['loss']:.3f}", f"train top-1 {record['train_top1']:.1%}"]
     if record["val_top1"] is not None:
         parts.append(f"val top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%}")

@@ -1,18 +1,24 @@
-"""Running sums of an epoch, and the check that the loss is still a number."""
+"""Loss and accuracy while training, summed on the device over the images of all processes."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from lowshot.errors import LowshotError
-from lowshot.representation.evaluation import top_hits
-from lowshot.representation.step import StepResult
+from lowshot.representation.step import StepResult, Trainer
 
 
-class Meter:
-    """Sums over an epoch, kept on the device so that counting does not make it wait."""
+class EpochMeter:
+    """Sums of an epoch, which stay on the device so that the device need not wait.
+
+    Args:
+        fabric (Fabric): The device and the processes.
+        epoch (int): The number of the epoch, from 0, for the message of an error.
+    """
 
     def __init__(self, fabric: Fabric, epoch: int) -> None:
         self.fabric, self.epoch = fabric, epoch
@@ -21,21 +27,27 @@ class Meter:
 
     @torch.no_grad()
     def add(self, step: int, result: StepResult, labels: Tensor) -> None:
-        """Count a step of this process."""
+        """Add a step of this process.
+
+        Args:
+            step (int): The number of the step in the epoch, from 0.
+            result (StepResult): The result of the step.
+            labels (int64, (N,)): The labels of the batch.
+        """
         loss, cross_entropy, auxiliary, scores = result
         n = len(labels)
-        hits = top_hits(scores, labels, 1).sum()
+        hits = _top_hits(scores, labels, 1).sum()
         extra = torch.zeros_like(loss) if auxiliary is None else auxiliary
         weighted = torch.stack([loss, cross_entropy, extra]).double() * n
         self.sums += torch.cat([weighted, hits.double()[None], torch.full_like(weighted[:1], n)])
         bad = ~torch.isfinite(loss) & (self.first_bad < 0)
         self.first_bad = torch.where(bad, step, self.first_bad)
 
-    def look(self) -> float:
-        """The mean loss so far of this process.
+    def mean_loss(self) -> float:
+        """Return the mean loss of this process so far.
 
         Raises:
-            LowshotError: the loss was NaN or infinite; the message says when and what to try.
+            LowshotError: The loss was NaN or infinite; the message says when, and what to try.
         """
         if (step := int(self.first_bad)) >= 0:
             raise LowshotError(
@@ -47,8 +59,37 @@ class Meter:
         return loss / n
 
     def totals(self) -> dict[str, float]:
-        """Means over the images of all processes, and how many there were."""
-        self.look()
+        """Return the means over the images of all processes, and the number of these images.
+
+        Raises:
+            LowshotError: The loss was NaN or infinite.
+        """
+        self.mean_loss()
         *sums, n = self.fabric.all_reduce(self.sums, reduce_op="sum").tolist()  # type: ignore[union-attr]
         means = dict(zip(("loss", "cross_entropy", "auxiliary", "top1"), (value / n for value in sums)))
         return {**means, "images": n}
+
+
+def validate(trainer: Trainer, batches: Iterable[tuple[Tensor, Tensor, Tensor]]) -> tuple[float, float]:
+    """Compute top-1 and top-5 accuracy over the images of all processes, among all columns of the scores.
+
+    Args:
+        trainer (Trainer): The network.
+        batches (iterable): The batches of this process, as (images, labels, rows). Processes may have different numbers
+            of images.
+
+    Returns:
+        The two accuracies as fractions.
+    """
+    fabric = trainer.fabric
+    counts = torch.zeros(3, dtype=torch.float64, device=fabric.device)
+    for images, labels, _ in batches:
+        hits = _top_hits(trainer.scores(images), fabric.to_device(labels), 5)
+        counts += torch.stack([hits[:, 0].sum(), hits.sum(), hits.new_tensor(len(labels), dtype=torch.int64)])
+    top1, top5, n = fabric.all_reduce(counts, reduce_op="sum").tolist()  # type: ignore[union-attr]
+    return top1 / n, top5 / n
+
+
+def _top_hits(scores: Tensor, labels: Tensor, k: int) -> Tensor:
+    """True at (i, j) if the class with the j-th best score of image i is its label: (N, k) bool, fewer for k > C."""
+    return scores.topk(min(k, scores.shape[1]), dim=1).indices == labels[:, None]

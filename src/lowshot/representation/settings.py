@@ -1,24 +1,27 @@
-"""How a representation is trained: the ``train`` section of a recipe. Importing this does not import torch."""
+"""The settings of a training, which are the ``train`` section of a recipe. Importing this does not import torch."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class TrainSettings(BaseModel):
-    """Everything that decides what a training run learns, and a few things that only decide how it is run.
+    """The settings that decide what a training run learns, and a few that only decide how it is run.
 
-    The defaults are those of Hariharan & Girshick (arXiv 1606.02819) for ImageNet, without an auxiliary loss: a
-    baseline is what one gets when nothing is asked for.
+    The defaults are those of Hariharan & Girshick (arXiv 1606.02819) for ImageNet, without an auxiliary loss, which is
+    their baseline.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     backbone: str = Field("resnet10", description="registry name: resnet10 … resnet101, timm:NAME, torchvision:NAME")
-    backbone_options: dict[str, Any] = Field({}, description="of the backbone, such as {stem: small}; null clears them")
-    loss: str | None = Field(None, description="auxiliary loss beside the cross-entropy; none is the baseline")
+    backbone_options: dict[str, Any] = Field(
+        {}, description="options of the backbone, such as {stem: small}; null clears them"
+    )
+    loss: str | None = Field(None, description="auxiliary loss added to the cross-entropy; none is the baseline")
     loss_weight: float = Field(0.0, ge=0, description="weight of the auxiliary loss")
     loss_options: dict[str, Any] = Field({}, description="options of the auxiliary loss")
 
@@ -40,7 +43,7 @@ class TrainSettings(BaseModel):
     channels_last: bool = Field(True, description="memory format of images and weights; faster, same sums")
     devices: int = Field(1, ge=1, description="processes of this machine; torchrun and SLURM bring their own")
     save_every: int = Field(1, ge=1, description="epochs between checkpoints; the last epoch is always saved")
-    keep: int | None = Field(2, ge=1, description="how many of the newest checkpoints stay; none keeps all")
+    keep: int | None = Field(2, ge=1, description="number of newest checkpoints that are kept; none keeps all")
     validate_every: int = Field(1, ge=0, description="epochs between validations, and after the last; 0 is never")
     tensorboard: bool = Field(False, description="also write TensorBoard events (needs the extra 'tensorboard')")
 
@@ -66,11 +69,28 @@ class TrainSettings(BaseModel):
             raise ValueError("loss_weight and loss_options need a loss: name one, or leave them out for a baseline")
         return self
 
-    def identity(self) -> dict[str, Any]:
-        """The settings that decide the result: two runs may only continue each other when these agree.
+    def fingerprinted(self) -> dict[str, Any]:
+        """Return the settings that the weights depend on; a run can continue another only if these agree.
 
-        Left out is how a run is watched and how many processes share a batch. ``epochs`` counts only where the
-        learning rate depends on it, so that a run on the step schedule can be made longer.
+        The settings of logs, checkpoints and processes are left out. ``epochs`` is included only if the learning rate
+        depends on it, so that a run on the step schedule can be made longer.
         """
-        only_how = {"devices", "save_every", "keep", "validate_every", "tensorboard"}
-        return self.model_dump(mode="json", exclude=only_how | ({"epochs"} if self.schedule == "step" else set()))
+        left_out = {"devices", "save_every", "keep", "validate_every", "tensorboard"}
+        return self.model_dump(mode="json", exclude=left_out | ({"epochs"} if self.schedule == "step" else set()))
+
+    def lr_at(self, epoch: float) -> float:
+        """Compute the learning rate, which depends on the epoch alone, so that a resumed run needs no schedule state.
+
+        Warm-up epochs have their own constant rate and count as epochs. ``step`` multiplies by ``lr_decay`` every
+        ``step_size`` epochs (Hariharan & Girshick, arXiv 1606.02819); ``cosine`` falls from ``lr`` after the warm-up
+        to 0 at the end of the last epoch (Loshchilov & Hutter, arXiv 1608.03983, without restarts).
+
+        Args:
+            epoch (float): The number of epochs done, including the done part of the current one.
+        """
+        if epoch < self.warmup_epochs:
+            return self.warmup_lr
+        if self.schedule == "step":
+            return self.lr * self.lr_decay ** (int(epoch) // self.step_size)
+        progress = (epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs)
+        return self.lr * (1 + math.cos(math.pi * progress)) / 2

@@ -1,4 +1,4 @@
-"""One step of training: a batch of images in, better weights out."""
+"""One training step: a network, its losses and its optimiser."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from lowshot.representation.settings import TrainSettings
 
 
 class StepResult(NamedTuple):
-    """What a step computed, still on the device: three scalars (the last None without an auxiliary loss), (N, C)."""
+    """The result of a step, on the device.
+
+    Attributes:
+        loss (scalar): The sum of the losses.
+        cross_entropy (scalar): The cross-entropy.
+        auxiliary (scalar or None): The auxiliary loss before its weight; None without one.
+        scores (float, (N, C)): The scores before the update.
+    """
 
     loss: Tensor
     cross_entropy: Tensor
@@ -29,16 +36,16 @@ class Trainer:
     """A backbone on its device with its losses and its optimiser: SGD on cross-entropy + weight × auxiliary loss.
 
     Args:
-        fabric: device, precision and processes.
-        backbone: the network, on the CPU.
-        normalize: uint8 images on the device → floats.
-        settings: losses, optimiser and memory format.
+        fabric (Fabric): The device, the precision and the processes.
+        backbone (Backbone): The network, on the CPU.
+        normalize (Module): The module that turns uint8 images on the device into floats.
+        settings (TrainSettings): The losses, the optimiser and the memory format.
     """
 
     def __init__(self, fabric: Fabric, backbone: Backbone, normalize: nn.Module, settings: TrainSettings) -> None:
         self.fabric = fabric
         self.backbone = backbone
-        self.normalize = copy.deepcopy(normalize).to(fabric.device)  # the caller's stays where it is
+        self.normalize = copy.deepcopy(normalize).to(fabric.device)  # the caller's module stays on its device
         self.memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.loss_weight = settings.loss_weight
         self.loss: AuxiliaryLoss | None = (
@@ -51,16 +58,22 @@ class Trainer:
             momentum=settings.momentum,
             dampening=settings.dampening,
             weight_decay=settings.weight_decay,
-            foreach=True,  # one pass over all parameters; by default only on a GPU
+            foreach=True,  # one pass over all parameters, which is the default on a GPU only
         )
         self.model, self.optimizer = fabric.setup(backbone, optimizer)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """uint8 images (N, 3, H, W) → what the backbone reads, on the device, in the memory format it likes."""
+        """Move uint8 images (N, 3, H, W) to the device and normalise them, in the memory format of the settings."""
         return self.normalize(self.fabric.to_device(images).contiguous(memory_format=self.memory_format))
 
     def step(self, images: Tensor, labels: Tensor, learning_rate: float) -> StepResult:
-        """One update from uint8 images (N, 3, H, W) and labels (N,) int64 on the device."""
+        """Update the weights once.
+
+        Args:
+            images (uint8, (N, 3, H, W)): The batch.
+            labels (int64, (N,)): The labels, on the device.
+            learning_rate (float): The learning rate of this step.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         scores, features = self.model(self.prepare(images))
@@ -76,7 +89,7 @@ class Trainer:
 
     @torch.no_grad()
     def scores(self, images: Tensor) -> Tensor:
-        """Scores (N, C) of uint8 images in evaluation mode, by this process alone."""
+        """Compute the scores (N, C) of uint8 images (N, 3, H, W) in evaluation mode, in this process alone."""
         self.backbone.eval()
         with self.fabric.autocast():
             return self.backbone(self.prepare(images))[0]

@@ -1,4 +1,4 @@
-"""Training a representation: what to do, from where, and whether it is done already."""
+"""Train a representation, or continue a run that was cut off."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lowshot.data import ImageDataset, Transforms
 from lowshot.devices import resolve_precision
 from lowshot.errors import InputError
 from lowshot.files import Pathlike, fingerprint
-from lowshot.representation import loop
 from lowshot.representation.checkpoints import latest_checkpoint
 from lowshot.representation.launch import ProcessDied, launch
+from lowshot.representation.loop import TrainingRun, train_in_process
 from lowshot.representation.settings import TrainSettings
 
 
@@ -38,7 +38,7 @@ def train_representation(
     first_epoch: int = 0,
     on_save: Callable[[Path], None] | None = None,
 ) -> Path:
-    """Train a backbone on labelled images, or go on where an earlier call was cut off.
+    """Train a backbone on labelled images, or continue a call that was cut off.
 
     The method is that of Hariharan & Girshick (arXiv 1606.02819): cross-entropy over all classes plus, on request, a
     weighted auxiliary loss; SGD with momentum. An interrupted run that is resumed ends in the same weights, bit for
@@ -48,27 +48,32 @@ def train_representation(
     :class:`~lowshot.representation.logs.TrainingLog`) and, on request, ``tensorboard/``.
 
     Args:
-        settings: what is trained and how.
-        train: training images, those of the base classes; labels in 0..num_classes-1.
-        val: images to validate on, or None.
-        out_dir: where the run lives; several machines must share it.
-        transforms: preset for both.
-        num_classes: columns of the classifier, base and novel classes; those of ``train`` when None.
-        seed: everything random derives from it.
-        workers: loader processes of each training process.
-        resume: False removes the checkpoints of an earlier run in ``out_dir`` and starts anew.
-        initial_state: weights to start from, such as those of another run; random ones when None.
-        first_epoch: how many epochs the schedule takes as done when a run starts. The optimiser starts fresh.
-        on_save: called by rank 0 with the path of each checkpoint once it is there, and with that of the checkpoint
-            that a resumed or finished run comes back to. Must pickle when processes are started.
+        settings (TrainSettings): The settings.
+        train (ImageDataset): The training images, those of the base classes, with labels in 0..num_classes-1.
+        val (ImageDataset or None): The images to validate on.
+        out_dir (str or path): The folder of the run, which several machines must share.
+        transforms (Transforms): The preset of both.
+        num_classes (int or None): The number of columns of the classifier, for base and novel classes together; None
+            takes the classes of ``train``.
+        seed (int): The seed that everything random derives from.
+        workers (int or "auto"): The number of loader processes of each training process.
+        resume (bool): False removes the checkpoints of an earlier run in ``out_dir`` and starts anew.
+        initial_state (mapping or None): The weights to start from, such as those of another run; None takes random
+            ones.
+        first_epoch (int): The number of epochs that the schedule takes as done when a run starts. The optimiser starts
+            fresh.
+        on_save (callable or None): The function that rank 0 calls with the path of each checkpoint once it exists, and
+            with that of the checkpoint that a run is resumed from or that finished it earlier. It must pickle if
+            processes are started.
 
     Returns:
-        The checkpoint of the last epoch, under torchrun and SLURM in every process. A finished run returns at once.
+        The path of the checkpoint of the last epoch, in every process under torchrun and SLURM. A finished run returns
+        at once.
 
     Raises:
-        InputError: unusable settings or data.
+        InputError: Settings or data cannot be used.
         OtherRunError: ``out_dir`` holds a run of other settings, data or seed, or a longer one.
-        LowshotError: the loss diverged, or a process died.
+        LowshotError: The loss diverged, or a process died.
 
     Example::
 
@@ -84,11 +89,11 @@ def train_representation(
         _check_data(val, num_classes)
     if not 0 <= first_epoch < settings.epochs:
         raise InputError(f"first_epoch is {first_epoch}, but a run of {settings.epochs} epochs starts before that")
-    identity = _identity(settings, train, transforms, num_classes, seed) | _start(initial_state, first_epoch)
+    depends_on = _depends_on(settings, train, transforms, num_classes, seed) | _start(initial_state, first_epoch)
     found = latest_checkpoint(folder) if resume else None
     if found is not None:
         path, checkpoint = found
-        _check_same_run(path, checkpoint["identity"], identity)
+        _check_same_run(path, checkpoint["identity"], depends_on)
         if checkpoint["epoch"] == settings.epochs:
             if on_save is not None:
                 on_save(path)
@@ -98,9 +103,9 @@ def train_representation(
                 f"{path} has been trained for {checkpoint['epoch']} epochs already, more than the {settings.epochs} "
                 "asked for. Use another folder, or start anew with resume=False."
             )
-    job = loop.Job(
+    run = TrainingRun(
         settings=settings,
-        identity=identity,
+        depends_on=depends_on,
         train=train,
         val=val,
         transforms=transforms,
@@ -114,31 +119,31 @@ def train_representation(
         on_save=on_save,
     )
     try:
-        return Path(launch(loop.run, job, settings.devices, settings.precision))
+        return Path(launch(train_in_process, run, settings.devices, settings.precision))
     except ProcessDied:
-        # Gloo can abort a process on its way out, when everything has been written.
+        # Gloo can abort a process at its end, when everything has been written.
         found = latest_checkpoint(folder)
-        if found is None or found[1]["epoch"] != settings.epochs or found[1]["identity"] != identity:
+        if found is None or found[1]["epoch"] != settings.epochs or found[1]["identity"] != depends_on:
             raise
         return found[0]
 
 
-def _identity(
+def _depends_on(
     settings: TrainSettings, train: ImageDataset, transforms: Transforms, num_classes: int, seed: int
 ) -> dict[str, Any]:
-    """All that decides the weights, as plain JSON values; kept in each checkpoint."""
-    identity = {
-        **settings.identity(),
+    """All that the weights of a usual run depend on, as plain JSON values."""
+    values = {
+        **settings.fingerprinted(),
         "seed": seed,
         "num_classes": num_classes,
         "training images": train.fingerprint,
         "transforms": transforms.description,
     }
-    return json.loads(json.dumps(identity))
+    return json.loads(json.dumps(values))
 
 
 def _start(initial_state: Mapping[str, Tensor] | None, first_epoch: int) -> dict[str, Any]:
-    """What of a run's start decides its weights, where it is not the usual one."""
+    """The part of a run's start that its weights depend on, if it is not the usual start."""
     start: dict[str, Any] = {"first epoch": first_epoch} if first_epoch else {}
     if initial_state is not None:
         parts = (part for name, value in initial_state.items() for part in (name, value.detach().cpu().numpy()))
@@ -159,7 +164,7 @@ def _check_data(images: ImageDataset, num_classes: int) -> None:
 
 
 def _check_same_run(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuse to continue a run of other settings; the message has each difference."""
+    """Check that a run has the settings of the one it would continue; the message names each difference."""
     keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if keys:
         differences = "; ".join(f"{key} was {before.get(key)!r}, is now {now.get(key)!r}" for key in keys)

@@ -13,7 +13,7 @@ def train_stage(representation: Representation) -> Stage:
     """The training of one representation."""
     inputs, settings = representation.inputs, representation.settings
     depends = {
-        "train": {**settings.identity(), "epochs": settings.epochs},
+        "train": {**settings.fingerprinted(), "epochs": settings.epochs},
         "transform": inputs.transforms.description,
         "base": inputs.split.base.tolist(),
         "data": inputs.train_images.fingerprint,

@@ -9,21 +9,24 @@ from lowshot.representation.backbones.base import Backbone
 
 __all__ = ["Backbone", "build_backbone"]
 
-# Options that say where the first weights come from. A backbone rebuilt from its config gets weights of its own.
+# Options for the source of the first weights. They are left out of the config, since a rebuilt backbone loads its own.
 _WEIGHT_SOURCES = ("pretrained", "weights")
 
 
 def build_backbone(name: str, num_classes: int, **kwargs: Any) -> Backbone:
-    """A backbone by its registered name, whose forward gives scores (N, C) and features (N, D).
+    """Build a backbone by its registered name.
 
     Args:
-        name: ``resnet10`` … ``resnet101``, ``timm:NAME`` or ``torchvision:NAME``; upper and lower case are the same
-            before the colon.
-        num_classes: C, all classes of the data set, base and novel.
-        kwargs: options of that backbone, such as ``stem="small"``.
+        name (str): ``resnet10`` … ``resnet101``, ``timm:NAME`` or ``torchvision:NAME``; case does not matter before the
+            colon.
+        num_classes (int): The number C of all classes of the data set, base and novel.
+        kwargs: The options of that backbone, such as ``stem="small"``.
+
+    Returns:
+        A module whose forward returns scores (N, C) and features (N, D).
 
     Raises:
-        InputError: an unknown name or option; the message lists the nearest.
+        InputError: The name or an option is unknown; the message lists the nearest.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""What every backbone is: a trunk that makes features, and a linear classifier without bias on top of it."""
+"""The class of all backbones: a trunk that makes features, and a linear classifier without bias on top of it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from torch import Tensor, nn
 
 
 class Backbone(nn.Module):
-    """A network from images to class scores that also returns the features the scores were made from.
+    """A network from images to class scores that also returns the features that the scores are computed from.
 
-    The features are what the rest of lowshot works on; the classifier exists to train them. It has no bias, as in
-    Hariharan & Girshick (arXiv 1606.02819), so a class is a direction in feature space.
+    The rest of lowshot works on the features; the classifier serves to train them. It has no bias, as in Hariharan &
+    Girshick (arXiv 1606.02819), so a class is a direction in feature space.
 
     Args:
-        trunk: a module from (N, 3, H, W) to (N, D), or to maps (N, D, h, w), which are then averaged over h and w.
-        feature_dim: D.
-        num_classes: C.
+        trunk (Module): The network from (N, 3, H, W) to (N, D), or to maps (N, D, h, w), which are then averaged over h
+            and w.
+        feature_dim (int): The dimension D of the features.
+        num_classes (int): The number C of classes.
 
     Attributes:
-        classifier: the linear layer; its ``weight`` is (C, D).
-        config: ``name``, ``num_classes`` and ``kwargs``, which :func:`~lowshot.representation.build_backbone` takes
-            to make the same architecture again. It never says where weights came from.
+        classifier (Linear): The linear layer; its ``weight`` is (C, D).
+        config (dict): The ``name``, ``num_classes`` and ``kwargs`` with which
+            :func:`~lowshot.representation.build_backbone` builds the same architecture again. The source of the weights
+            is left out.
     """
 
     def __init__(self, trunk: nn.Module, feature_dim: int, num_classes: int) -> None:
@@ -34,10 +36,10 @@ class Backbone(nn.Module):
         self.config: dict[str, Any] = {}
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores (N, C) and features (N, D) of normalised images (N, 3, H, W).
+        """Compute scores (N, C) and features (N, D) of normalised images (N, 3, H, W).
 
-        Under autocast the trunk runs in the low precision; averaging and classifier, which cost next to nothing, stay
-        in float32, so features keep their digits and the losses see exact scores.
+        Under autocast the trunk runs in low precision; averaging and classifier, which take little time, stay in
+        float32, so that features and scores are not rounded.
         """
         features = self.trunk(images)
         features = features.to(torch.promote_types(features.dtype, torch.float32))

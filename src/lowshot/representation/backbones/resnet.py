@@ -1,11 +1,11 @@
 """ResNet10, 18, 34, 50 and 101 as Hariharan & Girshick (arXiv 1606.02819) trained them.
 
 They differ from the usual ones (He et al., arXiv 1512.03385) in a few details that published weights depend on: the
-bottleneck carries its stride and a bias in the 3×3 convolution, its projection shortcut has no batch norm, the
-classifier has no bias, and there is a ResNet10 with one block a stage.
+bottleneck has its stride and a bias in the 3×3 convolution, its projection shortcut has no batch norm, the classifier
+has no bias, and there is a ResNet10 with one block per stage.
 
-Parameter names are ``trunk.0`` for the first convolution, ``trunk.1`` for its batch norm, then an index a block from
-``trunk.4`` on (``trunk.4.C1.weight``), whichever stem is chosen, and ``classifier.weight``.
+With either stem, parameter names are ``trunk.0`` for the first convolution, ``trunk.1`` for its batch norm, then an
+index per block from ``trunk.4`` on (``trunk.4.C1.weight``), and ``classifier.weight``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Stem = Literal["imagenet", "small"]
 
 
 class SimpleBlock(nn.Module):
-    """Two 3×3 convolutions and a shortcut, projected by a 1×1 convolution with batch norm where the widths differ."""
+    """Two 3×3 convolutions and a shortcut, which is projected by a 1×1 convolution with batch norm if widths differ."""
 
     stage_widths = (64, 128, 256, 512)
 
@@ -75,7 +75,7 @@ class BottleneckBlock(nn.Module):
 
 
 def _stem(stem: Stem, stem_stride: int) -> list[nn.Module]:
-    """Four modules for either kind, so that the blocks keep their place in the trunk and weights their names."""
+    """Four modules for either stem, so that blocks have the same index in the trunk and weights the same names."""
     check_choice("stem", stem, ("imagenet", "small"))
     check_choice("stem_stride", stem_stride, (1, 2))
     if stem == "imagenet" and stem_stride != 2:
@@ -86,7 +86,7 @@ def _stem(stem: Stem, stem_stride: int) -> list[nn.Module]:
 
 
 def _init(trunk: nn.Module) -> None:
-    """Convolution weights normal with std sqrt(2 / (k·k·out_channels)); batch norm starts as the identity."""
+    """Draw convolution weights with standard deviation sqrt(2 / (k·k·out_channels)); batch norms are the identity."""
     for module in trunk.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -113,27 +113,30 @@ def _resnet(
 
 @BACKBONES.register("resnet10", "ResNet with one simple block a stage, 512-d features; the paper's small network")
 def resnet10(num_classes: int, stem: Stem = "imagenet", stem_stride: int = 2) -> Backbone:
-    """ResNet10.
+    """Build a ResNet10.
 
     Args:
-        num_classes: columns of the scores.
-        stem: ``"imagenet"`` is a 7×7 convolution of stride 2 and a 3×3 max-pool of stride 2, for images around 224
-            pixels; ``"small"`` is a single 3×3 convolution without pooling, for images around 32 pixels.
-        stem_stride: stride of the ``"small"`` stem, 1 or 2. At 32×32 stride 2 trains about four times as fast as
-            stride 1, and is what the shipped recipes use.
+        num_classes (int): The number of columns of the scores.
+        stem (str): ``"imagenet"`` for a 7×7 convolution of stride 2 and a 3×3 max-pool of stride 2, for images around
+            224 pixels; ``"small"`` for a single 3×3 convolution without pooling, for images around 32 pixels.
+        stem_stride (int): The stride of the ``"small"`` stem, 1 or 2. At 32×32 stride 2 trains about four times as fast
+            as stride 1; the shipped recipes use it.
+
+    Raises:
+        InputError: An option is out of range.
     """
     return _resnet(SimpleBlock, (1, 1, 1, 1), num_classes, stem, stem_stride)
 
 
 @BACKBONES.register("resnet18", "ResNet with two simple blocks a stage, 512-d features")
 def resnet18(num_classes: int, stem: Stem = "imagenet", stem_stride: int = 2) -> Backbone:
-    """ResNet18; arguments as :func:`resnet10`."""
+    """Build a ResNet18; parameters as in :func:`resnet10`."""
     return _resnet(SimpleBlock, (2, 2, 2, 2), num_classes, stem, stem_stride)
 
 
 @BACKBONES.register("resnet34", "ResNet with 3, 4, 6 and 3 simple blocks, 512-d features")
 def resnet34(num_classes: int, stem: Stem = "imagenet", stem_stride: int = 2) -> Backbone:
-    """ResNet34; arguments as :func:`resnet10`."""
+    """Build a ResNet34; parameters as in :func:`resnet10`."""
     return _resnet(SimpleBlock, (3, 4, 6, 3), num_classes, stem, stem_stride)
 
 
@@ -141,11 +144,11 @@ def resnet34(num_classes: int, stem: Stem = "imagenet", stem_stride: int = 2) ->
     "resnet50", "ResNet with 3, 4, 6 and 3 bottleneck blocks, 2048-d features; the paper's large network"
 )
 def resnet50(num_classes: int, stem: Stem = "imagenet", stem_stride: int = 2) -> Backbone:
-    """ResNet50; arguments as :func:`resnet10`."""
+    """Build a ResNet50; parameters as in :func:`resnet10`."""
     return _resnet(BottleneckBlock, (3, 4, 6, 3), num_classes, stem, stem_stride)
 
 
 @BACKBONES.register("resnet101", "ResNet with 3, 4, 23 and 3 bottleneck blocks, 2048-d features")
 def resnet101(num_classes: int, stem: Stem = "imagenet", stem_stride: int = 2) -> Backbone:
-    """ResNet101; arguments as :func:`resnet10`."""
+    """Build a ResNet101; parameters as in :func:`resnet10`."""
     return _resnet(BottleneckBlock, (3, 4, 23, 3), num_classes, stem, stem_stride)

@@ -13,17 +13,17 @@ from lowshot.representation.backbones.base import Backbone
     "timm", "any timm model, timm:NAME, with its pooled features (needs the extra 'timm')", takes_argument=True
 )
 def timm_model(model: str, num_classes: int, pretrained: bool = False, **options: Any) -> Backbone:
-    """A timm model without its head, under our linear classifier.
+    """Build a timm model with lowshot's linear classifier instead of its head.
 
     Args:
-        model: a timm name, with or without a tag for its weights (``resnet18`` or ``resnet18.a1_in1k``).
-        num_classes: columns of the scores.
-        pretrained: start from timm's weights, fetched from the network on first use.
-        options: anything else ``timm.create_model`` takes, such as ``img_size`` or ``drop_path_rate``.
+        model (str): A timm name, with or without a tag for its weights (``resnet18`` or ``resnet18.a1_in1k``).
+        num_classes (int): The number of columns of the scores.
+        pretrained (bool): True starts from timm's weights, which are fetched from the network on first use.
+        options: Other parameters of ``timm.create_model``, such as ``img_size`` or ``drop_path_rate``.
 
     Raises:
         InputError: timm is not installed, has no such model, or the model refuses the options.
-        LowshotError: the weights could not be fetched.
+        LowshotError: The weights could not be fetched.
     """
     try:
         import timm
@@ -43,6 +43,6 @@ def timm_model(model: str, num_classes: int, pretrained: bool = False, **options
             trunk = timm.create_model(model, pretrained=True, num_classes=0, **options)
         except Exception as error:  # timm's downloads fail with errors of several libraries
             raise LowshotError(f"the weights of 'timm:{model}' could not be loaded: {error}") from error
-    # A few models widen their features once more in the head; num_features is then the width before.
+    # The head of a few models widens the features once more; num_features is then the width before it.
     feature_dim: Any = getattr(trunk, "head_hidden_size", None) or trunk.num_features
     return Backbone(trunk, feature_dim, num_classes)

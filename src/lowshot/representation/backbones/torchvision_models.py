@@ -17,19 +17,19 @@ from lowshot.representation.backbones.base import Backbone
     takes_argument=True,
 )
 def torchvision_model(model: str, num_classes: int, weights: str | None = None, **options: Any) -> Backbone:
-    """A torchvision model whose last linear layer is replaced by our classifier; its input is the features.
+    """Build a torchvision model with lowshot's classifier instead of its last linear layer.
 
     Args:
-        model: a name that ``torchvision.models.list_models`` gives.
-        num_classes: columns of the scores.
-        weights: name of published weights to start from, such as ``IMAGENET1K_V1`` or ``DEFAULT``, fetched from the
-            network on first use; None starts from random weights.
-        options: anything else the model's own function takes, such as ``dropout``.
+        model (str): A name that ``torchvision.models.list_models`` returns.
+        num_classes (int): The number of columns of the scores.
+        weights (str or None): The name of published weights to start from, such as ``IMAGENET1K_V1`` or ``DEFAULT``,
+            which are fetched from the network on first use; None starts from random weights.
+        options: Other parameters of the model's own function, such as ``dropout``.
 
     Raises:
         InputError: torchvision has no such model or weights, the model refuses the options, or it does not end in a
             linear layer.
-        LowshotError: the weights could not be fetched.
+        LowshotError: The weights could not be fetched.
     """
     from torchvision import models
 
@@ -40,7 +40,7 @@ def torchvision_model(model: str, num_classes: int, weights: str | None = None, 
     if weights is not None and weights not in (*published, "DEFAULT"):
         raise InputError(f"torchvision's {model} has no weights {weights!r}. {did_you_mean(weights, published)}")
     if model in ("googlenet", "inception_v3"):
-        # Their side classifiers would return a second set of scores, for classes that are not ours.
+        # Their auxiliary classifiers would return a second set of scores, for the classes of ImageNet.
         options = {"aux_logits": False, "init_weights": weights is None, **options}
     try:
         trunk = models.get_model(model, weights=weights, **options)
@@ -52,7 +52,7 @@ def torchvision_model(model: str, num_classes: int, weights: str | None = None, 
 
 
 def _remove_head(trunk: nn.Module, model: str) -> int:
-    """Put an identity where the last linear layer was, and return how many inputs that layer had."""
+    """Replace the last linear layer by an identity and return the number of its inputs."""
     children = list(trunk.named_modules())
     name, head = next(((n, m) for n, m in reversed(children) if isinstance(m, nn.Linear)), ("", None))
     if head is None:

@@ -1,4 +1,4 @@
-"""Auxiliary losses, a file each, registered in ``LOSSES``. None is used unless it is asked for."""
+"""Auxiliary losses, a file each, registered in ``LOSSES``. Training uses none by default."""
 
 from lowshot.representation.losses.base import AuxiliaryLoss
 from lowshot.representation.losses.batch_sgm import BatchSGMLoss

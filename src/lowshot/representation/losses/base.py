@@ -1,4 +1,4 @@
-"""What the auxiliary losses share: the checks, the precision and the quantities they are made of."""
+"""The base class of auxiliary losses, and the terms that several of them share."""
 
 from __future__ import annotations
 
@@ -14,32 +14,35 @@ from lowshot.errors import InputError
 class AuxiliaryLoss(nn.Module, ABC):
     """A loss that is added, with a weight, to the cross-entropy while the representation is trained.
 
-    A subclass is :meth:`formula` and its docstring; it is registered with a decorator and needs no other change::
+    A subclass has a :meth:`formula` and a docstring, and is registered with a decorator::
 
         @LOSSES.register("scores_l2", "keeps the scores small")
         class ScoresL2Loss(AuxiliaryLoss):
             def formula(self, features, scores, labels, classifier_weight):
                 return scores.square().sum(dim=1).mean()
 
-    It may use all four arguments, gradients flow through whatever it uses, and options are ordinary constructor
-    arguments. It has no parameters of its own: only the backbone's are trained.
+    It may use all four arguments, and gradients flow through those it uses. Options are ordinary constructor arguments.
+    It has no parameters of its own: only those of the backbone are trained.
     """
 
     def forward(
         self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None = None
     ) -> Tensor:
-        """The loss of a batch, a scalar of at least float32, also inside autocast.
+        """Compute the loss of a batch.
 
-        With several processes a batch is the part of one process, and the gradients are averaged over processes.
+        With several processes this is the batch of one process, and the gradients are averaged over processes.
 
         Args:
-            features: (N, D) floating point, φ.
-            scores: (N, C) floating point, the classifier's output before the softmax.
-            labels: (N,) int64 in 0..C-1.
-            classifier_weight: (C, D) floating point; losses that do not use it accept None.
+            features (float, (N, D)): The features φ.
+            scores (float, (N, C)): The output of the classifier before the softmax.
+            labels (int64, (N,)): The labels, in 0..C-1.
+            classifier_weight (float, (C, D)): The weight of the classifier; losses that do not use it accept None.
+
+        Returns:
+            A scalar of float32 or float64, inside autocast too.
 
         Raises:
-            InputError: the shapes do not belong together.
+            InputError: The shapes do not fit together.
         """
         self._check(features, scores, labels, classifier_weight)
         with torch.autocast(features.device.type, enabled=False):
@@ -48,7 +51,7 @@ class AuxiliaryLoss(nn.Module, ABC):
 
     @abstractmethod
     def formula(self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None) -> Tensor:
-        """The scalar loss of checked arguments, all of float32 or float64."""
+        """Compute the scalar loss of checked arguments, which are float32 or float64."""
 
     def _check(self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None) -> None:
         n = len(labels)
@@ -65,7 +68,7 @@ class AuxiliaryLoss(nn.Module, ABC):
 
 
 def residuals(scores: Tensor, labels: Tensor) -> Tensor:
-    """y − p (N, C): the one-hot labels minus the softmax, the error of the classifier on each example."""
+    """Compute y − p, the one-hot labels minus the softmax: the error (N, C) of the classifier on each example."""
     return F.one_hot(labels, scores.shape[1]).to(scores.dtype) - scores.softmax(dim=1)
 
 

@@ -1,4 +1,4 @@
-"""Squared gradient magnitude of a whole batch."""
+"""The squared gradient magnitude of a batch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lowshot.representation.losses.base import AuxiliaryLoss, residuals
 class BatchSGMLoss(AuxiliaryLoss):
     """Squared norm of the mean gradient of a batch (Hariharan & Girshick, arXiv 1606.02819, appendix and code).
 
-    Differs from :class:`SGMLoss` in that the gradients are averaged before the norm is taken, so those of different
-    examples may cancel: the classifier has to be at rest on the batch, not on each example.
+    It differs from :class:`SGMLoss` in that the gradients are averaged before the norm is taken, so that those of
+    different examples may cancel.
     """
 
     def formula(self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None) -> Tensor:
-        """‖ (1/N) (y − p)ᵀ φ ‖²_F"""
+        """Compute ‖ (1/N) (y − p)ᵀ φ ‖²_F."""
         gradient = residuals(scores, labels).T @ features / len(labels)
         return gradient.square().sum()

@@ -1,4 +1,4 @@
-"""A plain penalty on the length of the features."""
+"""A penalty on the length of the features."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lowshot.representation.losses.base import AuxiliaryLoss
 class FeatureL2Loss(AuxiliaryLoss):
     """Feature regularisation, the simpler relative of SGM (Hariharan & Girshick, arXiv 1606.02819).
 
-    Differs from :class:`SGMLoss` in that every example counts alike, however well it is classified.
+    It differs from :class:`SGMLoss` in that all examples have the same weight, however well they are classified.
     """
 
     def formula(self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None) -> Tensor:
-        """Σ ‖φ‖² / (2N)"""
+        """Compute Σ ‖φ‖² / (2N)."""
         return features.square().sum() / (2 * len(features))

@@ -1,4 +1,4 @@
-"""A loss as a plain function in a Python file, for an idea that needs no class yet."""
+"""A loss that is a plain function in a Python file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from lowshot.representation.losses.base import AuxiliaryLoss
     "file", "the function loss(features, scores, labels, classifier_weight) of FILE.py", takes_argument=True
 )
 class FileLoss(AuxiliaryLoss):
-    """Calls a function ``loss`` with what :class:`AuxiliaryLoss` gives every formula.
+    """Calls a function ``loss`` with the arguments of :meth:`AuxiliaryLoss.formula`.
 
     Args:
-        path: the Python file; importing it runs its code.
+        path (str): The Python file. Its code is run.
+
+    Raises:
+        InputError: The file cannot be imported, or has no such function.
     """
 
     def __init__(self, path: str) -> None:
@@ -26,7 +29,7 @@ class FileLoss(AuxiliaryLoss):
         (self._function,) = plugin_functions(path, "loss")
 
     def formula(self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None) -> Tensor:
-        """Whatever the function returns, which must be a scalar."""
+        """Call the function, which must return a scalar."""
         value = self._function(features, scores, labels, classifier_weight)
         if not isinstance(value, Tensor) or value.numel() != 1:
             raise InputError(f"the function loss in {self.path} must return one number as a tensor, not {value!r}")
