@@ -8,34 +8,37 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from lowshot.data.transforms import Transforms, build_transforms
+from lowshot.data import Transforms, build_transforms
 from lowshot.errors import InputError, LowshotError
-from lowshot.features import FeatureStore, extract_features
+from lowshot.features import FeatureStore
 from lowshot.features.forward import ahead
 from lowshot.features.launch import run_in_processes
 from tests.features.fakes import Pictures, TinyBackbone
 
 ROOT = Path(__file__).parents[2]
 
+Extract = Callable[..., Path]
 
-@pytest.fixture
-def whole(tmp_path: Path, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms) -> bytes:
-    """The bytes of an uninterrupted extraction."""
-    return extract_features(backbone, pictures, transforms, tmp_path / "whole.h5", batch_size=4).read_bytes()
+
+def record_rows(pictures: Pictures) -> list[int]:
+    """A list to which each row is added when it is loaded."""
+    loaded: list[int] = []
+    pictures._open = lambda row, load=pictures._open: (loaded.append(row), load(row))[1]  # type: ignore[method-assign]
+    return loaded
 
 
 def test_features_are_what_the_backbone_gives_image_by_image(
-    tmp_path: Path, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+    extract: Extract, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
 ) -> None:
     backbone.train()
-    path = extract_features(backbone, pictures, transforms, tmp_path / "f.h5", batch_size=4, precision="32-true")
+    path = extract(precision="32-true")
     assert backbone.training, "the caller's model is left as it was"
     store = FeatureStore.open(path)
     with torch.no_grad():
@@ -48,84 +51,65 @@ def test_features_are_what_the_backbone_gives_image_by_image(
     assert (store.paths, store.class_names) == (pictures.paths, pictures.class_names)
 
 
-def test_the_file_says_what_it_was_made_from(
-    tmp_path: Path, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
-) -> None:
-    path = extract_features(backbone, pictures, transforms, tmp_path / "f.h5", attributes={"recipe": "abc"})
-    attributes = FeatureStore.open(path).attributes
+def test_the_file_says_what_it_was_made_from(extract: Extract, backbone: TinyBackbone, pictures: Pictures) -> None:
+    attributes = FeatureStore.open(extract(attributes={"recipe": "abc"})).attributes
     assert attributes["backbone"] == "tiny"
     assert attributes["precision"] == "bf16-mixed"
     assert attributes["dataset_fingerprint"] == pictures.fingerprint
     assert attributes["recipe"] == "abc"
     with torch.no_grad():
         backbone.conv.weight[0, 0, 0, 0] += 1
-    other = extract_features(backbone, pictures, transforms, tmp_path / "g.h5")
-    assert FeatureStore.open(other).attributes["fingerprint"] != attributes["fingerprint"]
+    assert FeatureStore.open(extract("g.h5")).attributes["fingerprint"] != attributes["fingerprint"]
 
 
-def test_reduced_precision_is_close_to_full(
-    tmp_path: Path, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
-) -> None:
-    full, reduced = (
-        FeatureStore.open(extract_features(backbone, pictures, transforms, tmp_path / name, precision=name)).features
-        for name in ("32-true", "bf16-mixed")
-    )
+def test_reduced_precision_is_close_to_full(extract: Extract) -> None:
+    full, reduced = (FeatureStore.open(extract(name, precision=name)).features for name in ("32-true", "bf16-mixed"))
     np.testing.assert_allclose(full, reduced, atol=0.05)
     assert not np.array_equal(full, reduced)
 
 
-def test_loader_processes_change_nothing(
-    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
-) -> None:
-    path = extract_features(backbone, pictures, transforms, tmp_path / "f.h5", batch_size=4, workers=1)
-    assert path.read_bytes() == whole
+def test_loader_processes_change_nothing(extract: Extract, uninterrupted: bytes) -> None:
+    assert extract(workers=1).read_bytes() == uninterrupted
 
 
-def test_an_interrupted_call_goes_on_and_ends_in_the_same_bytes(
-    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+def test_an_interrupted_call_is_continued_to_the_same_bytes(
+    tmp_path: Path, extract: Extract, uninterrupted: bytes, pictures: Pictures
 ) -> None:
-    target = tmp_path / "f.h5"
     with pytest.raises(InputError, match=r"c0/21\.png cannot be read: it is damaged"):
-        extract_features(backbone, Pictures(37, fails_at=21), transforms, target, batch_size=4)
-    assert not target.exists()
-    loaded: list[int] = []
-    pictures._open = lambda row, load=pictures._open: (loaded.append(row), load(row))[1]  # type: ignore[method-assign]
-    extract_features(backbone, pictures, transforms, target, batch_size=4)
-    assert target.read_bytes() == whole
+        extract(dataset=Pictures(37, fails_at=21))
+    assert not (tmp_path / "f.h5").exists()
+    loaded = record_rows(pictures)
+    assert extract().read_bytes() == uninterrupted
     assert min(loaded) == 20, "five batches of four were done"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.h5", "whole.h5"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.h5", "uninterrupted.h5"]
 
 
+@pytest.mark.parametrize(
+    ("change", "same_bytes"),
+    [
+        ({"resume": False}, True),
+        ({"backbone": TinyBackbone()}, False),
+        ({"transforms": build_transforms("small", image_size=7)}, False),
+        ({"precision": "32-true"}, False),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
 def test_without_resume_or_with_another_backbone_it_starts_over(
-    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+    extract: Extract, uninterrupted: bytes, pictures: Pictures, change: dict[str, object], same_bytes: bool
 ) -> None:
-    target = tmp_path / "f.h5"
-    for again in ("resume", "backbone", "transforms", "precision"):
-        with pytest.raises(InputError):
-            extract_features(backbone, Pictures(37, fails_at=21), transforms, target, batch_size=4)
-        loaded: list[int] = []
-        images = Pictures(37)
-        images._open = lambda row, load=images._open, seen=loaded: (seen.append(row), load(row))[1]  # type: ignore
-        extract_features(
-            TinyBackbone() if again == "backbone" else backbone,
-            images,
-            build_transforms("small", image_size=7) if again == "transforms" else transforms,
-            target,
-            batch_size=4,
-            resume=again != "resume",
-            precision="32-true" if again == "precision" else "bf16-mixed",
-        )
-        assert min(loaded) == 0, again
-        assert (target.read_bytes() == whole) == (again == "resume")
+    with pytest.raises(InputError):
+        extract(dataset=Pictures(37, fails_at=21))
+    loaded = record_rows(pictures)
+    assert (extract(**change).read_bytes() == uninterrupted) is same_bytes
+    assert min(loaded) == 0
 
 
 @pytest.mark.parametrize("damage", ["garbage", "short", "gone"])
 def test_damaged_partial_files_are_started_over(
-    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms, damage: str
+    tmp_path: Path, extract: Extract, uninterrupted: bytes, damage: str
 ) -> None:
-    target = tmp_path / "f.h5"
     with pytest.raises(InputError):
-        extract_features(backbone, Pictures(37, fails_at=21), transforms, target, batch_size=4)
+        extract(dataset=Pictures(37, fails_at=21))
     (state,), (rows,) = tmp_path.glob(".f.h5.*.json"), tmp_path.glob(".f.h5.*.rows")
     if damage == "garbage":
         state.write_bytes(b'{"done": ')
@@ -133,12 +117,11 @@ def test_damaged_partial_files_are_started_over(
         rows.write_bytes(rows.read_bytes()[:-1])
     else:
         rows.unlink()
-    extract_features(backbone, pictures, transforms, target, batch_size=4)
-    assert target.read_bytes() == whole
+    assert extract().read_bytes() == uninterrupted
 
 
 def test_a_killed_process_is_continued_to_the_same_bytes(
-    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+    tmp_path: Path, extract: Extract, uninterrupted: bytes
 ) -> None:
     script = """
         import sys, torch
@@ -160,20 +143,17 @@ def test_a_killed_process_is_continued_to_the_same_bytes(
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not target.exists()
-    extract_features(backbone, pictures, transforms, target, batch_size=4)
-    assert target.read_bytes() == whole
+    assert extract().read_bytes() == uninterrupted
 
 
 def test_two_processes_write_the_bytes_of_one_even_after_one_failed(
-    tmp_path: Path, whole: bytes, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
+    tmp_path: Path, extract: Extract, uninterrupted: bytes
 ) -> None:
-    target = tmp_path / "f.h5"
     with pytest.raises(InputError, match=r"c0/30\.png cannot be read"):
-        extract_features(backbone, Pictures(37, fails_at=30), transforms, target, batch_size=4, devices=2)
-    assert not target.exists()
-    extract_features(backbone, pictures, transforms, target, batch_size=4, devices=2)
-    assert target.read_bytes() == whole
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.h5", "whole.h5"]
+        extract(dataset=Pictures(37, fails_at=30), devices=2)
+    assert not (tmp_path / "f.h5").exists()
+    assert extract(devices=2).read_bytes() == uninterrupted
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.h5", "uninterrupted.h5"]
 
 
 def test_a_killed_process_ends_the_others() -> None:
@@ -190,14 +170,7 @@ def sleep_or_die(what: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("names", [("WORLD_SIZE", "RANK"), ("SLURM_NTASKS", "SLURM_PROCID")], ids=["torchrun", "slurm"])
-def test_ranks_of_a_launcher_share_the_images(
-    names: tuple[str, str],
-    tmp_path: Path,
-    whole: bytes,
-    backbone: TinyBackbone,
-    pictures: Pictures,
-    transforms: Transforms,
-) -> None:
+def test_ranks_of_a_launcher_share_the_images(tmp_path: Path, uninterrupted: bytes, names: tuple[str, str]) -> None:
     script = """
         import sys, torch
         from lowshot.data.transforms import build_transforms
@@ -219,26 +192,22 @@ def test_ranks_of_a_launcher_share_the_images(
         for rank in range(2)
     ]
     assert [rank.wait(300) for rank in ranks] == [0, 0]
-    assert (tmp_path / "f.h5").read_bytes() == whole
+    assert (tmp_path / "f.h5").read_bytes() == uninterrupted
 
 
-def test_features_that_are_not_finite_name_the_image(
-    tmp_path: Path, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
-) -> None:
+def test_features_that_are_not_finite_name_the_image(tmp_path: Path, extract: Extract, backbone: TinyBackbone) -> None:
     with torch.no_grad():
         backbone.conv.weight.fill_(float("nan"))
     with pytest.raises(InputError, match=r"NaN or infinity for image c0/0\.png \(row 0\)"):
-        extract_features(backbone, pictures, transforms, tmp_path / "f.h5")
+        extract()
     assert not (tmp_path / "f.h5").exists()
 
 
-def test_nothing_to_do_and_unknown_precision_are_refused(
-    tmp_path: Path, backbone: TinyBackbone, pictures: Pictures, transforms: Transforms
-) -> None:
+def test_nothing_to_do_and_unknown_precision_are_refused(extract: Extract) -> None:
     with pytest.raises(InputError, match="no images"):
-        extract_features(backbone, Pictures(0), transforms, tmp_path / "f.h5")
+        extract(dataset=Pictures(0))
     with pytest.raises(InputError, match=r"'bf16'.*bf16-mixed"):
-        extract_features(backbone, pictures, transforms, tmp_path / "f.h5", precision="bf16")
+        extract(precision="bf16")
 
 
 def test_loading_ahead_keeps_order_and_passes_errors_on() -> None:
