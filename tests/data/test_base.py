@@ -1,4 +1,4 @@
-"""ImageDataset: views keep rows, labels and pixels together; the fingerprint sees what matters."""
+"""ImageDataset: views have the rows, labels and pixels they name; the fingerprint sees what matters."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ labels_and_rows = st.lists(st.integers(0, 4), min_size=1, max_size=12).flatmap(
 @given(labels_and_rows, st.data())
 def test_a_view_of_a_view_shows_the_rows_it_names(case: tuple[list[int], list[int]], data: st.DataObject) -> None:
     labels, rows = case
-    whole = MemoryImages(labels, 5)
-    view = whole.subset(rows)
+    dataset = MemoryImages(labels, 5)
+    view = dataset.subset(rows)
     inner = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=5)) if rows else []
     twice = view.subset(inner)
     wanted = [rows[i] for i in inner]
-    assert twice.paths == [whole.paths[row] for row in wanted]
+    assert twice.paths == [dataset.paths[row] for row in wanted]
     assert twice.labels.tolist() == [labels[row] for row in wanted]
-    assert twice.class_names == whole.class_names
-    everything = pixels(whole)
+    assert twice.class_names == dataset.class_names
+    everything = pixels(dataset)
     assert all(np.array_equal(image, everything[row]) for image, row in zip(pixels(twice), wanted))
-    assert twice.fingerprint == whole.subset(wanted).fingerprint
+    assert twice.fingerprint == dataset.subset(wanted).fingerprint
 
 
-def test_of_classes_keeps_all_rows_of_those_classes_in_order_and_the_label_space() -> None:
+def test_of_classes_has_all_rows_of_those_classes_in_order_and_the_label_space() -> None:
     view = MemoryImages([2, 0, 1, 0, 2], 3).of_classes([2, 0])
     assert view.paths == ["2/0.png", "0/1.png", "0/3.png", "2/4.png"]
     assert view.num_classes == 3
     assert len(MemoryImages([0, 0], 2).of_classes([1])) == 0
 
 
-def test_a_view_of_all_rows_has_the_fingerprint_of_the_whole() -> None:
-    whole = MemoryImages([0, 1, 1], 2)
-    assert whole.subset(range(3)).fingerprint == whole.fingerprint
-    assert len(whole.fingerprint) == 16
+def test_a_view_of_all_rows_has_the_fingerprint_of_the_data_set() -> None:
+    dataset = MemoryImages([0, 1, 1], 2)
+    assert dataset.subset(range(3)).fingerprint == dataset.fingerprint
+    assert len(dataset.fingerprint) == 16
 
 
 def test_the_fingerprint_sees_paths_labels_content_names_and_options() -> None:
@@ -77,11 +77,11 @@ def test_lengths_must_agree() -> None:
 
 @pytest.mark.parametrize("rows", [[3], [-1]])
 def test_rows_and_classes_outside_the_data_are_refused(rows: list[int]) -> None:
-    whole = MemoryImages([0, 1, 2], 3)
+    dataset = MemoryImages([0, 1, 2], 3)
     with pytest.raises(InputError, match=rf"row {rows[0]} is outside 0\.\.2"):
-        whole.subset(rows)
+        dataset.subset(rows)
     with pytest.raises(InputError, match=rf"class {rows[0]} is outside 0\.\.2"):
-        whole.of_classes(rows)
+        dataset.of_classes(rows)
 
 
 def test_a_view_survives_pickling() -> None:

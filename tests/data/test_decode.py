@@ -1,4 +1,4 @@
-"""Decoding: every pixel format becomes RGB; whatever is damaged or too large is refused by name."""
+"""Decoding: every pixel format becomes RGB; damaged and too large images are refused by name."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_photograph_is_turned_upright_by_its_exif_record() -> None:
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("record", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\x7f", b"Exif\0\0MM\0*\0\0"])
-def test_a_damaged_exif_record_does_not_spoil_sound_pixels(record: bytes) -> None:
+def test_intact_pixels_are_read_despite_a_damaged_exif_record(record: bytes) -> None:
     assert decoded(encoded(noise(0, (16, 8)), "JPEG", exif=record)).size == (16, 8)
 
 

@@ -55,7 +55,7 @@ def test_what_is_written_is_read_back(tmp_path_factory: Any, labels: list[int], 
     assert same(Experiments.from_files(pattern), made)
 
 
-def test_more_experiments_keep_the_first_ones_and_another_seed_changes_all() -> None:
+def test_more_experiments_include_the_first_ones_and_another_seed_changes_all() -> None:
     labels = np.repeat(np.arange(3), 30)
     few, many = (Experiments.random(labels, None, NAMES, n) for n in (2, 100))
     assert same(few, Experiments(many.rows[:2], None, NAMES))

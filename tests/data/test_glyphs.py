@@ -1,4 +1,4 @@
-"""The rendered characters: who is drawn, that they can be read, and that the cache never lies."""
+"""The rendered characters: the list of classes, the images, the data set and its cache."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def request_of(**changes) -> cache.Request:
     return cache.Request(**{**fields, **changes})
 
 
-# Who is drawn
+# The classes
 
 
 @pytest.mark.parametrize("face", FACES)
@@ -78,7 +78,7 @@ def test_the_list_of_classes_can_be_found_again():
     assert distinct(start) == [character for character in start if character in EVERY_CLASS]
 
 
-def test_the_difference_of_two_characters_ignores_size_and_slant_and_sees_a_missing_stroke():
+def test_a_difference_ignores_size_and_slant_and_sees_a_missing_stroke():
     o, large_o, e, f, oblique, bar = range(6)
     difference = differences(["o", "O", "E", "F", "/", "-"])
     assert difference[o, large_o] < 0.4 < 0.6 < difference[e, f]
@@ -86,7 +86,7 @@ def test_the_difference_of_two_characters_ignores_size_and_slant_and_sees_a_miss
     assert np.array_equal(difference, difference.T)
 
 
-def test_more_classes_keep_the_first_ones_and_any_number_mixes_the_scripts():
+def test_more_classes_include_the_first_ones_and_any_number_mixes_the_scripts():
     assert choose(60)[:20] == choose(20)
     assert sorted(choose(MAX_CLASSES)) == sorted(EVERY_CLASS)
     for script, characters in SCRIPTS.items():
@@ -94,7 +94,7 @@ def test_more_classes_keep_the_first_ones_and_any_number_mixes_the_scripts():
         assert sum(script_of(c) == script for c in choose(100)) == pytest.approx(100 * share, abs=1.5)
 
 
-# What an image looks like
+# The images
 
 
 def test_every_image_shows_its_character_with_enough_ink_and_contrast():
@@ -202,7 +202,7 @@ def test_any_number_of_processes_draws_the_same_bytes(tmp_path):
     assert np.array_equal(np.load(tmp_path / "1.npy"), np.concatenate([request.draw(c) for c in request.characters]))
 
 
-def test_two_programs_that_draw_at_once_leave_one_whole_file_with_the_same_bytes(small, tmp_path):
+def test_two_programs_that_draw_at_once_leave_one_complete_file(small, tmp_path):
     script = (
         "import sys; from lowshot.data import build_dataset\n"
         "build_dataset('glyphs', classes=5, train_per_class=4)\n"

@@ -54,11 +54,11 @@ def test_order_and_augmentation_change_with_epoch_and_seed_and_with_nothing_else
         assert sum(by_row(first)[row] != by_row(other)[row] for row in range(21)) > 10
 
 
-def test_the_augmentation_of_a_row_depends_neither_on_order_nor_on_batch_nor_on_shard() -> None:
-    whole = by_row(batches(epoch=1))
-    assert by_row(batches(epoch=1, shuffle=False, batch_size=5)) == whole
+def test_the_augmentation_of_a_row_does_not_depend_on_order_batch_or_shard() -> None:
+    expected = by_row(batches(epoch=1))
+    assert by_row(batches(epoch=1, shuffle=False, batch_size=5)) == expected
     shared = by_row(batches(epoch=1, shard=(0, 2))) | by_row(batches(epoch=1, shard=(1, 2)))
-    assert shared == whole
+    assert shared == expected
 
 
 @pytest.mark.parametrize("workers", [0, 2])

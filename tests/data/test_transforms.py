@@ -1,4 +1,4 @@
-"""Transforms: what comes out of each preset, checked against slow, plain versions."""
+"""Transforms: the output of each preset, checked against slow, plain versions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.data.conftest import noise
 
 @pytest.mark.parametrize(("preset", "size"), [("imagenet", 224), ("small", 32)])
 @pytest.mark.parametrize("image", [(40, 30), (32, 32), (300, 257)])
-def test_every_preset_gives_whole_number_pixels_of_one_size(preset: str, size: int, image: tuple[int, int]) -> None:
+def test_every_preset_gives_uint8_pixels_of_one_size(preset: str, size: int, image: tuple[int, int]) -> None:
     transforms = build_transforms(preset)
     for transform in (transforms.train, transforms.eval):
         out = transform(noise(0, image))
@@ -59,7 +59,7 @@ def test_small_leaves_a_test_image_of_native_size_untouched() -> None:
     assert np.array_equal(out.permute(1, 2, 0), np.asarray(noise(0, (32, 32))))
 
 
-def test_other_sizes_keep_their_proportions_and_their_middle() -> None:
+def test_other_sizes_are_resized_in_proportion_and_cropped_to_the_middle() -> None:
     image = Image.new("RGB", (64, 32), "black")
     image.paste((255, 255, 255), (16, 0, 48, 32))
     assert build_transforms("small", image_size=16, padding=2).eval(image)[:, :, 1:-1].min() > 200

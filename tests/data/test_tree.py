@@ -1,4 +1,4 @@
-"""Folder layouts: which files are rows of which part, with which label; and every layout that is refused."""
+"""Folder layouts: the rows and labels of each part, and every layout that is refused."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_class_depth_names_classes_by_several_folders() -> None:
     assert found.class_names == ["Greek/character01", "Greek/character02", "Latin/character01"]
 
 
-def test_lone_outer_folders_are_walked_through() -> None:
+def test_lone_outer_folders_are_entered() -> None:
     found = table(["zip/images/a/1.png", "zip/images/b/1.png"])
     assert (found.prefix, found.paths) == ("zip/images/", ["a/1.png", "b/1.png"])
     assert table([f"zip/{path}" for path in PARTS], "test").paths == ["test/a/2.png", "test/b/2.png"]
@@ -76,7 +76,7 @@ def test_prefix_chooses_where_the_tree_starts() -> None:
         lambda sizes: st.tuples(st.just(sizes), st.integers(1, min(sizes) - 1), st.integers(0, 3))
     )
 )
-def test_a_holdout_divides_every_class_and_forgets_nothing(case: tuple[list[int], int, int]) -> None:
+def test_a_holdout_divides_every_class_without_loss(case: tuple[list[int], int, int]) -> None:
     sizes, held, seed = case
     paths = [f"{label}/{i}.png" for label, size in enumerate(sizes) for i in range(size)]
     train = table(paths, prefix="", test_per_class=held, seed=seed)

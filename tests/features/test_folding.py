@@ -9,7 +9,7 @@ from lowshot.representation import build_backbone
 
 
 class Small(nn.Module):
-    """A convolution and a batch norm, put together in different ways."""
+    """A convolution and a batch norm, combined in different ways."""
 
     def __init__(self, way: str) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def norms(model: nn.Module) -> int:
 
 
 @pytest.mark.parametrize("name", ["resnet10", "resnet50", "timm:resnet10t"])
-def test_backbones_keep_their_features_and_lose_their_batch_norms(name: str) -> None:
+def test_folded_backbones_have_the_same_features_and_no_batch_norms(name: str) -> None:
     options = {"stem": "small"} if name == "resnet10" else {}
     model = trained(build_backbone(name, 5, **options))
     images = torch.rand(2, 3, 32, 32)

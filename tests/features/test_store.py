@@ -172,10 +172,10 @@ def test_a_wrong_file_is_refused_by_name(tmp_path: Path, changed: dict[str, obje
         FeatureStore.open(path)
 
 
-def test_a_file_that_is_not_whole_is_refused(tmp_path: Path) -> None:
-    whole = original(tmp_path / "f.h5").read_bytes()
-    for size in (0, 10, len(whole) // 2, len(whole) - 1):
-        (tmp_path / "part.h5").write_bytes(whole[:size])
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    content = original(tmp_path / "f.h5").read_bytes()
+    for size in (0, 10, len(content) // 2, len(content) - 1):
+        (tmp_path / "part.h5").write_bytes(content[:size])
         with pytest.raises(InputError, match=r"part\.h5 is (truncated|not HDF5)"):
             FeatureStore.open(tmp_path / "part.h5")
 

@@ -12,7 +12,7 @@ from tests.representation.tiny import train, weights
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The folder of a finished run of two epochs, both checkpoints kept."""
+    """The folder of a finished run of two epochs, with both checkpoints."""
     return train(tmp_path_factory.mktemp("run")).parents[1]
 
 
@@ -35,7 +35,7 @@ def small(**options):
 
 
 def test_the_newest_checkpoint_is_found_by_its_name(copy):
-    (copy / "checkpoints" / "epoch_best.ckpt").write_text("not ours")
+    (copy / "checkpoints" / "epoch_best.ckpt").write_text("no checkpoint")
     path, checkpoint = latest_checkpoint(copy)
     assert path.name == "epoch_002.ckpt"
     assert checkpoint["epoch"] == 2
@@ -61,19 +61,19 @@ def test_a_file_of_another_kind_in_its_place_is_an_error_and_stays(copy):
     assert newest.is_file()
 
 
-def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(copy, run):
+def test_training_continues_from_the_checkpoint_before_a_damaged_one(copy, run):
     newest = copy / "checkpoints" / "epoch_002.ckpt"
     newest.write_bytes(newest.read_bytes()[:-1000])
-    resumed, whole = weights(train(copy)), weights(run / "checkpoints" / "epoch_002.ckpt")
-    assert all(torch.equal(resumed[key], whole[key]) for key in whole)
+    resumed, uninterrupted = weights(train(copy)), weights(run / "checkpoints" / "epoch_002.ckpt")
+    assert all(torch.equal(resumed[key], uninterrupted[key]) for key in uninterrupted)
 
 
 def test_training_starts_anew_when_no_checkpoint_can_be_read(copy, run):
     for path in (copy / "checkpoints").iterdir():
         path.write_bytes(b"")
     (copy / "checkpoints" / ".epoch_001.ckpt.abc.part").write_bytes(b"cut off")
-    resumed, whole = weights(train(copy)), weights(run / "checkpoints" / "epoch_002.ckpt")
-    assert all(torch.equal(resumed[key], whole[key]) for key in whole)
+    resumed, uninterrupted = weights(train(copy)), weights(run / "checkpoints" / "epoch_002.ckpt")
+    assert all(torch.equal(resumed[key], uninterrupted[key]) for key in uninterrupted)
     assert sorted(p.name for p in (copy / "checkpoints").iterdir()) == ["epoch_001.ckpt", "epoch_002.ckpt"]
 
 
@@ -109,11 +109,11 @@ def test_weights_of_another_architecture_are_refused_with_the_names(state):
         load_state(small(), {"a": 1}, "a.ckpt")
 
 
-@pytest.mark.parametrize("spoil", [lambda weight: weight.to_sparse(), lambda weight: weight.to(torch.complex64)])
-def test_weights_that_are_sparse_or_complex_are_refused_by_name(state, spoil):
-    spoilt = {**state, "classifier.weight": spoil(state["classifier.weight"])}
+@pytest.mark.parametrize("change", [lambda weight: weight.to_sparse(), lambda weight: weight.to(torch.complex64)])
+def test_weights_that_are_sparse_or_complex_are_refused_by_name(state, change):
+    changed = {**state, "classifier.weight": change(state["classifier.weight"])}
     with pytest.raises(InputError, match=r"dense and real\. Not so: classifier\.weight\."):
-        load_state(small(), spoilt, "a.ckpt")
+        load_state(small(), changed, "a.ckpt")
 
 
 def test_a_refused_state_leaves_the_model_as_it_was(state):

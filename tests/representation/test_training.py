@@ -19,7 +19,7 @@ LOADS_PER_EPOCH = 18
 
 
 class Interrupted(Exception):
-    """Stands for whatever ends a run from outside."""
+    """Ends a run, as something outside might."""
 
 
 class InterruptedImages(TinyImages):
@@ -92,12 +92,12 @@ def test_a_longer_run_on_the_step_schedule_continues_the_shorter_one(finished, t
     ids=["bf16 cosine", "dropout", "contiguous"],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one(changes, tmp_path):
-    whole = train(tmp_path / "whole", **changes)
+    uninterrupted = train(tmp_path / "uninterrupted", **changes)
     done = changes.get("save_every", 1)
     with pytest.raises(Interrupted):
         train(tmp_path / "cut", InterruptedImages(done * LOADS_PER_EPOCH + 5), **changes)
     assert [p.name for p in (tmp_path / "cut" / "checkpoints").iterdir()] == [f"epoch_{done:03d}.ckpt"]
-    assert same(train(tmp_path / "cut", **changes), whole)
+    assert same(train(tmp_path / "cut", **changes), uninterrupted)
 
 
 def test_a_run_killed_in_the_middle_of_an_epoch_is_continued_exactly(finished, tmp_path):
@@ -138,13 +138,13 @@ def test_a_finished_run_is_not_done_again(finished, monkeypatch):
 
 
 def test_resuming_takes_the_weights_from_the_checkpoint_alone(tmp_path, monkeypatch):
-    """Not from the network again, where the first ones of a pretrained backbone came from."""
+    """A pretrained backbone is not fetched again."""
     train(tmp_path, epochs=1)
     monkeypatch.setattr(loop, "build_backbone", lambda *args, **kwargs: pytest.fail("built from the settings"))
     train(tmp_path, epochs=2)
 
 
-def test_a_mistake_does_not_cost_the_earlier_run(finished):
+def test_a_mistake_leaves_the_earlier_run_alone(finished):
     with pytest.raises(InputError, match="unknown loss 'sgn'"):
         train(finished.parents[1], resume=False, loss="sgn")
     assert finished.is_file()
@@ -257,9 +257,9 @@ def test_only_base_classes_need_images(tmp_path):
 
 
 def test_weights_and_an_epoch_to_start_at_continue_a_run_that_has_no_momentum(tmp_path):
-    """Without momentum the weights are all there is to a run, so starting from them goes on as if nothing happened."""
-    whole = train(tmp_path / "whole", momentum=0.0, keep=None)
-    first = torch.load(whole.with_name("epoch_001.ckpt"), weights_only=True)["state"]
+    """Without momentum the weights are all there is to a run, so a run that starts from them continues the other."""
+    uninterrupted = train(tmp_path / "uninterrupted", momentum=0.0, keep=None)
+    first = torch.load(uninterrupted.with_name("epoch_001.ckpt"), weights_only=True)["state"]
     images = TinyImages()
 
     def start(out, **how):
@@ -269,9 +269,9 @@ def test_weights_and_an_epoch_to_start_at_continue_a_run_that_has_no_momentum(tm
 
     original_names = {f"module.{name}": value for name, value in first.items()}
     continued = start(tmp_path / "continued", initial_state=original_names, first_epoch=1)
-    assert continued.name == whole.name
-    assert same(continued, whole)
-    assert not same(start(tmp_path / "fresh", first_epoch=1), whole)
+    assert continued.name == uninterrupted.name
+    assert same(continued, uninterrupted)
+    assert not same(start(tmp_path / "fresh", first_epoch=1), uninterrupted)
     with pytest.raises(InputError, match="first epoch was 1, is now None; initial weights was"):
         start(tmp_path / "continued")
     with pytest.raises(InputError, match="first_epoch is 2, but a run of 2 epochs"):

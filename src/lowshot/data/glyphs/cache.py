@@ -98,7 +98,7 @@ def cached_images(request: Request, folder: Path) -> np.ndarray:
             render(request, path)
         except OSError as error:
             raise InputError(
-                f"the glyphs cannot be kept in {folder}: {error.strerror or error}. "
+                f"the glyphs cannot be saved in {folder}: {error.strerror or error}. "
                 "Give a folder that can be written in the option cache or in LOWSHOT_CACHE"
             ) from error
         found = _mapped(path, request.shape)
