@@ -23,10 +23,8 @@ Pathlike = str | os.PathLike[str]
 def atomic_path(path: Pathlike) -> Iterator[Path]:
     """Yield a temporary path in the folder of ``path``; on a clean exit it is synced and renamed to ``path``.
 
-    When the block raises, the temporary file is removed and ``path`` is left as it was.
-
-    Args:
-        path (str or path): The file to write. Its folder is created if missing.
+    The folder is created if missing. When the block raises, the temporary file is removed and ``path`` is left as it
+    was.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -41,12 +39,7 @@ def atomic_path(path: Pathlike) -> Iterator[Path]:
 
 
 def commit(temporary: Pathlike, target: Pathlike) -> None:
-    """Make a finished file durable and give it its final name in one step.
-
-    Args:
-        temporary (str or path): The finished file.
-        target (str or path): The final name, on the same file system.
-    """
+    """Make a finished file durable and give it its final name in one step, on the same file system."""
     target = Path(target)
     with open(temporary, "rb+") as file:
         os.fsync(file.fileno())

@@ -61,11 +61,12 @@ def launched_ranks() -> Iterator[Ranks]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
         yield Ranks(0, 1)
         return
+    import torch
     import torch.distributed as dist
 
     created = not dist.is_initialized()
     if created:
-        backend = "cpu:gloo,cuda:nccl" if dist.is_nccl_available() and _has_gpu() else "gloo"
+        backend = "cpu:gloo,cuda:nccl" if dist.is_nccl_available() and torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, timeout=TIMEOUT)
     group = dist.new_group(backend="gloo", timeout=TIMEOUT)
     try:
@@ -98,9 +99,3 @@ def adopt_slurm() -> None:
         MASTER_ADDR=slurm.main_address,
         MASTER_PORT=str(slurm.main_port),
     )
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()

@@ -13,11 +13,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from lowshot.data import ImageDataset, Transforms, make_loader
+from lowshot.data import ImageDataset, ImageLoader, Transforms, make_loader
+from lowshot.errors import InputError
 from lowshot.files import fingerprint
 from lowshot.progress import Tick, progress, say
 from lowshot.representation.backbones import build_backbone
-from lowshot.representation.batches import training_batches
 from lowshot.representation.checkpoints import (
     load_state,
     rebuild_backbone,
@@ -37,22 +37,11 @@ _LOSS_EVERY = 10  # steps; each reading of the running loss makes a GPU wait
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """The description of a run, which is pickled to its processes.
+    """The parameters of :func:`~lowshot.representation.train_representation`, which are pickled to its processes.
 
     Attributes:
-        settings (TrainSettings): The settings, with the precision resolved.
         depends_on (dict): All that the weights depend on, JSON-like; it is stored in each checkpoint.
-        train (ImageDataset): The training images.
-        val (ImageDataset or None): The images to validate on.
-        transforms (Transforms): The preset of both.
-        num_classes (int): The number of columns of the classifier.
-        seed (int): The seed that everything random derives from.
-        workers (int or "auto"): The number of loader processes of each process.
-        folder (Path): The folder of the run.
         resume_from (Path or None): The checkpoint to continue from; None starts a run.
-        initial_state (mapping or None): The weights that a run starts from; None for random ones.
-        first_epoch (int): The number of epochs that count as done when a run starts.
-        on_save (callable or None): The function that is called with the path of each checkpoint.
     """
 
     settings: TrainSettings
@@ -83,7 +72,7 @@ class _TrainingLoop:
     def __init__(self, fabric: Fabric, run: TrainingRun) -> None:
         self.fabric, self.run, self.settings = fabric, run, run.settings
         settings, shard = run.settings, (fabric.global_rank, fabric.world_size)
-        self.batches = training_batches(run.train, run.transforms, settings.batch_size, run.seed, run.workers, shard)
+        self.batches = _training_batches(run, shard)
         self.steps = len(self.batches)
         self.val_batches = None
         if run.val is not None and settings.validate_every:
@@ -197,6 +186,33 @@ class _TrainingLoop:
     def _announce(self, path: Path) -> None:
         if self.run.on_save is not None:
             self.run.on_save(path)
+
+
+def _training_batches(run: TrainingRun, shard: tuple[int, int]) -> ImageLoader:
+    """Make the loader of one process for shuffled, augmented batches.
+
+    An incomplete last batch is left out, since its few images would weigh more than the others; these images differ
+    from epoch to epoch. A data set smaller than a batch is one batch.
+    """
+    images, batch_size, processes = run.train, run.settings.batch_size, shard[1]
+    if batch_size % processes:
+        raise InputError(f"batch_size {batch_size} cannot be shared evenly by {processes} processes")
+    batch, shard_size = batch_size // processes, -(-len(images) // processes)
+    if min(batch, shard_size) < 2:
+        raise InputError(
+            f"{len(images)} training images in batches of {batch_size} leave each of {processes} processes "
+            f"{min(batch, shard_size)} a step; batch norm needs at least 2"
+        )
+    return make_loader(
+        images,
+        run.transforms.train,
+        batch,
+        shuffle=True,
+        seed=run.seed,
+        workers=run.workers,
+        shard=shard,
+        drop_last=shard_size >= batch,
+    )
 
 
 def _epoch_seed(seed: int, epoch: int, rank: int) -> int:

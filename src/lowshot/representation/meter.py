@@ -13,12 +13,7 @@ from lowshot.representation.step import StepResult, Trainer
 
 
 class EpochMeter:
-    """Sums of an epoch, which stay on the device so that the device need not wait.
-
-    Args:
-        fabric (Fabric): The device and the processes.
-        epoch (int): The number of the epoch, from 0, for the message of an error.
-    """
+    """Sums of an epoch, counted from 0, which stay on the device so that the device need not wait."""
 
     def __init__(self, fabric: Fabric, epoch: int) -> None:
         self.fabric, self.epoch = fabric, epoch
@@ -27,13 +22,7 @@ class EpochMeter:
 
     @torch.no_grad()
     def add(self, step: int, result: StepResult, labels: Tensor) -> None:
-        """Add a step of this process.
-
-        Args:
-            step (int): The number of the step in the epoch, from 0.
-            result (StepResult): The result of the step.
-            labels (int64, (N,)): The labels of the batch.
-        """
+        """Add the result of a step, counted from 0, whose batch had the labels (N,)."""
         loss, cross_entropy, auxiliary, scores = result
         n = len(labels)
         hits = _top_hits(scores, labels, 1).sum()

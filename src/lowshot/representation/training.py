@@ -89,7 +89,7 @@ def train_representation(
         _check_data(val, num_classes)
     if not 0 <= first_epoch < settings.epochs:
         raise InputError(f"first_epoch is {first_epoch}, but a run of {settings.epochs} epochs starts before that")
-    depends_on = _depends_on(settings, train, transforms, num_classes, seed) | _start(initial_state, first_epoch)
+    depends_on = _depends_on(settings, train, transforms, num_classes, seed, initial_state, first_epoch)
     found = latest_checkpoint(folder) if resume else None
     if found is not None:
         path, checkpoint = found
@@ -129,9 +129,15 @@ def train_representation(
 
 
 def _depends_on(
-    settings: TrainSettings, train: ImageDataset, transforms: Transforms, num_classes: int, seed: int
+    settings: TrainSettings,
+    train: ImageDataset,
+    transforms: Transforms,
+    num_classes: int,
+    seed: int,
+    initial_state: Mapping[str, Tensor] | None,
+    first_epoch: int,
 ) -> dict[str, Any]:
-    """All that the weights of a usual run depend on, as plain JSON values."""
+    """All that the weights depend on, as plain JSON values."""
     values = {
         **settings.fingerprinted(),
         "seed": seed,
@@ -139,16 +145,12 @@ def _depends_on(
         "training images": train.fingerprint,
         "transforms": transforms.description,
     }
-    return json.loads(json.dumps(values))
-
-
-def _start(initial_state: Mapping[str, Tensor] | None, first_epoch: int) -> dict[str, Any]:
-    """The part of a run's start that its weights depend on, if it is not the usual start."""
-    start: dict[str, Any] = {"first epoch": first_epoch} if first_epoch else {}
+    if first_epoch:
+        values["first epoch"] = first_epoch
     if initial_state is not None:
         parts = (part for name, value in initial_state.items() for part in (name, value.detach().cpu().numpy()))
-        start["initial weights"] = fingerprint(*parts)
-    return start
+        values["initial weights"] = fingerprint(*parts)
+    return json.loads(json.dumps(values))
 
 
 def _check_data(images: ImageDataset, num_classes: int) -> None:

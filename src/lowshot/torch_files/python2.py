@@ -16,14 +16,7 @@ LEGACY_PICKLES = 5
 
 
 def translate_strings(content: bytes) -> io.BytesIO:
-    """Rewrite the strings of Python 2 in a legacy torch file as text.
-
-    Args:
-        content (bytes): The bytes of the file.
-
-    Returns:
-        The translated file.
-    """
+    """Rewrite the strings of Python 2 in the content of a legacy torch file as text."""
     file = io.BytesIO(content)
     parts = []
     copied = 0

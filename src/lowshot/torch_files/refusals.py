@@ -20,12 +20,7 @@ _GET = frozenset({"GET", "BINGET", "LONG_BINGET"})
 
 
 def explain_refusal(error: Exception, path: Path) -> str:
-    """Say why a torch file was not read, as the end of a sentence that begins with the file.
-
-    Args:
-        error (Exception): The error of torch's safe reader.
-        path (Path): The file.
-    """
+    """Say why torch's safe reader raised ``error``, as the end of a sentence that begins with the file."""
     calls, protocol = _parse_pickles(path)
     # torch names what it refused, without its module if that is builtins, and nothing in later protocols.
     named = re.findall(r"GLOBAL (\S+)", str(error))

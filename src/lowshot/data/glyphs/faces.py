@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import string
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,32 +18,16 @@ from lowshot.errors import LowshotError
 
 # Computer Modern predates Unicode: outside letters and digits its character map has other glyphs.
 _LETTERS_AND_DIGITS = frozenset(string.ascii_letters + string.digits)
-_EVERYTHING = None
+_STYLES = {
+    "DejaVuSans": ("", "-Bold", "-Oblique", "-BoldOblique"),
+    "DejaVuSansMono": ("", "-Bold", "-Oblique", "-BoldOblique"),
+    "DejaVuSerif": ("", "-Bold", "-Italic", "-BoldItalic"),
+    "STIXGeneral": ("", "Bol", "Italic", "BolIta"),
+}
 
-FACES = MappingProxyType(
-    {
-        "DejaVuSans": _EVERYTHING,
-        "DejaVuSans-Bold": _EVERYTHING,
-        "DejaVuSans-Oblique": _EVERYTHING,
-        "DejaVuSans-BoldOblique": _EVERYTHING,
-        "DejaVuSansMono": _EVERYTHING,
-        "DejaVuSansMono-Bold": _EVERYTHING,
-        "DejaVuSansMono-Oblique": _EVERYTHING,
-        "DejaVuSansMono-BoldOblique": _EVERYTHING,
-        "DejaVuSerif": _EVERYTHING,
-        "DejaVuSerif-Bold": _EVERYTHING,
-        "DejaVuSerif-Italic": _EVERYTHING,
-        "DejaVuSerif-BoldItalic": _EVERYTHING,
-        "STIXGeneral": _EVERYTHING,
-        "STIXGeneralBol": _EVERYTHING,
-        "STIXGeneralItalic": _EVERYTHING,
-        "STIXGeneralBolIta": _EVERYTHING,
-        "cmr10": _LETTERS_AND_DIGITS,
-        "cmb10": _LETTERS_AND_DIGITS,
-        "cmss10": _LETTERS_AND_DIGITS,
-        "cmti10": _LETTERS_AND_DIGITS,
-        "cmtt10": _LETTERS_AND_DIGITS,
-    }
+FACES: Mapping[str, frozenset[str] | None] = MappingProxyType(
+    dict.fromkeys(f"{family}{style}" for family, styles in _STYLES.items() for style in styles)
+    | dict.fromkeys(("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"), _LETTERS_AND_DIGITS)
 )
 """The characters that each face may be used for; None for all that it has."""
 
