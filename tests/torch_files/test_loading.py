@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 
@@ -11,14 +10,7 @@ import torch
 
 from lowshot.errors import InputError
 from lowshot.torch_files import load_torch, save_torch
-
-
-class Bomb:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, (f"touch {self.path}",)
+from tests.torch_files.bombs import Bomb
 
 
 @pytest.mark.parametrize("container", ["torch", "pickle"])

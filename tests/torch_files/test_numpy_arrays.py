@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from lowshot.errors import InputError
 from lowshot.torch_files import load_torch
-from tests.compat.formats.old_files import save
+from tests.torch_files.old_formats import save
 
 kinds = st.one_of(
     arrays.boolean_dtypes(),

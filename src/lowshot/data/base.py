@@ -62,7 +62,7 @@ class ImageDataset:
         self.decode_size = decode_size
         if not len(self.paths) == len(self.labels) == len(self.content):
             raise InputError(
-                f"{len(self.paths)} images, {len(self.labels)} labels and {len(self.content)} content marks: "
+                f"{len(self.paths)} images, {len(self.labels)} labels and {len(self.content)} content numbers: "
                 "each image needs one of each"
             )
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < self.num_classes:

@@ -18,7 +18,7 @@ from lowshot.errors import InputError, LowshotError
 from lowshot.files import locked, read_json, write_json
 from lowshot.progress import say
 
-SYNC_SECONDS = 2.0  # of work that are lost at most if the process is killed
+SYNC_SECONDS = 2.0  # at most this much work is lost if the process is killed
 BLOCK_ROWS = 8192
 
 

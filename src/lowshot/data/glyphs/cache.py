@@ -137,7 +137,7 @@ def _draw(request: Request, processes: int) -> Iterator[np.ndarray]:
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The file as an array, or None if it is missing, cut short, or holds another request."""
+    """The file as an array, or None if it is missing, cut short, or not of this shape."""
     header = _header(shape)
     try:
         with open(path, "rb") as file:
