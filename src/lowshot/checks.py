@@ -31,7 +31,13 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
 
 
 def check_number(
-    name: str, value: Any, *, least: float = -math.inf, above: float = -math.inf, below: float = math.inf
+    name: str,
+    value: Any,
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+    most: float = math.inf,
 ) -> float:
     """A finite number.
 
@@ -41,14 +47,15 @@ def check_number(
         least (float): The smallest allowed number.
         above (float): A bound that the number must exceed.
         below (float): A bound that the number must not reach.
+        most (float): The largest allowed number.
 
     Raises:
         InputError: The value is no number, is NaN or infinite, or lies outside the bounds.
     """
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if real and math.isfinite(value) and value >= least and above < value < below:
+    if real and math.isfinite(value) and least <= value <= most and above < value < below:
         return float(value)
-    bounds = [("of at least", least), ("above", above), ("below", below)]
+    bounds = [("of at least", least), ("above", above), ("below", below), ("of at most", most)]
     wanted = " and ".join(f"{words} {bound}" for words, bound in bounds if math.isfinite(bound))
     raise InputError(f"{name}={value!r} must be a finite number {wanted}".rstrip())
 

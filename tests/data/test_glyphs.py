@@ -178,9 +178,9 @@ def test_views_read_the_same_images(small):
         ("image_size", 8, "at least 16"),
         ("image_size", 512, "16 to 256"),
         ("seed", -1, "at least 0"),
-        ("difficulty", 1.5, "from 0"),
-        ("difficulty", float("nan"), "from 0"),
-        ("difficulty", "hard", "from 0"),
+        ("difficulty", 1.5, "at least 0 and of at most 1"),
+        ("difficulty", float("nan"), "at least 0"),
+        ("difficulty", "hard", "at least 0"),
         ("part", "val", "'train' or 'test'"),
     ],
 )

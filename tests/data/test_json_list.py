@@ -79,7 +79,7 @@ def test_a_missing_image_is_named_when_it_is_loaded(parts: Path) -> None:
         ({"image_names": ["a.png", 3, "b.png"]}, "row 1: image name 3 is not a path"),
         ({"image_names": [], "image_labels": []}, "lists no images"),
         ({"num_classes": 2}, r"row 0 .*label 2 is outside 0\.\.1"),
-        ({"num_classes": "3"}, "num_classes in image list .* is '3'"),
+        ({"num_classes": "3"}, "image list .*: num_classes='3'"),
         ({"label_names": ["a", "b"]}, r"label 2 is outside 0\.\.1"),
         ({"label_names": ["a", "b", 3]}, "label_names must be a list of strings"),
         ({"label_names": ["a", "b", "c"], "num_classes": 4}, "3 label_names for 4 classes"),

@@ -165,9 +165,9 @@ def test_worker_processes_are_used_where_they_pay(monkeypatch: pytest.MonkeyPatc
 def test_loaders_that_cannot_work_are_refused() -> None:
     with pytest.raises(InputError, match="there is no image to load"):
         batches(IMAGES.subset([]))
-    with pytest.raises(InputError, match="batch_size is 0"):
+    with pytest.raises(InputError, match="batch_size=0"):
         batches(batch_size=0)
-    with pytest.raises(InputError, match="workers is -1"):
+    with pytest.raises(InputError, match="workers=-1"):
         batches(workers=-1)
     with pytest.raises(InputError, match="shard 2 of 2"):
         batches(shard=(2, 2))

@@ -109,9 +109,9 @@ def test_a_holdout_depends_on_the_seed_but_not_on_other_classes() -> None:
         (PARTS, {"train_folder": "training"}, "no images in train_folder 'training'.*'test', 'train'"),
         (PARTS, {"test_per_class": 1}, "has a test folder already: leave test_per_class out"),
         (["a/1.png", "a/2.png", "b/1.png"], {"test_per_class": 1}, "class 'b' has 1 images: test_per_class 1"),
-        (["a/1.png"], {"test_per_class": 0}, "test_per_class is 0: expected a whole number of at least 1"),
-        (["a/1.png"], {"test_per_class": "ten"}, "test_per_class is 'ten'"),
-        (["a/1.png"], {"class_depth": 0}, "class_depth is 0"),
+        (["a/1.png"], {"test_per_class": 0}, "test_per_class=0 must be a whole number of at least 1"),
+        (["a/1.png"], {"test_per_class": "ten"}, "test_per_class='ten'"),
+        (["a/1.png"], {"class_depth": 0}, "class_depth=0"),
     ],
 )
 def test_a_layout_that_cannot_be_meant_is_refused(paths: list[str], options: dict[str, object], message: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from lowshot.checks import check_count
 from lowshot.errors import InputError
 
 
@@ -30,8 +30,8 @@ def holdout(labels: np.ndarray, class_names: Sequence[str], part: str, test_per_
     Raises:
         InputError: A class would have no image left to train on.
     """
-    whole_number("test_per_class", test_per_class, least=1)
-    whole_number("seed", seed, least=0)
+    check_count("test_per_class", test_per_class)
+    check_count("seed", seed, least=0)
     held_out = np.zeros(len(labels), dtype=bool)
     order = np.argsort(labels, kind="stable")
     sizes = np.bincount(labels, minlength=len(class_names))
@@ -43,18 +43,3 @@ def holdout(labels: np.ndarray, class_names: Sequence[str], part: str, test_per_
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         held_out[rng.permutation(rows)[:test_per_class]] = True
     return np.flatnonzero(held_out if part == "test" else ~held_out)
-
-
-def whole_number(name: str, value: Any, least: int) -> None:
-    """Check an option that is a number of things.
-
-    Args:
-        name (str): The name of the option in error messages.
-        value: The value of the option.
-        least (int): The smallest allowed value.
-
-    Raises:
-        InputError: The value is not an integer, or below ``least``.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(f"{name} is {value!r}: expected a whole number of at least {least}")

@@ -11,8 +11,8 @@ import torch
 from joblib import cpu_count
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from lowshot.checks import check_count
 from lowshot.data.base import ImageDataset
-from lowshot.data.holdout import whole_number
 from lowshot.data.transforms import ImageTransform
 from lowshot.errors import InputError
 
@@ -156,11 +156,11 @@ def make_loader(
         InputError: There is no image, or a number is out of range. While iterating, a :class:`BadImageError` with the
             image's own message, without the traceback that a worker process would wrap around it.
     """
-    whole_number("batch_size", batch_size, least=1)
+    check_count("batch_size", batch_size)
     if not len(dataset):
         raise InputError("there is no image to load: the data set, or its choice of classes, is empty")
     count = auto_workers(dataset) if workers == "auto" else workers
-    whole_number("workers", count, least=0)
+    check_count("workers", count, least=0)
     return ImageLoader(
         _Samples(dataset, transform, seed, epoch),
         batch_size,

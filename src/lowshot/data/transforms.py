@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lowshot.data.holdout import whole_number
+from lowshot.checks import check_count
 from lowshot.errors import InputError
 from lowshot.registry import Registry
 
@@ -88,7 +88,7 @@ def build_transforms(preset: str = "imagenet", **params: Any) -> Transforms:
     """
     given = {key: value for key, value in params.items() if value is not None}
     if "image_size" in given:
-        whole_number("image_size", given["image_size"], least=1)
+        check_count("image_size", given["image_size"])
     transforms = PRESETS.build(preset, **given)
     call = inspect.signature(PRESETS.get(preset)).bind(**given)
     call.apply_defaults()

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lowshot.checks import check_count
 from lowshot.data.decode import EXTENSIONS
-from lowshot.data.holdout import holdout, whole_number
+from lowshot.data.holdout import holdout
 from lowshot.data.listing import Listing
 from lowshot.errors import InputError, first_few
 
@@ -41,7 +42,7 @@ class Layout:
     prefix: str | None = None
 
     def __post_init__(self) -> None:
-        whole_number("class_depth", self.class_depth, least=1)
+        check_count("class_depth", self.class_depth)
 
 
 @dataclass(frozen=True)

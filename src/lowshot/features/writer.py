@@ -56,11 +56,11 @@ class FeatureWriter:
         class_names: Sequence[str] | None = None,
         **attributes: str | int | float | bool,
     ) -> None:
-        where = f"features file {path}"
-        check_count(f"{where}: dim", dim)
+        file = f"features file {path}"
+        check_count(f"{file}: dim", dim)
         if capacity is not None:
-            check_count(f"{where}: capacity", capacity)
-        check_choice(f"{where}: dtype", dtype, ("float32", "float16"))
+            check_count(f"{file}: capacity", capacity)
+        check_choice(f"{file}: dtype", dtype, ("float32", "float16"))
         self.path = Path(path)
         self.dim = dim
         self.count = 0

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as F
 
-from lowshot.data.holdout import whole_number
+from lowshot.checks import check_choice, check_count
 from lowshot.data.transforms import PRESETS, Normalize, Transforms
 from lowshot.errors import InputError
 
@@ -89,9 +89,8 @@ def small(
     Raises:
         InputError: A value is out of range.
     """
-    whole_number("padding", padding, least=0)
-    if padding_mode not in PADDING_MODES:
-        raise InputError(f"padding_mode {padding_mode!r}: expected one of {', '.join(PADDING_MODES)}")
+    check_count("padding", padding, least=0)
+    check_choice("padding_mode", padding_mode, PADDING_MODES)
     if padding >= image_size:
         raise InputError(f"padding {padding} is not below image_size {image_size}")
     return Transforms(ShiftFlip(image_size, padding, padding_mode, flip), Fit(image_size), Normalize(mean, std))

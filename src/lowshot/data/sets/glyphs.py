@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
 import unicodedata
 from pathlib import Path
 
 import numpy as np
 
+from lowshot.checks import check_count, check_number
 from lowshot.data.base import ArrayImages
 from lowshot.data.glyphs.cache import PARTS, Request, cached_images, default_folder
 from lowshot.data.glyphs.characters import choose
-from lowshot.data.holdout import whole_number
 from lowshot.errors import InputError
 from lowshot.registry import DATASETS
 
@@ -54,16 +53,17 @@ class Glyphs(ArrayImages):
     ) -> None:
         if part not in PARTS:
             raise InputError(f"part {part!r} of glyphs: expected 'train' or 'test'")
-        whole_number("classes", classes, least=2)
-        whole_number("train_per_class", train_per_class, least=1)
-        whole_number("test_per_class", test_per_class, least=1)
-        whole_number("image_size", image_size, least=SIZES[0])
-        whole_number("seed", seed, least=0)
+        check_count("classes", classes, least=2)
+        check_count("train_per_class", train_per_class)
+        check_count("test_per_class", test_per_class)
+        check_count("image_size", image_size, least=SIZES[0])
+        check_count("seed", seed, least=0)
         if image_size not in SIZES:
             raise InputError(f"image_size is {image_size}: glyphs come in {SIZES[0]} to {SIZES[-1]} pixels")
+        difficulty = check_number("difficulty", difficulty, least=0, most=1)
         characters = choose(classes)
         per_class = train_per_class if part == "train" else test_per_class
-        self._request = Request(tuple(characters), per_class, part, image_size, _fraction(difficulty), seed)
+        self._request = Request(tuple(characters), per_class, part, image_size, difficulty, seed)
         self._folder = default_folder() if cache is None else Path(cache)
         folders = [f"{part}/U+{ord(character):04X} {unicodedata.name(character)}" for character in characters]
         super().__init__(
@@ -76,10 +76,3 @@ class Glyphs(ArrayImages):
 
     def _read(self) -> np.ndarray:
         return cached_images(self._request, self._folder)
-
-
-def _fraction(difficulty: float) -> float:
-    number = isinstance(difficulty, int | float) and not isinstance(difficulty, bool)
-    if not number or not (math.isfinite(difficulty) and 0 <= difficulty <= 1):
-        raise InputError(f"difficulty is {difficulty!r}: expected a number from 0 (plain print) to 1")
-    return float(difficulty)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lowshot.checks import check_count
 from lowshot.data.base import ImageDataset, ImageFiles
 from lowshot.data.decode import MAX_PIXELS
-from lowshot.data.holdout import holdout, whole_number
+from lowshot.data.holdout import holdout
 from lowshot.data.listing import require_folder
 from lowshot.errors import InputError
 from lowshot.files import read_json
@@ -117,7 +118,7 @@ def read_list(file: Path) -> ImageList:
     if label_names is not None and not (isinstance(label_names, list) and all(isinstance(n, str) for n in label_names)):
         raise InputError(f"image list {file}: label_names must be a list of strings")
     if "num_classes" in value:
-        whole_number(f"num_classes in image list {file}", value["num_classes"], least=1)
+        check_count(f"image list {file}: num_classes", value["num_classes"])
     stated = max(value.get("num_classes", 0), len(label_names or ()))
     if stated and max(labels) >= stated:
         row = int(np.argmax(labels))
@@ -127,7 +128,7 @@ def read_list(file: Path) -> ImageList:
 
 def _class_names(lists: list[ImageList], num_classes: int | None) -> list[str]:
     if num_classes is not None:
-        whole_number("num_classes", num_classes, least=1)
+        check_count("num_classes", num_classes)
     size = max(found.num_classes for found in lists)
     if num_classes is not None and size > num_classes:
         raise InputError(f"num_classes is {num_classes}, but {lists[0].file} and its test list need {size}")
