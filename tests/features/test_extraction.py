@@ -19,7 +19,7 @@ from lowshot.data import Transforms, build_transforms
 from lowshot.errors import InputError, LowshotError
 from lowshot.features import FeatureStore
 from lowshot.features.forward import ahead
-from lowshot.features.launch import run_in_processes
+from lowshot.features.processes import run_in_processes
 from tests.features.fakes import Pictures, TinyBackbone
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from lowshot.data.transforms import Transforms
 from lowshot.devices import device_of_process
 from lowshot.errors import InputError
 from lowshot.features.forward import AUTOCAST, Forward, ahead
-from lowshot.features.launch import end_with_parent, run_in_processes
+from lowshot.features.processes import end_with_parent, run_in_processes
 from lowshot.features.shard import Shard, shard_ranges
 from lowshot.features.store import FeatureStore
 from lowshot.files import Pathlike, fingerprint
