@@ -166,7 +166,7 @@ def _executed(plugin: Plugin) -> ModuleType:
         exec(compile(plugin.source, plugin.path, "exec"), module.__dict__)
     except BaseException as error:
         _forget(plugin)
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception | SystemExit):
             raise
         why = str(error) if isinstance(error, LowshotError) else f"{type(error).__name__}: {error}"
         raise InputError(f"plugin {plugin.path} failed while it was imported: {why}") from error

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from lowshot.errors import LowshotError
+
 RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a recipe that comes with lowshot.")
 ]
@@ -61,13 +63,16 @@ def run_recipe(
     from lowshot import pipeline
     from lowshot.parallel.engines import Engine
 
-    pipeline.run_recipe(
-        recipe,
-        overrides or (),
-        only=only,
-        dry_run=dry_run,
-        force=force,
-        devices=devices,
-        output=output,
-        engine=Engine(engine, workers, address),
-    )
+    try:
+        pipeline.run_recipe(
+            recipe,
+            overrides or (),
+            only=only,
+            dry_run=dry_run,
+            force=force,
+            devices=devices,
+            output=output,
+            engine=Engine(engine, workers, address),
+        )
+    except SystemExit as leave:
+        raise LowshotError(f"a plug-in ended the program: it called sys.exit({leave.code!r})") from leave

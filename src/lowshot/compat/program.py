@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
-import traceback
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from lowshot.errors import LowshotError
-from lowshot.progress import say
+from lowshot.exits import run_program
 
 Flags = argparse.Namespace
 T = TypeVar("T", int, float)
@@ -55,24 +52,5 @@ fraction = _number(float, lambda value: 0 <= value < 1, "a number of at least 0 
 
 
 def run(flags: argparse.ArgumentParser, work: Callable[[Flags], None], arguments: Sequence[str] | None) -> int:
-    """Parse, work, and turn what went wrong into an exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
-    try:
-        work(flags.parse_args(arguments))
-    except LowshotError as error:
-        say(f"error: {error}", style="red")
-        return error.exit_code
-    except SystemExit as leave:  # argparse has said what it has to say
-        return leave.code if isinstance(leave.code, int) else 1
-    except KeyboardInterrupt:
-        say("interrupted")
-        return 130
-    except OSError as error:
-        say(f"error: {error}", style="red")
-        return 1
-    except Exception as error:
-        traceback.print_exc(file=sys.stderr)
-        say(
-            f"error: {type(error).__name__}: {error}. This is a fault in lowshot: please report the lines above.", "red"
-        )
-        return 1
-    return 0
+    """Parse, work, and return the exit code, one of :mod:`lowshot.exits`."""
+    return run_program(lambda: work(flags.parse_args(arguments)), resumable=False)

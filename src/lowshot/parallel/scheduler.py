@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from lowshot.errors import InputError, LowshotError
+from lowshot.exits import system_refusal
 from lowshot.parallel.cache import clear_caches
 from lowshot.parallel.engines import Call, Engine, WorkersLost, one_thread
 from lowshot.plugins import packed, unpacked
@@ -289,15 +290,19 @@ def _attempt(ready: _Ready) -> tuple[_Outcome, BaseException | None]:
     start = time.perf_counter()
     try:
         result = ready.task.run(*ready.needed)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return _Outcome(ready.place, None, time.perf_counter() - start, _failure(error)), error
     return _Outcome(ready.place, result, time.perf_counter() - start, None), None
 
 
-def _failure(error: Exception) -> tuple[str, bool]:
-    """The message of an exception: the user's mistakes as they are, anything else with its traceback."""
+def _failure(error: BaseException) -> tuple[str, bool]:
+    """The message of an exception: that of a known cause alone, anything else with its traceback."""
     if isinstance(error, InputError):
         return str(error), True
+    if (refusal := system_refusal(error)) is not None:
+        return refusal, False
+    if isinstance(error, SystemExit):
+        return f"a plug-in called sys.exit({error.code!r})", False
     frames = "".join(traceback.format_exception(error)).rstrip()
     return f"{type(error).__name__}: {error}\n{frames}", False
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from lowshot.data import ClassSplit
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
+from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.stages.split import make_experiments
 from lowshot.recipe import registry_complaints
@@ -28,7 +28,7 @@ def mistakes(plan: Plan) -> list[str]:
         section = representation.section
         if section.features is not None:
             for path in section.features.values():
-                check(lambda path=path: _check_features(path, inputs.split))  # type: ignore[misc]
+                check(lambda path=path: _check_features(path, inputs))  # type: ignore[misc]
         elif section.checkpoint is not None:
             check(representation.load_backbone)
         elif not registry_complaints(plan.recipe):
@@ -41,11 +41,11 @@ def mistakes(plan: Plan) -> list[str]:
     return found
 
 
-def _check_features(path: Path, split: ClassSplit) -> None:
+def _check_features(path: Path, inputs: Inputs) -> None:
     """Refuse a features file from elsewhere with NaN in it or with labels outside the split."""
     store = FeatureStore.open(path)
     store.check_finite()
     try:
-        split.check_labels(store.labels)
+        inputs.split.check_labels(store.labels)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

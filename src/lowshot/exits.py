@@ -1,0 +1,125 @@
+"""The end of a program: an exit code, and one line for everything that a user or the operating system caused.
+
+0 done, 1 failed, 2 the input cannot be used, 130 interrupted (Ctrl-C), 143 terminated (SIGTERM).
+"""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from lowshot.errors import LowshotError
+from lowshot.progress import console, say
+
+FAULT = "This is a fault in lowshot: please report the lines above."
+
+_ADVICE = {
+    errno.ENOSPC: "make room and give the same command again: finished work is not done again",
+    errno.EDQUOT: "make room and give the same command again: finished work is not done again",
+    errno.EMFILE: "raise the limit (ulimit -n 4096) or use fewer --workers",
+    errno.ENFILE: "close other programs or use fewer --workers",
+    errno.ENOMEM: "use fewer --workers or a smaller batch_size",
+}
+_WAIT_SECONDS = 2.0
+
+
+class Terminated(KeyboardInterrupt):
+    """The process got SIGTERM; like Ctrl-C it unwinds the stack, so that locks are released."""
+
+
+def system_refusal(error: BaseException) -> str | None:
+    """The line that says what the operating system refused, or None for any other error.
+
+    Args:
+        error (BaseException): An OSError, a MemoryError, or an error that a library made of one.
+    """
+    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, LowshotError):
+        names = " → ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+        reason = (error.strerror or str(error)).lower()
+        text = f"{names}: {reason}" if names else reason
+        return f"{text}; {_ADVICE[error.errno]}" if error.errno in _ADVICE else text
+    if isinstance(error, MemoryError):
+        return f"memory ran out; {_ADVICE[errno.ENOMEM]}"
+    # torch and safetensors turn the system's refusals into errors of their own, with its words in their text.
+    if type(error).__name__ in ("RuntimeError", "SafetensorError"):
+        text = str(error).split("\n")[0]
+        if "No space left on device" in text or "unexpected pos" in text or "file write failed" in text:
+            return f"{text}; {_ADVICE[errno.ENOSPC]}"
+        if any(word in text for word in ("Permission denied", "Read-only file system", "I/O error", "os error")):
+            return text
+        if "not enough memory" in text or "can't allocate memory" in text:
+            return f"memory ran out: {text}; {_ADVICE[errno.ENOMEM]}"
+    return None
+
+
+def run_program(work: Callable[[], None], resumable: bool = True) -> int:
+    """Call ``work`` and turn the way it ends into an exit code, with a message where it failed.
+
+    Args:
+        work (callable): The program.
+        resumable (bool): True where the same command goes on from where it was interrupted.
+    """
+    again = "; give the same command again to resume" if resumable else ""
+    with _sigterm_raises():
+        try:
+            work()
+        except LowshotError as error:
+            console.print("[bold red]error:[/]", end=" ")
+            console.print(str(error), markup=False, emoji=False)
+            return error.exit_code
+        except Terminated:
+            _end_children()
+            say(f"terminated{again}")
+            return 143
+        except KeyboardInterrupt:
+            _end_children()
+            say(f"interrupted{again}")
+            return 130
+        except SystemExit as leave:
+            return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
+        except Exception as error:
+            _end_children()
+            if (refusal := system_refusal(error)) is not None:
+                console.print("[bold red]error:[/]", end=" ")
+                console.print(refusal, markup=False, emoji=False)
+                return 1
+            traceback.print_exc(file=sys.stderr)
+            say(f"error: {type(error).__name__}: {error}. {FAULT}", style="red")
+            return 1
+    return 0
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """SIGTERM raises :class:`Terminated` within the block, where this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough; the stack unwinds
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end_children() -> None:
+    """End the processes that this one started and that may still work, such as the ranks of a training."""
+    children = multiprocessing.active_children()
+    for child in children:
+        child.terminate()
+    for child in children:
+        child.join(_WAIT_SECONDS)
+        if child.is_alive():
+            child.kill()
