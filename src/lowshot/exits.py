@@ -30,8 +30,13 @@ _ADVICE = {
 _WAIT_SECONDS = 2.0
 
 
-class Terminated(KeyboardInterrupt):
-    """The process got SIGTERM; like Ctrl-C it unwinds the stack, so that locks are released."""
+class Ended(BaseException):
+    """SIGINT or SIGTERM; it unwinds the stack, so that locks are released. No library catches it as it may Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+        self.word = "interrupted" if number == signal.SIGINT else "terminated"
 
 
 def system_refusal(error: BaseException) -> str | None:
@@ -67,21 +72,17 @@ def run_program(work: Callable[[], None], resumable: bool = True) -> int:
         resumable (bool): True where the same command goes on from where it was interrupted.
     """
     again = "; give the same command again to resume" if resumable else ""
-    with _sigterm_raises():
+    with _signals_raise():
         try:
             work()
         except LowshotError as error:
             console.print("[bold red]error:[/]", end=" ")
             console.print(str(error), markup=False, emoji=False)
             return error.exit_code
-        except Terminated:
+        except Ended as end:
             _end_children()
-            say(f"terminated{again}")
-            return 143
-        except KeyboardInterrupt:
-            _end_children()
-            say(f"interrupted{again}")
-            return 130
+            say(f"{end.word}{again}")
+            return end.exit_code
         except SystemExit as leave:
             return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
         except Exception as error:
@@ -97,21 +98,24 @@ def run_program(work: Callable[[], None], resumable: bool = True) -> int:
 
 
 @contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """SIGTERM raises :class:`Terminated` within the block, where this is the main thread."""
+def _signals_raise() -> Iterator[None]:
+    """SIGINT and SIGTERM raise :class:`Ended` within the block, where this is the main thread; ignored ones stay so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough; the stack unwinds
-        raise Terminated
+    def end(number: int, frame: FrameType | None) -> None:
+        for other in numbers:
+            signal.signal(other, signal.SIG_IGN)  # one is enough; the stack unwinds
+        raise Ended(number)
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = {number: signal.signal(number, end) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _end_children() -> None:

@@ -125,7 +125,7 @@ class Method:
 
     def fit_base(self, data: SetupData) -> tuple[LowShotClassifier, float]:
         """The classifier with what it learns from the base classes, once per process, and the seconds that it took."""
-        key = f"{self.token} {data.key}"
+        key = f"{self.token} {data.arrays.folder}"
         if (found := _FITTED.get(key)) is None:
             start = time.perf_counter()
             classifier: LowShotClassifier = clone(self.classifier)

@@ -139,11 +139,6 @@ class SetupData:
         """The setup, "val" or "test"."""
         return self.classes.name
 
-    @property
-    def key(self) -> str:
-        """A name that no other features have."""
-        return str(self.arrays.folder)
-
     @cached_property
     def label_space(self) -> np.ndarray:
         """The labels of all classes, ascending."""

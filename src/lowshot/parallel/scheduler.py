@@ -1,10 +1,7 @@
 """Running many tasks on an engine: results as they come, fresh workers after a death, a failure that stops no others.
 
-A **task** is a small object that can be pickled, with a readable ``key``, the keys of the tasks whose results it
-``needs``, a ``group`` (tasks that share what a worker holds in memory, so they are handed out together) and
-``run(*results of what it needs)``. A **task group** is the tasks of one purpose, such as a stage of a recipe, in the
-order in which they run best; a task stands behind those that it needs. Only the process that calls :func:`run_groups`
-receives results and writes files.
+A task group is the tasks of one purpose, such as a stage of a recipe, in the order in which they run best; a task
+stands behind those that it needs. Only the process that calls :func:`run_groups` receives results and writes files.
 """
 
 from __future__ import annotations
@@ -33,7 +30,8 @@ PATIENCE = 2
 
 
 class Task(Protocol):
-    """One piece of work."""
+    """Work that can be pickled. ``run`` gets the results of the tasks whose keys it ``needs``; tasks of one ``group``
+    share what a worker holds in memory and are handed out together."""
 
     @property
     def key(self) -> str: ...
@@ -45,10 +43,6 @@ class Task(Protocol):
     def needs(self) -> Sequence[str]: ...
 
     def run(self, *needed: Any) -> Any: ...
-
-
-def _nothing(last: bool) -> None:
-    """The default end of a task group."""
 
 
 @dataclass
@@ -67,7 +61,7 @@ class TaskGroup:
     name: str
     tasks: Sequence[Task]
     on_done: Callable[[Any, Any], None]
-    finish: Callable[[bool], None] = _nothing
+    finish: Callable[[bool], None] = lambda last: None
     known: Mapping[str, Any] = field(default_factory=dict)
     total: int = 0
 
