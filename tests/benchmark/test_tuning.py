@@ -330,7 +330,7 @@ def test_a_wider_grid_runs_its_new_points_alone_and_drops_the_others(data: Valid
         ({"n_per_class": 5}, "goes together with a generator"),
         ({"target": "mean_al_top5"}, "Did you mean 'all_top5'"),
         ({"target": "all_top5"}, "use mean_all_top5, or give one n_shots"),
-        ({"grid": {"alpha": [-1.0]}}, "must be a positive, finite number"),
+        ({"grid": {"alpha": [-1.0]}}, "must be a finite number above 0"),
         ({"n_shots": (1, 9)}, "but 9 shots are asked for"),
     ],
 )

@@ -30,8 +30,7 @@ class EpisodicClassifier(LowShotClassifier):
     """A network over features, trained by :meth:`fit_base` on episodes and fixed afterwards.
 
     Subclasses take the parameters below in their constructor and build the network in :meth:`_build`. Without base
-    classes, or with a single one, there are no episodes: the network is then the untrained one, which subclasses build
-    as the identity.
+    classes, or with a single one, there are no episodes; the network is then the identity.
 
     Training is SGD on the cross-entropy of each episode's queries. Episodes and learning rates depend on the episode's
     number alone, so a checkpoint holds that number, weights and momenta, and a training that was killed and started
@@ -116,11 +115,11 @@ class EpisodicClassifier(LowShotClassifier):
             torch.manual_seed(self.random_state)
             network = self._build(X.shape[1], trained=True)
         network.to(self._device())
-        self._train(network, X, sampler, self._training_fingerprint(X, codes) if self.checkpoint else "")
+        self._train(network, X, sampler, self._fingerprint(X, codes) if self.checkpoint else "")
         self._weights_ = {name: value.cpu().numpy() for name, value in network.state_dict().items()}
 
-    def _train(self, network: nn.Module, X: np.ndarray, sampler: EpisodeSampler, identity: str) -> None:
-        """Train ``network`` in place, resuming from the checkpoint if there is one of this ``identity``."""
+    def _train(self, network: nn.Module, X: np.ndarray, sampler: EpisodeSampler, training: str) -> None:
+        """Train ``network`` in place, resuming from the checkpoint; ``training`` is the fingerprint of the training."""
         optimizer = torch.optim.SGD(
             network.parameters(),
             lr=self.lr,
@@ -129,7 +128,7 @@ class EpisodicClassifier(LowShotClassifier):
             weight_decay=self.weight_decay,
         )
         device = self._device()
-        done = _resume(self.checkpoint, identity, network, optimizer) if self.checkpoint else 0
+        done = _resume(self.checkpoint, training, network, optimizer) if self.checkpoint else 0
         network.train()
         with progress(f"{type(self).__name__} episodes", self.n_episodes, done) as tick:
             for first in range(done, self.n_episodes, self.episodes_per_step):
@@ -147,7 +146,7 @@ class EpisodicClassifier(LowShotClassifier):
                 due = end == self.n_episodes or end // self.checkpoint_every > first // self.checkpoint_every
                 if self.checkpoint and due:
                     state = {"network": network.state_dict(), "optimiser": optimizer.state_dict()}
-                    save_torch(self.checkpoint, {"identity": identity, "done": end, **state})
+                    save_torch(self.checkpoint, {"identity": training, "done": end, **state})
                 # Reading the loss waits for the device, so it is not done every time.
                 tick(end - first, note=f"loss {loss.item():.3f}" if -first % 50 < end - first else None)
         network.eval()
@@ -171,7 +170,8 @@ class EpisodicClassifier(LowShotClassifier):
         with autocast(device, self.precision):
             return list(network(support, counts, to_device(np.stack(queries), device)).float().cpu().numpy())
 
-    def _training_fingerprint(self, X: np.ndarray, codes: np.ndarray) -> str:
+    def _fingerprint(self, X: np.ndarray, codes: np.ndarray) -> str:
+        """A fingerprint of everything that the trained network depends on."""
         params = {name: value for name, value in self.get_params(deep=False).items() if name not in LOCAL_PARAMETERS}
         return fingerprint(type(self).__name__, params, codes, X)
 
@@ -208,7 +208,7 @@ def _loss(network: nn.Module, X: np.ndarray, episodes: Sequence[Episode], device
     return F.cross_entropy(scores.float().flatten(0, 1), targets.flatten())
 
 
-def _resume(checkpoint: Pathlike, identity: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def _resume(checkpoint: Pathlike, training: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Load the state in ``checkpoint``, if it exists; returns the number of episodes done.
 
     Raises:
@@ -217,7 +217,7 @@ def _resume(checkpoint: Pathlike, identity: str, network: nn.Module, optimizer: 
     if not Path(checkpoint).exists():
         return 0
     state = load_torch(checkpoint)
-    if not isinstance(state, dict) or state.get("identity") != identity:
+    if not isinstance(state, dict) or state.get("identity") != training:
         raise InputError(
             f"checkpoint {checkpoint} belongs to a training with other features, episodes or settings. "
             "Delete it to train afresh, or name another file."

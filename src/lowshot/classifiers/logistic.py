@@ -56,20 +56,10 @@ class Logistic(LinearLowShotClassifier):
         intercept_ (array, (C,)): The biases.
     """
 
-    novel_parameters = frozenset(
-        (
-            "solver",
-            "lr",
-            "weight_decay",
-            "momentum",
-            "dampening",
-            "n_steps",
-            "batch_size",
-            "gradient_every",
-            "n_outputs",
-            "precision",
-        )
-    )
+    novel_parameters = frozenset({
+        "solver", "lr", "weight_decay", "momentum", "dampening", "n_steps", "batch_size", "gradient_every",
+        "n_outputs", "precision",
+    })  # fmt: skip
     tuning_grid = {"lr": (0.01, 0.1, 1.0), "weight_decay": (1e-4, 1e-3, 1e-2)}
 
     def __init__(
@@ -137,14 +127,11 @@ class Logistic(LinearLowShotClassifier):
         if self.n_outputs is not None and self.n_outputs < n_classes:
             raise InputError(f"n_outputs is {self.n_outputs}, but there are {n_classes} classes")
         shots = [(X, codes + n_base) for X, codes in shots]
-        learned = (
-            self._sgd(runs, shots, base, n_base, n_classes)
-            if self.solver == "sgd"
-            else [
-                fit_softmax(class_balanced(base, own, n_base, n_classes - n_base), n_classes, self.weight_decay)
-                for own in shots
-            ]
-        )
+        if self.solver == "sgd":
+            learned = self._sgd(runs, shots, base, n_base, n_classes)
+        else:
+            groups = [class_balanced(base, own, n_base, n_classes - n_base) for own in shots]
+            learned = [fit_softmax(group, n_classes, self.weight_decay) for group in groups]
         for run, (weight, bias) in zip(runs, learned, strict=True):
             run._set_outputs(weight, bias)
 
@@ -156,6 +143,15 @@ class Logistic(LinearLowShotClassifier):
     def _sgd(
         self, runs: Sequence[Self], shots: Sequence[Examples], base: Examples | None, n_base: int, n_classes: int
     ) -> list[Examples]:
+        settings = SGDSettings(
+            lr=self.lr,
+            momentum=self.momentum,
+            dampening=self.dampening,
+            weight_decay=self.weight_decay,
+            n_steps=self.n_steps,
+            batch_size=self.batch_size,
+            gradient_every=self.gradient_every,
+        )
         with matmul_precision(self.precision):
             weights, biases = balanced_sgd(
                 None if base is None else self._pool(*base),
@@ -163,15 +159,7 @@ class Logistic(LinearLowShotClassifier):
                 n_base,
                 n_classes - n_base,
                 self.n_outputs or n_classes,
-                SGDSettings(
-                    self.lr,
-                    self.momentum,
-                    self.dampening,
-                    self.weight_decay,
-                    self.n_steps,
-                    self.batch_size,
-                    self.gradient_every,
-                ),
+                settings,
                 getattr(self, "_base_seed_", 0),
                 [run._seed() for run in runs],
             )
