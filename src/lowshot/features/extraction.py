@@ -68,7 +68,7 @@ def extract_features(
         The path of the features file.
 
     Raises:
-        InputError: There are no images, an image cannot be read, or features are NaN or infinite.
+        InputError: There are no images, an image cannot be read, a setting is unknown, or features are NaN or infinite.
         LowshotError: A process was killed.
     """
     check_choice("precision", precision, tuple(AUTOCAST))
