@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from typing import Any
 
 import pytest
 
 from lowshot.compat import program
 from lowshot.errors import InputError, LowshotError
+from lowshot.exits import Ended
 
 REQUIRED = object()
 
@@ -191,9 +193,9 @@ def test_every_number_among_the_flags_is_checked() -> None:
     [
         (InputError("a key is missing"), 2, "error: a key is missing"),
         (LowshotError("the loss diverged"), 1, "error: the loss diverged"),
-        (OSError(28, "No space left on device"), 1, "No space left on device"),
+        (OSError(28, "No space left on device"), 1, "no space left on device"),
         (ZeroDivisionError("division by zero"), 1, "a fault in lowshot"),
-        (KeyboardInterrupt(), 130, "interrupted"),
+        (Ended(signal.SIGINT), 130, "interrupted"),
     ],
 )
 def test_what_goes_wrong_becomes_an_exit_code_and_a_message(

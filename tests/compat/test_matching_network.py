@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lowshot.compat import matching, matching_network
 from lowshot.compat.evaluation import RunData, read_run_data
 from lowshot.compat.formats.matching_network import read_weights
 from lowshot.compat.matching_episodes import MatchingEpisodes
+from lowshot.exits import Ended
 from lowshot.features import FeatureStore
 from tests.compat import features
 from tests.compat.formats.old_files import matching_state, save
@@ -33,7 +35,7 @@ def test_training_that_was_cut_off_goes_on(folder: Path, monkeypatch: pytest.Mon
     (folder / "new.tar").unlink()
 
     def cut_off(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
+        raise Ended(signal.SIGINT)
 
     with monkeypatch.context() as patch:
         patch.setattr(matching, "write_weights", cut_off)
@@ -58,7 +60,7 @@ def test_training_that_was_cut_off_halfway_ends_in_the_same_bytes(
 
     def stop(self: MatchingEpisodes, number: int) -> Any:
         if number == 3:
-            raise KeyboardInterrupt
+            raise Ended(signal.SIGINT)
         return draw(self, number)
 
     with monkeypatch.context() as patch:

@@ -80,12 +80,13 @@ class _Part(NamedTuple):
 def _in_protocol_2(file: IO[bytes]) -> bytes:
     """The pickle that begins at the position of ``file``, which is left at its end."""
     begin = file.tell()
-    operations = [(opcode.name, argument, position) for opcode, argument, position in pickletools.genops(file)]
+    operations = [
+        (opcode.name, argument, (position or 0) - begin) for opcode, argument, position in pickletools.genops(file)
+    ]
     end = file.tell()
     file.seek(begin)
     raw = file.read(end - begin)
-    # Positions are those in the file.
-    ends = [position - begin for *_, position in operations[1:]] + [len(raw)]
+    ends = [position for *_, position in operations[1:]] + [len(raw)]
     parts: list[_Part] = []
     texts: dict[int, str | None] = {}  # the memo: strings are repeated where they are looked up, never stored
     for (name, argument, position), stop in zip(operations, ends):
@@ -108,7 +109,7 @@ def _in_protocol_2(file: IO[bytes]) -> bytes:
         elif name == "STACK_GLOBAL":
             parts[-2:] = [_global([part.text for part in parts[-2:]])]
         else:
-            parts.append(_Part(raw[position - begin : stop]))
+            parts.append(_Part(raw[position:stop]))
     return b"".join(part.code for part in parts)
 
 
