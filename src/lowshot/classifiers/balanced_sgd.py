@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import torch
 
 from lowshot.classifiers.balanced_batches import BalancedBatches, Pool
+from lowshot.classifiers.sgd import SGD
 from lowshot.errors import DivergedError
-from lowshot.sgd import SGD
 
 # The share by which noise may raise the loss of a run of few short steps that has not diverged.
 DESCENT_SLACK = 0.01

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from lowshot.classifiers.matching_module import MatchingModule
+from lowshot.classifiers.sgd import SGD
 from lowshot.compat.evaluation import RunData, read_run_data, require_own_result, write_result
 from lowshot.compat.formats.container import is_written_by
 from lowshot.compat.formats.features import open_features
@@ -26,7 +27,6 @@ from lowshot.devices import pick_device, to_device
 from lowshot.errors import InputError
 from lowshot.files import fingerprint, require_writable
 from lowshot.progress import progress, say
-from lowshot.sgd import SGD
 from lowshot.torch_files import load_torch, save_torch
 
 PROGRAM = "matching_network"

@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F
 
 from lowshot.checks import check_choice, check_count, check_number
+from lowshot.classifiers.sgd import SGD
 from lowshot.devices import MATMUL_PRECISIONS, matmul_precision
 from lowshot.errors import LowshotError
 from lowshot.hallucination.analogies.mining import Analogies
 from lowshot.progress import progress
-from lowshot.sgd import SGD
 
 LAYERS = ("fc1", "fc2", "fc3")
 BATCHES = ("independent", "permutation")

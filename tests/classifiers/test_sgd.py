@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from lowshot.sgd import SGD
+from lowshot.classifiers.sgd import SGD
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_the_compiler_is_not_imported() -> None:
     code = """
 import sys
 import torch
-from lowshot.sgd import SGD
+from lowshot.classifiers.sgd import SGD
 parameter = torch.ones(3, requires_grad=True)
 optimizer = SGD([parameter], lr=0.1, momentum=0.9)
 parameter.sum().backward()
