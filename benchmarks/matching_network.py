@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from lowshot.classifiers.matching_network import MatchingModule
+from lowshot.classifiers.matching_module import MatchingModule
 from lowshot.classifiers.training_episodes import EpisodeSampler
 
 Drawn = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from types import FrameType
 
 from lowshot.errors import LowshotError
-from lowshot.progress import console, say
 
 FAULT = "This is a fault in lowshot: please report the lines above."
 
@@ -76,25 +75,36 @@ def run_program(work: Callable[[], None], resumable: bool = True) -> int:
         try:
             work()
         except LowshotError as error:
-            console.print("[bold red]error:[/]", end=" ")
-            console.print(str(error), markup=False, emoji=False)
+            _say_error(str(error))
             return error.exit_code
         except Ended as end:
             _end_children()
-            say(f"{end.word}{again}")
+            _say(f"{end.word}{again}")
             return end.exit_code
         except SystemExit as leave:
             return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
         except Exception as error:
             _end_children()
             if (refusal := system_refusal(error)) is not None:
-                console.print("[bold red]error:[/]", end=" ")
-                console.print(refusal, markup=False, emoji=False)
+                _say_error(refusal)
                 return 1
             traceback.print_exc(file=sys.stderr)
-            say(f"error: {type(error).__name__}: {error}. {FAULT}", style="red")
+            _say(f"error: {type(error).__name__}: {error}. {FAULT}", style="red")
             return 1
     return 0
+
+
+def _say_error(text: str) -> None:
+    from lowshot.progress import console
+
+    console.print("[bold red]error:[/]", end=" ")
+    console.print(text, markup=False, emoji=False)
+
+
+def _say(text: str, style: str | None = None) -> None:
+    from lowshot.progress import say  # imported here: a short program that succeeds ends before rich is imported
+
+    say(text, style=style)
 
 
 @contextmanager

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from lowshot.errors import InputError
 
 Pathlike = str | os.PathLike[str]
@@ -163,6 +161,8 @@ def fingerprint(*values: Any) -> str:
     Returns:
         16 hexadecimal digits of SHA-256.
     """
+    import numpy as np  # programs that only read and write text start several times faster without it
+
     digest = hashlib.sha256()
     for value in values:
         if isinstance(value, bytes):
@@ -183,6 +183,8 @@ def file_fingerprint(path: Pathlike) -> str:
 
 
 def _to_json(value: Any) -> Any:
+    import numpy as np
+
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from lowshot.classifiers import matching_network
-from lowshot.classifiers.matching_network import MatchingModule, MatchingNetwork, sum_by_class
+from lowshot.classifiers.matching_module import MatchingModule, sum_by_class
+from lowshot.classifiers.matching_network import MatchingNetwork
 from lowshot.classifiers.persistence import save_classifier
 from lowshot.classifiers.prototypical import Prototypical
 from lowshot.classifiers.training_episodes import EpisodeSampler

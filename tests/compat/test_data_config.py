@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import pickle
 from pathlib import Path
@@ -17,6 +18,7 @@ from lowshot.compat.data_config import read_config, read_source, transforms_of
 from lowshot.compat.data_schema import TransformParams
 from lowshot.compat.transforms import ImageJitter, image_transform, normalisation
 from lowshot.data import ImageDataset
+from lowshot.data.sets.json_list import json_list
 from lowshot.data.sets.lsun import CATEGORIES
 from lowshot.errors import InputError
 from tests.compat import fixture
@@ -58,6 +60,48 @@ def test_image_names_may_be_absolute_and_need_no_root(folder: Path) -> None:
     (folder / "list.json").write_text(f'{{"image_names": ["{folder}/images/a/0.png"], "image_labels": [0]}}')
     source = read_source(config(folder, dataset_params={"meta": "list.json"}), 1)
     assert source.images.load(0).size == (8, 8)
+
+
+def test_images_are_opened_as_they_lie_in_their_files(folder: Path) -> None:
+    """As the original opens them: no EXIF rotation, and an alpha channel is dropped, whatever colours it hides."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (8, 12, 4), dtype=np.uint8)
+    pixels[..., 3] //= 2
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    palette = Image.fromarray(pixels[..., :3]).quantize(8)
+    files = {
+        "alpha.png": lambda path: Image.fromarray(pixels).save(path),
+        "grey alpha.png": lambda path: Image.fromarray(pixels[..., 2:]).save(path),
+        "palette.png": lambda path: palette.save(path, transparency=0),
+        "turned.jpg": lambda path: Image.fromarray(pixels[..., :3]).save(path, exif=turned),
+        "grey.png": lambda path: Image.fromarray(pixels[..., 0]).save(path),
+        "inks.jpg": lambda path: Image.fromarray(pixels).convert("RGB").convert("CMYK").save(path),
+    }
+    for name, save in files.items():
+        save(folder / "images" / name)
+    listed = {"image_names": list(files), "image_labels": [0] * len(files)}
+    (folder / "list.json").write_text(json.dumps(listed))
+    images = read_source(config(folder), 1).images
+    for row, name in enumerate(files):
+        found = images.load(row)
+        with Image.open(folder / "images" / name) as image:
+            assert np.array_equal(np.asarray(found), np.asarray(image.convert("RGB"))), name
+    assert np.array_equal(np.asarray(images.load(0)), pixels[..., :3])
+    assert images.load(3).size == (12, 8)
+    assert images.subset([3]).load(0).size == (12, 8)
+    upright = json_list(folder, train_list="list.json", image_root=folder / "images")
+    assert upright.load(3).size == (8, 12)
+    assert images.fingerprint != upright.fingerprint
+
+
+def test_damaged_images_are_named_however_they_are_opened(folder: Path) -> None:
+    (folder / "images/a/1.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"image a/1\.png is not one of JPEG"):
+        read_source(config(folder), 10).images.load(1)
+    (folder / "images/a/1.png").unlink()
+    with pytest.raises(InputError, match=r"image a/1\.png cannot be read"):
+        read_source(config(folder), 10).images.load(1)
 
 
 def test_a_folder_of_classes_is_sorted(folder: Path) -> None:

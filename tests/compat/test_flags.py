@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from typing import Any
 
 import pytest
 
 from lowshot.compat import program
 from lowshot.errors import InputError, LowshotError
+from lowshot.exits import Ended
 
 REQUIRED = object()
 
@@ -47,7 +49,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "lowshotmeta": REQUIRED,
         "trainfile": REQUIRED,
         "numclasses": 1000,
-        "outdir": ".",
+        "outdir": None,
         "networkfile": None,
         "initlr": 0.1,
     },
@@ -65,7 +67,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "wd": 0.001,
         "maxiters": 10000,
         "batchsize": 1000,
-        "outdir": ".",
+        "outdir": None,
         "max_per_label": 0,
         "generator_name": "",
         "generator_file": "",
@@ -81,11 +83,11 @@ FLAGS: dict[str, dict[str, Any]] = {
         "lowshotn": 1,
         "testsetup": 0,
         "K": 5,
-        "outdir": ".",
+        "outdir": None,
     },
     "parse_results": {
-        "resultsdir": ".",
-        "repr": "",
+        "resultsdir": None,
+        "repr": None,
         "lr": 0.1,
         "wd": 0.001,
         "max_per_label": 0,
@@ -191,9 +193,9 @@ def test_every_number_among_the_flags_is_checked() -> None:
     [
         (InputError("a key is missing"), 2, "error: a key is missing"),
         (LowshotError("the loss diverged"), 1, "error: the loss diverged"),
-        (OSError(28, "No space left on device"), 1, "No space left on device"),
+        (OSError(28, "No space left on device"), 1, "no space left on device"),
         (ZeroDivisionError("division by zero"), 1, "a fault in lowshot"),
-        (KeyboardInterrupt(), 130, "interrupted"),
+        (Ended(signal.SIGINT), 130, "interrupted"),
     ],
 )
 def test_what_goes_wrong_becomes_an_exit_code_and_a_message(

@@ -9,8 +9,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 
-from lowshot.compat import low_shot
+from lowshot.classifiers.balanced_batches import BalancedBatches, Pool
+from lowshot.compat import classification, low_shot
+from lowshot.compat.evaluation import read_run_data
+from lowshot.compat.precision import only_float32
+from lowshot.compat.program import Flags
 from tests.compat import features
 from tests.reference.low_shot_sgd import low_shot_accuracies
 
@@ -19,7 +24,7 @@ N_SHOTS = 2
 OUTPUTS = 20  # more than there are classes, as the original has it
 RATES = {"lr": 0.3, "weight_decay": 0.003, "batch_size": 30}
 # After many steps the outputs of no class lie far below the others; after few they still stand among them.
-MANY_STEPS, FEW_STEPS = 60, 2
+MANY_STEPS, SOME_STEPS, FEW_STEPS = 60, 12, 2
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return features.make(tmp_path_factory.mktemp("numbers"))
 
 
-def program(folder: Path, n_steps: int) -> np.ndarray:
+def program(folder: Path, n_steps: int, *flags: str) -> np.ndarray:
     """(SEEDS, 6) accuracies of the program on setup 1 with the same shots; only its seed, the experiment, differs."""
     found = []
     with contextlib.chdir(folder):
@@ -35,7 +40,7 @@ def program(folder: Path, n_steps: int) -> np.ndarray:
             shared = [flag.replace("{:d}", "1") for flag in features.LOW_SHOT]
             run = f"--experimentid {seed} --lowshotn {N_SHOTS} --testsetup 1 --numclasses {OUTPUTS} --lr {RATES['lr']}"
             how = f"--wd {RATES['weight_decay']} --maxiters {n_steps} --batchsize {RATES['batch_size']}"
-            assert low_shot.main([*shared, *run.split(), *how.split()]) == 0
+            assert low_shot.main([*shared, *run.split(), *how.split(), *flags]) == 0
             name = f"net_lr_0.300_wd_0.003_expid_{seed}_lowshotn_{N_SHOTS}_maxgen_0.json"
             found.append(json.loads((folder / "results" / name).read_text())["accs"])
     return np.array(found)
@@ -47,7 +52,7 @@ def ours(folder: Path) -> dict[int, np.ndarray]:
     return {n_steps: program(folder, n_steps) for n_steps in (MANY_STEPS, FEW_STEPS)}
 
 
-def reference(folder: Path, n_steps: int, **how: bool) -> np.ndarray:
+def reference(folder: Path, n_steps: int, **how: float) -> np.ndarray:
     """The same of the plain procedure."""
 
     def read(part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +97,7 @@ def deviation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("n_steps", [MANY_STEPS, FEW_STEPS])
-def test_accuracies_over_all_outputs_agree_with_the_plain_procedure_within_three_standard_errors(
+def test_accuracies_over_all_outputs_agree_with_the_plain_procedure(
     folder: Path, ours: dict[int, np.ndarray], n_steps: int
 ) -> None:
     """Forty runs of each on the same shots; all six means differ by less than three standard errors."""
@@ -109,3 +114,49 @@ def test_the_comparison_notices_when_outputs_of_no_class_do_not_compete(
     folder: Path, ours: dict[int, np.ndarray]
 ) -> None:
     assert deviation(ours[FEW_STEPS], reference(folder, FEW_STEPS, all_outputs=False)) > 6
+
+
+def test_the_dampening_is_the_momentum_whatever_it_is(folder: Path) -> None:
+    """With momentum 0.5 the accuracies are those of dampening 0.5, many standard errors from those of 0.9."""
+    found = program(folder, SOME_STEPS, "--momentum", "0.5")
+    assert deviation(found, reference(folder, SOME_STEPS, momentum=0.5, dampening=0.5)) < 3
+    assert deviation(found, reference(folder, SOME_STEPS, momentum=0.5, dampening=0.9)) > 6
+
+
+@pytest.fixture
+def given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Flags:
+    monkeypatch.chdir(folder)
+    how = "--lowshotn 2 --testsetup 1 --numclasses 20 --lr 1 --maxiters 40 --batchsize 30 --momentum 0.7"
+    return low_shot.flags().parse_args([*features.LOW_SHOT, *how.split()])
+
+
+def test_the_classifier_is_float32_sgd_step_by_step(given: Flags) -> None:
+    """On the same batches, a pass each through torch's layer, loss and optimiser in float32 gives the same weights.
+
+    The batches hold round(30 · 3/6) base examples, none twice, and shots drawn with replacement.
+    """
+    data = read_run_data(given, 20)
+    shots = data.examples(data.shots)
+    only_float32()
+    weight, bias = classification._train(given, data, *shots)
+    base, novel = (
+        Pool(torch.from_numpy(X), torch.from_numpy(y)) for X, y in (data.examples(data.train.rows_of(data.base)), shots)
+    )
+    layer = torch.nn.Linear(8, 20)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in (layer.weight, layer.bias):
+            parameter.uniform_(-(8**-0.5), 8**-0.5, generator=generator)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=1, momentum=0.7, dampening=0.7, weight_decay=0.001)
+    batches = BalancedBatches(base, [novel], 3, 3, 30, 1, [1])
+    for rows, times in batches.steps(40):
+        assert len(rows) == 15 == len(set(rows.tolist()))
+        assert times.sum() == 15
+        drawn = torch.repeat_interleave(times[0].long())
+        X = torch.cat([base.features[rows], novel.features[drawn]])
+        y = torch.cat([base.columns[rows], novel.columns[drawn]])
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(layer(X), y).backward()
+        optimizer.step()
+    np.testing.assert_allclose(weight, layer.weight.detach().numpy(), atol=2e-5)
+    np.testing.assert_allclose(bias, layer.bias.detach().numpy(), atol=2e-5)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from lowshot.compat import low_shot, main
+from lowshot.compat.generators import load_generator
 from lowshot.recipe import load_recipe
 from lowshot.registry import LOSSES
 from tests.compat import features, fixture
@@ -86,7 +87,7 @@ def test_the_generation_strategy_fills_classes_up(tmp_path: Path, monkeypatch: p
         "net_lr_0.100_wd_0.001_expid_1_lowshotn_1_maxgen_5.json"
     ]
     shots = np.ones((3, 8), np.float32)
-    made, labels = low_shot.load_generator("noise.py", "spread.npy").generate(shots, [4, 4, 9], 5, random_state=0)
+    made, labels = load_generator("noise.py", "spread.npy").generate(shots, [4, 4, 9], 5, random_state=0)
     assert sorted(labels.tolist()) == [4] * 5 + [9] * 5
     assert (made[:3] == 1).all()
     assert 0.05 < made[3:].std() < 0.2

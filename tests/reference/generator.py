@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -24,9 +24,15 @@ class Network(nn.Module):
 
 
 def loss(
-    made: torch.Tensor, b: torch.Tensor, label: torch.Tensor, classifier: torch.Tensor, mse_weight: float
+    made: torch.Tensor,
+    b: torch.Tensor,
+    label: torch.Tensor,
+    classifier: torch.Tensor,
+    mse_weight: float,
+    bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    return nn.functional.cross_entropy(made @ classifier.T, label) + mse_weight * nn.functional.mse_loss(made, b)
+    scores = nn.functional.linear(made, classifier, bias)
+    return nn.functional.cross_entropy(scores, label) + mse_weight * nn.functional.mse_loss(made, b)
 
 
 def train(
@@ -39,15 +45,30 @@ def train(
     lr: float,
     decay_every: int,
     mse_weight: float = 10.0,
+    bias: np.ndarray | None = None,
 ) -> None:
     """Train in place; each batch is (B, 4) quadruples, gathered from numpy as it comes."""
     optimizer = torch.optim.SGD(network.parameters(), lr=lr, momentum=0.9, dampening=0.9, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, decay_every, 0.1)
     weight = torch.from_numpy(classifier)
+    offset = None if bias is None else torch.from_numpy(bias)
     for quadruples in batches:
         a, b, c, d = (torch.from_numpy(centroids[ids]) for ids in quadruples.T)
         label = torch.from_numpy(rows[quadruples[:, 1]])
         optimizer.zero_grad()
-        loss(network(a, c, d), b, label, weight, mse_weight).backward()
+        loss(network(a, c, d), b, label, weight, mse_weight, offset).backward()
         optimizer.step()
         schedule.step()
+
+
+def permuted_batches(
+    quadruples: np.ndarray, permutation: np.ndarray, batch_size: int, n_steps: int
+) -> Iterator[np.ndarray]:
+    """Batches (batch_size, 4) of analogies in the order of one permutation, which begins anew whenever it ends."""
+    place = 0
+    for _ in range(n_steps):
+        batch = []
+        while len(batch) < batch_size:
+            batch.append(quadruples[permutation[place]])
+            place = place + 1 if place + 1 < len(permutation) else 0
+        yield np.array(batch)

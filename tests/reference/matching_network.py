@@ -56,3 +56,18 @@ def scores(weights, support, labels, queries, n_classes, n_steps, contextual=Tru
         for k in range(n_classes):
             table[row, k] = np.log(attention[labels == k].sum())
     return table
+
+
+def original_support(base_classes, chosen, shots, n_shots):
+    """The rows of a test's support set in the order in which the original's encoder reads them.
+
+    ``chosen`` has the rows drawn of each base class, ``shots`` the rows of all shots of all novel classes.
+    """
+    order = []
+    for c in base_classes:
+        order += sorted(int(row) for row in chosen[c][:100])
+    repetitions = 0
+    while repetitions * n_shots < 100:
+        order += sorted(int(row) for row in shots)
+        repetitions += 1
+    return order

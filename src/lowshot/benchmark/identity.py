@@ -26,9 +26,16 @@ def identity(generator: Any) -> Any:
     learned = {name: value for name, value in sorted(vars(generator).items()) if name.endswith("_")}
     return [
         f"{_home(type(generator))}.{type(generator).__qualname__}",
-        plain(generator.get_params()) if hasattr(generator, "get_params") else None,
+        _params(generator),
         {name: _digest(value) for name, value in learned.items()},
     ]
+
+
+def _params(generator: Any) -> Any:
+    for name in ("stated_params", "get_params"):
+        if hasattr(generator, name):
+            return plain(getattr(generator, name)())
+    return None
 
 
 def _digest(value: Any) -> Any:

@@ -1,13 +1,13 @@
-"""Low-shot classifiers, a scikit-learn estimator a file. Names are fetched on first use: some need torch."""
+"""Low-shot classifiers, a scikit-learn estimator a file. Names are fetched on first use: all need scikit-learn."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowshot.classifiers.base import LowShotClassifier
 from lowshot.lazy import on_first_use
 
 if TYPE_CHECKING:
+    from lowshot.classifiers.base import LowShotClassifier
     from lowshot.classifiers.cosine import Cosine
     from lowshot.classifiers.gaussian import Gaussian
     from lowshot.classifiers.logistic import Logistic
@@ -33,6 +33,7 @@ __all__ = [
 __getattr__, __dir__ = on_first_use(
     __name__,
     {
+        "base": ("LowShotClassifier",),
         "cosine": ("Cosine",),
         "gaussian": ("Gaussian",),
         "logistic": ("Logistic",),

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 
 from lowshot.classifiers.balanced_batches import BalancedBatches, Pool
+from lowshot.classifiers.sgd import SGD
 from lowshot.errors import DivergedError
 
 # The share by which noise may raise the loss of a run of few short steps that has not diverged.
@@ -122,14 +123,13 @@ def balanced_sgd(
     return weight, bias
 
 
-def _optimizer(parameters: list[torch.Tensor], settings: SGDSettings) -> torch.optim.Optimizer:
-    return torch.optim.SGD(
+def _optimizer(parameters: list[torch.Tensor], settings: SGDSettings) -> SGD:
+    return SGD(
         parameters,
         lr=settings.lr,
         momentum=settings.momentum,
         dampening=settings.dampening,
         weight_decay=settings.weight_decay,
-        fused=True,
     )
 
 

@@ -107,12 +107,13 @@ def _checkpoint(found: Found, to: Format, options: Options, place: _Place) -> _R
     if to == "lowshot":
         read = checkpoint.parse_checkpoint(found.content, f"checkpoint {found.path}", options.model)
         # The original's number is that of the last epoch, from 0; lowshot's says how many are done.
-        epochs = read.epoch + 1
+        epochs = None if read.epoch is None else read.epoch + 1
         save_torch(
             place.target,
             {"epoch": epochs, "state": dict(read.state), "backbone": read.backbone.config, "class_names": None},
         )
-        what = f"checkpoint of {read.model} with {read.backbone.num_classes} classes after {epochs} epochs"
+        what = f"checkpoint of {read.model} with {read.backbone.num_classes} classes"
+        what += "" if epochs is None else f" after {epochs} epochs"
         return what, [*read.notes, "the optimiser's state is not in it, so it serves as it is but cannot train on"]
     backbone = rebuild_backbone(found.content, f"checkpoint {found.path}")
     epochs = found.content.get("epoch")

@@ -22,6 +22,7 @@ from lowshot.compat.data_schema import (
     MetaParams,
     TransformParams,
 )
+from lowshot.compat.images import AsStored
 from lowshot.compat.transforms import image_transform, normalisation
 from lowshot.data import ImageDataset, ImageFiles, Transforms, build_dataset
 from lowshot.data.sets.json_list import read_list
@@ -61,7 +62,7 @@ def read_source(path: Pathlike, num_classes: int) -> ImageSource:
     """
     config = read_config(path)
     params = _checked(PARAMS[config.dataset_type], config.dataset_params, path, "dataset_params.")
-    images = BUILDERS[config.dataset_type](params)
+    images = AsStored(BUILDERS[config.dataset_type](params))
     if len(outside := np.flatnonzero(images.labels >= num_classes)):
         row = int(outside[0])
         raise InputError(

@@ -6,12 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lowshot.compat.data_config import read_source, transforms_of
-from lowshot.compat.formats.checkpoint import MODELS, read_checkpoint
+from lowshot.compat.names import MODELS
 from lowshot.compat.program import Flags, parser, run, whole
-from lowshot.devices import resolve_precision
-from lowshot.features import extract_features
-from lowshot.files import require_writable
+
+PROGRAM = "save_features"
 
 
 def flags() -> argparse.ArgumentParser:
@@ -32,17 +30,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _save(given: Flags) -> None:
+    from lowshot.compat.data_config import read_source, transforms_of
+    from lowshot.compat.formats.checkpoint import read_checkpoint
+    from lowshot.compat.formats.features import is_written_by
+    from lowshot.compat.overwriting import require_own
+    from lowshot.compat.precision import PRECISION, only_float32
+    from lowshot.features import extract_features
+    from lowshot.files import require_writable
+
     require_writable(given.outfile, "--outfile")
+    require_own(given.outfile, "--outfile", lambda path: is_written_by(path, PROGRAM))
     backbone = read_checkpoint(given.modelfile, given.model, given.num_classes).backbone
     source = read_source(given.cfg, given.num_classes)
+    only_float32()
     extract_features(
         backbone,
         source.images,
         transforms_of(source, source),
         given.outfile,
         batch_size=source.batch_size,
-        precision=resolve_precision("auto"),
+        precision=PRECISION,
         workers=source.workers,
+        attributes={"program": PROGRAM},
     )
 
 

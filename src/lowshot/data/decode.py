@@ -35,7 +35,13 @@ class BadImageError(InputError):
     """An image that cannot be used: missing, damaged, of an unknown format, or larger than allowed."""
 
 
-def decode(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS, decode_size: int | None = None) -> Image.Image:
+def decode(
+    file: BinaryIO,
+    name: str,
+    max_pixels: int = MAX_PIXELS,
+    decode_size: int | None = None,
+    as_stored: bool = False,
+) -> Image.Image:
     """Decode one image completely.
 
     Args:
@@ -45,9 +51,10 @@ def decode(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS, decode_size:
             decoded.
         decode_size (int or None): When given, a JPEG may come out at 1/2, 1/4 or 1/8 scale, with both sides at least
             this long; large photographs then decode several times faster.
+        as_stored (bool): Ignore the EXIF record, and drop transparency instead of laying the image on white.
 
     Returns:
-        An image of mode RGB, turned upright if its EXIF record says so.
+        An image of mode RGB, turned upright if its EXIF record says so, unless ``as_stored``.
 
     Raises:
         BadImageError: The image is damaged, truncated, of an unknown format, or larger than ``max_pixels``.
@@ -60,6 +67,8 @@ def decode(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS, decode_size:
         if decode_size is not None:
             image.draft("RGB", (decode_size, decode_size))
         image.load()
+        if as_stored:
+            return image.convert("RGB")
         return _upright(to_rgb(image, name), image)
     except BadImageError:
         raise

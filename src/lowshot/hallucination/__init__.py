@@ -1,13 +1,21 @@
-"""Hallucination: from the few shots of a novel class to as many examples as a classifier needs."""
+"""Hallucination: from the few shots of a novel class to as many examples as a classifier needs.
+
+Names are fetched on first use: most of them need scikit-learn.
+"""
 
 from __future__ import annotations
 
-from lowshot.hallucination.analogies import Analogies, AnalogyGenerator, Centroids, fit_centroids, mine_analogies
-from lowshot.hallucination.base import Generator
-from lowshot.hallucination.calibration import CalibrationGenerator
-from lowshot.hallucination.difference import DifferenceGenerator
-from lowshot.hallucination.functions import function_generator, wrap_functions
+from typing import TYPE_CHECKING
+
+from lowshot.lazy import on_first_use
 from lowshot.registry import GENERATORS
+
+if TYPE_CHECKING:
+    from lowshot.hallucination.analogies import Analogies, AnalogyGenerator, Centroids, fit_centroids, mine_analogies
+    from lowshot.hallucination.base import Generator
+    from lowshot.hallucination.calibration import CalibrationGenerator
+    from lowshot.hallucination.difference import DifferenceGenerator
+    from lowshot.hallucination.functions import function_generator, wrap_functions
 
 __all__ = [
     "GENERATORS",
@@ -22,3 +30,14 @@ __all__ = [
     "mine_analogies",
     "wrap_functions",
 ]
+
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "analogies": ("Analogies", "AnalogyGenerator", "Centroids", "fit_centroids", "mine_analogies"),
+        "base": ("Generator",),
+        "calibration": ("CalibrationGenerator",),
+        "difference": ("DifferenceGenerator",),
+        "functions": ("function_generator", "wrap_functions"),
+    },
+)

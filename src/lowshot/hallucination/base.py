@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -38,12 +39,16 @@ class Generator(BaseEstimator):
         min_base_classes (int): The fewest base classes it can learn from. A subclass may set this and the following.
         local_params (tuple of str): The parameters that say where and how to compute. They do not change the result,
             so files, whose bytes tell results apart, leave them out.
+        optional_params (mapping of str to value): The parameters that files and fingerprints leave out where they have
+            the value given here. A parameter that is added later goes here with the value that changes nothing, so that
+            earlier files and results keep their bytes and fingerprints.
         fitted_arrays (tuple of str): The arrays without which it cannot generate, one of a dictionary as
             ``attribute_/key``. A file that lacks any of them is refused.
     """
 
     min_base_classes: ClassVar[int] = 1
     local_params: ClassVar[tuple[str, ...]] = ()
+    optional_params: ClassVar[Mapping[str, Any]] = {}
     fitted_arrays: ClassVar[tuple[str, ...]] = ()
     n_features_in_: int
     provenance_: dict[str, Any]
@@ -121,6 +126,12 @@ class Generator(BaseEstimator):
             )
         return np.concatenate([X, made]), np.concatenate([y, y[seeds]])
 
+    def stated_params(self) -> dict[str, Any]:
+        """The parameters as files and fingerprints state them: without ``optional_params`` that change nothing."""
+        optional = self.optional_params
+        params = self.get_params(deep=False)
+        return {name: value for name, value in params.items() if name not in optional or value != optional[name]}
+
     def save(self, path: Pathlike) -> None:
         """Write the fitted generator as one safetensors file, atomically; equal generators give equal bytes.
 
@@ -143,7 +154,7 @@ class Generator(BaseEstimator):
             "format": FORMAT,
             "version": FORMAT_VERSION,
             "generator": GENERATORS.name_of(type(self)),
-            "params": {k: v for k, v in self.get_params(deep=False).items() if k not in self.local_params},
+            "params": {k: v for k, v in self.stated_params().items() if k not in self.local_params},
             "attributes": plain,
         }
         text = json.dumps(header, sort_keys=True, ensure_ascii=False, default=_plain)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
-import pickle
+import io
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError
 from lowshot.files import Pathlike, atomic_path, read_bytes
-from lowshot.torch_files.numpy_arrays import restore_arrays, safe_globals
+from lowshot.torch_files.numpy_arrays import as_bytes, restore_arrays, safe_globals
+from lowshot.torch_files.protocols import translate_protocol
 from lowshot.torch_files.python2 import translate_strings
 from lowshot.torch_files.refusals import explain_refusal
 
@@ -19,10 +21,10 @@ def load_torch(path: Pathlike, what: str = "checkpoint") -> Any:
     """Load a torch file onto the CPU with ``weights_only``.
 
     NumPy arrays and numbers, which old files hold next to tensors, are read as data too, and so are files that Python 2
-    wrote.
+    wrote, pickles of protocols 3 to 5, and pickles that torch did not write.
 
     Args:
-        path (str or path): The file, in either of torch's formats.
+        path (str or path): The file, in either of torch's formats or a pickle of protocol 2 or later.
         what (str): The noun for the file in error messages.
 
     Returns:
@@ -57,12 +59,31 @@ def _load(path: Pathlike) -> Any:
     import torch
 
     read = functools.partial(torch.load, map_location="cpu", weights_only=True)
+    allowed = [*safe_globals(), (_load_storage, "torch.storage._load_from_bytes")]
     # torch warns of unusual protocols, which it then reads or refuses.
-    with torch.serialization.safe_globals(safe_globals()), warnings.catch_warnings():
+    with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Detected pickle protocol")
         try:
             return read(path)
-        except (pickle.UnpicklingError, UnicodeDecodeError) as error:
-            if not (isinstance(error, UnicodeDecodeError) or "operand 84" in str(error)):
-                raise
-            return read(translate_strings(read_bytes(path)))
+        except Exception as error:
+            if (translated := _translate(read_bytes(path))) is None:
+                raise error
+            return read(io.BytesIO(translated))
+
+
+def _translate(content: bytes) -> bytes | None:
+    """The file in the words that torch's safe reader knows; None where it cannot be parsed or needs no translation."""
+    try:
+        translated = translate_protocol(content)
+        if not zipfile.is_zipfile(io.BytesIO(content)):
+            translated = translate_strings(translated)
+    except Exception:  # damaged bytes make parsers raise errors of any kind
+        return None
+    return None if translated == content else translated
+
+
+def _load_storage(content: Any) -> Any:
+    """The numbers of a tensor that was pickled without torch: a torch file of its own, inside the pickle."""
+    import torch
+
+    return torch.load(io.BytesIO(as_bytes(content)), map_location="cpu", weights_only=True)

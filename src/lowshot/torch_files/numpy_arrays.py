@@ -42,7 +42,7 @@ class _Array:
 
     def to_numpy(self) -> np.ndarray:
         dtype = self.dtype.to_numpy()  # first: it refuses anything but numbers
-        flat = np.frombuffer(_as_bytes(self.content), dtype)
+        flat = np.frombuffer(as_bytes(self.content), dtype)
         return flat.reshape(self.shape, order="F" if self.fortran_order else "C").copy()
 
 
@@ -54,11 +54,18 @@ class _Scalar:
 
     def to_python(self) -> Any:
         dtype = self.dtype.to_numpy()
-        return np.frombuffer(_as_bytes(self.content), dtype).item()
+        return np.frombuffer(as_bytes(self.content), dtype).item()
 
 
 def _reconstruct(subtype: Any, shape: Any, code: Any) -> _Array:
     return _Array()
+
+
+def _from_buffer(content: Any, dtype: _Dtype, shape: tuple[int, ...], order: str) -> _Array:
+    """Protocol 5 names the parts of an array in a call."""
+    array = _Array()
+    array.__setstate__((1, shape, dtype, order == "F", content))
+    return array
 
 
 def _empty_bytes() -> bytes:
@@ -66,7 +73,7 @@ def _empty_bytes() -> bytes:
     return b""
 
 
-def _as_bytes(content: Any) -> bytes:
+def as_bytes(content: Any) -> bytes:
     """Python 2 wrote bytes as text."""
     return content.encode("latin-1") if isinstance(content, str) else bytes(content)
 
@@ -80,6 +87,7 @@ def safe_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
     ]
     for package in ("numpy.core", "numpy._core"):
         found += [(_reconstruct, f"{package}.multiarray._reconstruct"), (_Scalar, f"{package}.multiarray.scalar")]
+        found.append((_from_buffer, f"{package}.numeric._frombuffer"))
     return found
 
 

@@ -15,7 +15,7 @@ import struct
 LEGACY_PICKLES = 5
 
 
-def translate_strings(content: bytes) -> io.BytesIO:
+def translate_strings(content: bytes) -> bytes:
     """Rewrite the strings of Python 2 in the content of a legacy torch file as text."""
     file = io.BytesIO(content)
     parts = []
@@ -26,4 +26,4 @@ def translate_strings(content: bytes) -> io.BytesIO:
                 text = str(argument).encode("utf-8")
                 parts += [content[copied:position], b"X", struct.pack("<I", len(text)), text]
                 copied = file.tell()
-    return io.BytesIO(b"".join([*parts, content[copied:]]))
+    return b"".join([*parts, content[copied:]])

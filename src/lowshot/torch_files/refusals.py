@@ -14,15 +14,14 @@ from typing import IO
 from lowshot.torch_files.numpy_arrays import safe_globals
 from lowshot.torch_files.python2 import LEGACY_PICKLES
 
-_READABLE_PROTOCOL = 3
 _PUT = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
 _GET = frozenset({"GET", "BINGET", "LONG_BINGET"})
 
 
 def explain_refusal(error: Exception, path: Path) -> str:
     """Say why torch's safe reader raised ``error``, as the end of a sentence that begins with the file."""
-    calls, protocol = _parse_pickles(path)
-    # torch names what it refused, without its module if that is builtins, and nothing in later protocols.
+    calls = _parse_pickles(path)
+    # torch names what it refused, without its module if that is builtins.
     named = re.findall(r"GLOBAL (\S+)", str(error))
     full_names = [name for name in calls if named and name.endswith(named[0])]
     if "legacy .tar format" in str(error):  # torch goes on to advise an unsafe reader
@@ -32,11 +31,6 @@ def explain_refusal(error: Exception, path: Path) -> str:
     elif not isinstance(error, pickle.UnpicklingError):
         reason = (str(error) or type(error).__name__).split("\n")[0]
         return f"is truncated or not a file that torch wrote: {reason}"
-    elif protocol > _READABLE_PROTOCOL:
-        why = (
-            f"it is in pickle protocol {protocol}, and torch's safe reader knows none above {_READABLE_PROTOCOL}; "
-            "save it again with the one that torch.save takes by itself"
-        )
     else:
         weights_only = str(error).startswith("Weights only")
         why = "it is damaged or holds more than plain tensors" if weights_only else str(error)
@@ -46,21 +40,16 @@ def explain_refusal(error: Exception, path: Path) -> str:
     )
 
 
-def _parse_pickles(path: Path) -> tuple[list[str], int]:
-    """The names that the pickles of a file call beyond those of plain tensors, and their highest protocol.
+def _parse_pickles(path: Path) -> list[str]:
+    """The names that the pickles of a file call beyond those of plain tensors.
 
     Reads either of torch's formats and any other pickle file. A damaged file is read as far as it is intact.
     """
     calls: dict[str, None] = {}
-    protocol = 0
     with suppress(Exception), _pickles(path) as file:
         for _ in range(LEGACY_PICKLES):  # newer files have one, after which parsing ends with an error
-            for name, argument in _names(file):
-                if name:
-                    calls[name] = None
-                else:
-                    protocol = max(protocol, argument)
-    return [name for name in calls if not _is_plain(name)], protocol
+            calls |= dict.fromkeys(_names(file))
+    return [name for name in calls if not _is_plain(name)]
 
 
 @contextmanager
@@ -76,18 +65,16 @@ def _pickles(path: Path) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _names(file: IO[bytes]) -> Iterator[tuple[str, int]]:
-    """The names that one pickle looks up, and its declared protocol as a number without a name."""
+def _names(file: IO[bytes]) -> Iterator[str]:
+    """The names that one pickle looks up."""
     pushed: list[object] = []  # strings as they are, all else as None: names are looked up by the last two
     memo: dict[str, object] = {}
     for opcode, argument, _ in pickletools.genops(file):
-        if opcode.name == "PROTO":
-            yield "", int(argument or 0)
-        elif opcode.name in ("GLOBAL", "INST"):
-            yield str(argument).replace(" ", "."), 0
+        if opcode.name in ("GLOBAL", "INST"):
+            yield str(argument).replace(" ", ".")
             pushed.append(None)
         elif opcode.name == "STACK_GLOBAL":
-            yield ".".join(map(str, pushed[-2:])), 0
+            yield ".".join(map(str, pushed[-2:]))
             pushed.append(None)
         elif opcode.name in _PUT:
             memo[str(len(memo) if argument is None else argument)] = pushed[-1] if pushed else None
@@ -101,7 +88,7 @@ def _is_plain(name: str) -> bool:
     """True for the names that files of nothing but tensors, arrays and containers call."""
     module, _, last = name.rpartition(".")
     return (
-        name in ("collections.OrderedDict", "_codecs.encode")
+        name in ("collections.OrderedDict", "_codecs.encode", "torch.storage._load_from_bytes")
         or (module == "torch" and last.endswith("Storage"))
         or (module == "torch._utils" and last.startswith("_rebuild_"))
         or name in {allowed[1] for allowed in safe_globals() if isinstance(allowed, tuple)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -69,6 +71,29 @@ def test_a_classifier_bias_is_dropped_and_said(tmp_path, resnet10):
     assert "classifier.bias" not in read.state
     assert ["classifier.bias" in note for note in read.notes] == [True]
     agree(read.backbone, resnet10, "ResNet10")
+
+
+def test_the_bias_is_kept_for_the_generator(tmp_path, resnet10):
+    weights = {**resnet10, "module.classifier.bias": torch.arange(4.0)}
+    read = read_checkpoint(save(tmp_path / "0.tar", {"epoch": 0, "state": weights}))
+    assert torch.equal(read.classifier_bias, torch.arange(4.0))
+    assert read_checkpoint(save(tmp_path / "0.tar", {"epoch": 0, "state": resnet10})).classifier_bias is None
+    for bias in (torch.ones(CLASSES + 1), torch.full((CLASSES,), torch.nan)):
+        path = save(tmp_path / "0.tar", {"epoch": 0, "state": {**weights, "module.classifier.bias": bias}})
+        with pytest.raises(InputError, match=r"classifier\.bias must be 4 finite numbers"):
+            read_checkpoint(path)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("form", ["state", "checkpoint"])
+def test_older_files_are_bare_pickles_or_weights_alone(tmp_path, resnet10, protocol, form):
+    """A pickle that torch did not write, of protocol 2 or later, with numpy numbers; or the state by itself."""
+    content = resnet10 if form == "state" else {"epoch": np.int64(7), "state": resnet10}
+    (tmp_path / "7.tar").write_bytes(pickle.dumps(content, protocol=protocol))
+    read = read_checkpoint(tmp_path / "7.tar", "ResNet10", CLASSES)
+    assert read.epoch == (None if form == "state" else 7)
+    assert ["how many epochs" in note for note in read.notes] == [True] * (form == "state")
+    assert all(torch.equal(read.state[name.removeprefix("module.")], value) for name, value in resnet10.items())
 
 
 def test_names_without_module_and_numpy_numbers_are_read(tmp_path, resnet10):

@@ -11,7 +11,13 @@ from torch import nn
 
 from lowshot.classifiers import MatchingNetwork
 from lowshot.classifiers.persistence import load_classifier, save_classifier
-from lowshot.compat.formats.matching_network import Names, read_matching_network, write_matching_network
+from lowshot.compat.formats.matching_network import (
+    Names,
+    read_matching_network,
+    read_weights,
+    write_matching_network,
+    write_weights,
+)
 from lowshot.errors import InputError
 from tests.classifiers.problems import problem
 from tests.compat.formats.old_files import CONTAINERS, matching_state, save
@@ -66,14 +72,30 @@ def test_every_container_and_device_gives_the_same_weights(tmp_path, container, 
     assert np.array_equal(found._weights_["query_lstm.weight_ih"], state["asker.weight_ih"])
 
 
+def original_module(dim):
+    """A module whose parts have the original's names: G_encoder, and lstmcell in FCE."""
+    module = nn.Module()
+    module.G_encoder = nn.LSTM(dim, dim, bidirectional=True)
+    module.FCE = nn.Module()
+    module.FCE.lstmcell = nn.LSTMCell(2 * dim, dim)
+    return module
+
+
+def test_the_originals_names_are_read_and_written_by_default(tmp_path):
+    state = original_module(3).state_dict()
+    weights = read_weights(save(tmp_path / "a.tar", state))
+    assert weights.names == Names() == ("G_encoder", "FCE.lstmcell")
+    write_weights(tmp_path / "b.tar", weights.state)
+    written = torch.load(tmp_path / "b.tar", weights_only=True)
+    assert written.keys() == state.keys()
+    assert all(torch.equal(written[name], value) for name, value in state.items())
+
+
 def test_a_network_trained_here_becomes_the_originals_and_ours_again(tmp_path):
     p = problem()
     trained = MatchingNetwork(n_episodes=2, n_shots=(1, 2), n_support=2).fit_base(*p.base)
     write_matching_network(tmp_path / "mn.tar", trained)
-    module = nn.Module()
-    module.lstm = nn.LSTM(p.base[0].shape[1], p.base[0].shape[1], bidirectional=True)
-    module.lstmcell = nn.LSTMCell(2 * p.base[0].shape[1], p.base[0].shape[1])
-    module.load_state_dict(torch.load(tmp_path / "mn.tar", weights_only=True))
+    original_module(p.base[0].shape[1]).load_state_dict(torch.load(tmp_path / "mn.tar", weights_only=True))
     again = read_matching_network(tmp_path / "mn.tar")
     assert all(np.array_equal(again._weights_[name], value) for name, value in trained._weights_.items())
 

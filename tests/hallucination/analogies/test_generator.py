@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
+from lowshot.benchmark.identity import identity
 from lowshot.errors import InputError
 from lowshot.hallucination import AnalogyGenerator
 from lowshot.hallucination.analogies import clusters, generator, mining
@@ -84,7 +86,7 @@ def test_with_a_cache_clusters_analogies_and_classifier_are_computed_once(
     plain = AnalogyGenerator(**QUICK).fit(*base)
     AnalogyGenerator(cache=tmp_path / "cache", **QUICK).fit(*base)
     for module, name in (
-        (clusters, "_centroids_of"),
+        (clusters, "_k_means_plus_plus"),
         (mining, "_best_partners"),
         (generator, "fit_classifier"),
     ):
@@ -138,3 +140,20 @@ def test_the_stand_in_classifier_knows_the_base_classes(n_classes: int) -> None:
     assert weight.shape == (n_classes, 6)
     assert weight.dtype == np.float32
     assert ((features @ weight.T).argmax(1) == labels).mean() > 0.98
+
+
+def test_the_start_of_k_means_is_a_parameter_that_older_files_and_results_do_not_have(
+    base: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    """At its default neither files nor fingerprints state it, so that they stay as they were; else both do."""
+    usual = AnalogyGenerator(**QUICK).fit(*base)
+    other = AnalogyGenerator(**QUICK, kmeans_init="random_directions").fit(*base)
+    assert not np.array_equal(usual.concatenated_centroids_, other.concatenated_centroids_)
+    for fitted, stated in ((usual, False), (other, True)):
+        fitted.save(tmp_path / "a.safetensors")
+        assert (b"kmeans_init" in (tmp_path / "a.safetensors").read_bytes()) is stated
+        assert ("kmeans_init" in identity(fitted)[1]) is stated
+        assert AnalogyGenerator.load(tmp_path / "a.safetensors").kmeans_init == fitted.kmeans_init
+    assert clone(usual).set_params(kmeans_init="random_directions").stated_params() == other.stated_params()
+    with pytest.raises(InputError, match="init='random' is not one of its choices"):
+        AnalogyGenerator(**QUICK, kmeans_init="random").fit(*base)

@@ -56,6 +56,36 @@ def test_training_equals_the_plain_loop_through_both_drops_of_the_rate(network: 
     assert history[-1]["mse"] < history[0]["mse"]
 
 
+@pytest.mark.parametrize("n_analogies", [1, 5, 20, 64])
+def test_batches_of_a_permutation_go_through_all_analogies_again_and_again(
+    n_analogies: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One permutation serves the whole training, with a bias in the classifier: the plain loop ends in the same G."""
+    centroids, classifier, rows = problem()
+    bias = np.array([1, -2, 0.5], np.float32)
+    quadruples = np.random.default_rng(1).integers(9, size=(n_analogies, 4))
+    settings = TrainingSettings(hidden=HIDDEN, n_steps=23, batch_size=6, precision="highest", batches="permutation")
+    drawn = []
+    randperm = torch.randperm
+
+    def record(n: int, **options: torch.Generator) -> torch.Tensor:
+        drawn.append(randperm(n, **options))
+        return drawn[-1]
+
+    monkeypatch.setattr(torch, "randperm", record)
+    analogies = Analogies(quadruples, np.ones(n_analogies, np.float32))
+    trained, _ = train_regressor(centroids, analogies, classifier, rows, settings, classifier_bias=bias, random_state=3)
+    permutation = drawn[-1].numpy()  # the first one chooses what is shown
+    assert len(drawn) == 2
+    assert sorted(permutation.tolist()) == list(range(n_analogies))
+
+    twin = same_as(Regressor(DIM, HIDDEN, torch.Generator().manual_seed(3), torch.device("cpu")))
+    batches = reference.permuted_batches(quadruples, permutation, 6, 23)
+    reference.train(twin, centroids, batches, classifier, rows, lr=0.1, decay_every=8, bias=bias)
+    for name, value in twin.state_dict().items():
+        np.testing.assert_allclose(trained[name], value.numpy(), rtol=1e-3, atol=1e-5)
+
+
 def test_a_seed_fixes_the_result_to_the_byte_and_the_global_state_stays() -> None:
     centroids, classifier, rows = problem()
     some = Analogies(np.random.default_rng(0).integers(9, size=(20, 4)), np.ones(20, np.float32))
@@ -82,3 +112,5 @@ def test_settings_that_mean_nothing_are_refused() -> None:
         TrainingSettings(lr=0)
     with pytest.raises(InputError, match="precision='low' is not one of its choices"):
         TrainingSettings(precision="low")
+    with pytest.raises(InputError, match="batches='sorted' is not one of its choices"):
+        TrainingSettings(batches="sorted")

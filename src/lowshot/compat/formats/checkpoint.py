@@ -1,7 +1,8 @@
 """``{epoch}.tar``: a network of the original program, as a :class:`~lowshot.representation.Backbone` and back.
 
 The file is a torch-saved dictionary of ``epoch``, the number of the epoch that ended, from 0, and ``state``, the
-parameters, each with ``module.`` before its name because they were saved from ``DataParallel``.
+parameters, each with ``module.`` before its name because they were saved from ``DataParallel``. Older files are the
+``state`` alone, which says of no epoch.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from lowshot.compat.formats.container import save_legacy
+from lowshot.compat.names import MODELS
 from lowshot.errors import InputError, did_you_mean
 from lowshot.files import Pathlike
 from lowshot.representation import Backbone, build_backbone, load_state
 from lowshot.torch_files import load_torch
-
-MODELS = ("ResNet10", "ResNet18", "ResNet34", "ResNet50", "ResNet101")
 
 # (has bottleneck blocks, number of blocks)
 _BY_BLOCKS = {
@@ -38,15 +40,19 @@ class Checkpoint:
     """What an original checkpoint holds.
 
     Attributes:
-        backbone: with the weights, on the CPU and in evaluation mode.
-        epoch: the number of the epoch it was saved after, from 0: ``89.tar`` has seen 90 epochs.
-        model: which of :data:`MODELS` it is.
-        notes: what was left out, a sentence each.
+        backbone (Backbone): The network with its weights, on the CPU and in evaluation mode.
+        epoch (int or None): The number of the epoch it was saved after, from 0: ``89.tar`` has seen 90 epochs. None in
+            a file of weights alone.
+        model (str): The name of the network, one of :data:`MODELS`.
+        classifier_bias (float32 tensor of shape (num_classes,) or None): The bias of the classifier in older files.
+            The backbone has no place for it; the generator's training uses it.
+        notes (tuple of str): A sentence for each thing that the backbone does not hold.
     """
 
     backbone: Backbone
-    epoch: int
+    epoch: int | None
     model: str
+    classifier_bias: Tensor | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -74,8 +80,8 @@ def parse_checkpoint(content: Any, source: str, model: str | None = None, num_cl
     if not is_checkpoint(content):
         found = f"holds {', '.join(map(str, content))}" if isinstance(content, Mapping) else "is not a dictionary"
         raise InputError(f"{source} {found}; a checkpoint of the original program has 'epoch' and 'state'")
-    epoch, state = content["epoch"], content["state"]
-    if type(epoch) is not int or epoch < 0:
+    epoch, state = (None, content) if _is_state(content) else (content["epoch"], content["state"])
+    if epoch is not None and (type(epoch) is not int or epoch < 0):
         raise InputError(f"{source}: 'epoch' must be the number of an epoch, from 0, not {epoch!r}")
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
         raise InputError(f"{source}: 'state' must map names to tensors")
@@ -91,13 +97,30 @@ def parse_checkpoint(content: Any, source: str, model: str | None = None, num_cl
     load_state(backbone, state, source)
     if broken := [name for name, value in backbone.state_dict().items() if not value.isfinite().all()]:
         raise InputError(f"{source} holds NaN or infinity in {broken[0]}: its training diverged; take an earlier one")
-    dropped = ["classifier.bias was left out: the network's classifier has none"] * ("classifier.bias" in shapes)
-    return Checkpoint(backbone.eval(), epoch, model, tuple(dropped))
+    bias = next((value for key, value in state.items() if key.removeprefix(_PREFIX) == "classifier.bias"), None)
+    notes = []
+    if bias is not None:
+        bias = bias.detach().float()
+        if bias.shape != (rows,) or not bias.isfinite().all():
+            raise InputError(f"{source}: classifier.bias must be {rows} finite numbers, one for each class")
+        notes.append("classifier.bias was left out: the network's classifier has none")
+    if epoch is None:
+        notes.append("it holds weights alone, and does not say how many epochs they have seen")
+    return Checkpoint(backbone.eval(), epoch, model, bias, tuple(notes))
 
 
 def is_checkpoint(content: Any) -> bool:
     """Whether the loaded content of a torch file is an original checkpoint: lowshot's say what to build as well."""
+    if _is_state(content):
+        return True
     return isinstance(content, Mapping) and {"epoch", "state"} <= content.keys() and "backbone" not in content
+
+
+def _is_state(content: Any) -> bool:
+    """Whether the content is the weights of a network alone."""
+    return isinstance(content, Mapping) and any(
+        isinstance(name, str) and name.removeprefix(_PREFIX).startswith(("trunk.", "classifier.")) for name in content
+    )
 
 
 def recognised(names: Mapping[str, Any]) -> str | None:
@@ -106,13 +129,14 @@ def recognised(names: Mapping[str, Any]) -> str | None:
     return _BY_BLOCKS.get((any(name.endswith(".C3.weight") for name in names), len(blocks)))
 
 
-def write_checkpoint(path: Pathlike, backbone: Backbone, epoch: int) -> None:
+def write_checkpoint(path: Pathlike, backbone: Backbone, epoch: int, program: str | None = None) -> None:
     """Write a checkpoint that the original program reads, under any torch.
 
     Args:
         path: the ``.tar``; it appears whole.
         backbone: one of :data:`MODELS`, with the stem for ImageNet.
         epoch: the number of the epoch that ended, from 0.
+        program: The program that writes it; see :func:`~lowshot.compat.formats.container.is_written_by`.
 
     Raises:
         InputError: another network, which the original has no name for.
@@ -129,7 +153,7 @@ def write_checkpoint(path: Pathlike, backbone: Backbone, epoch: int) -> None:
     state = OrderedDict(
         (_PREFIX + name, value) for name, value in backbone.state_dict().items() if not name.endswith(_COUNTER)
     )
-    save_legacy(path, {"epoch": epoch, "state": state})
+    save_legacy(path, {"epoch": epoch, "state": state}, program)
 
 
 def _checked_model(source: str, asked: str | None, found: str | None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -51,17 +52,35 @@ class _Pickler(pickle.Pickler):
         return "storage", torch.FloatStorage, value.key, "cpu", len(value.numbers), None
 
 
-def save_legacy(path: Pathlike, value: Any) -> None:
+def save_legacy(path: Pathlike, value: Any, program: str | None = None) -> None:
     """Write tensors and plain containers so that the original program can read them; the file appears whole.
 
-    :func:`lowshot.files.load_torch` reads it as well. Equal values give equal bytes.
+    :func:`lowshot.torch_files.load_torch` reads it as well. Equal values give equal bytes.
+
+    Args:
+        path (str or path): The file to write.
+        value: The tensors, numbers, text and plain containers.
+        program (str or None): The program that writes it, for :func:`is_written_by`. It stands in the description of
+            the machine, which no version of torch looks at.
     """
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        for part in (_MAGIC, _PROTOCOL, _MACHINE):
-            pickle.dump(part, file, protocol=2)
+        file.write(_head(program))
         pickler = _Pickler(file)
         pickler.dump(value)
         pickle.dump([storage.key for storage in pickler.storages], file, protocol=2)
         for storage in pickler.storages:
             file.write(struct.pack("<q", len(storage.numbers)))
             file.write(storage.numbers.tobytes())
+
+
+def is_written_by(path: Pathlike, program: str) -> bool:
+    """Return True if :func:`save_legacy` wrote the file for ``program``. Nothing in it is unpickled."""
+    head = _head(program)
+    with open(Path(path), "rb") as file:
+        return file.read(len(head)) == head
+
+
+def _head(program: str | None) -> bytes:
+    """The three pickles before the value."""
+    machine = _MACHINE if program is None else {**_MACHINE, "program": f"lowshot.compat.{program}"}
+    return b"".join(pickle.dumps(part, protocol=2) for part in (_MAGIC, _PROTOCOL, machine))

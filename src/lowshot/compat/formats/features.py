@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import h5py
+
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore, layout
 from lowshot.files import Pathlike
 
 Format = Literal["original", "lowshot"]
 
-# Attributes that every file of lowshot has.
-_OF_THE_WRITER = frozenset({"lowshot_version", "dtype"})
+# Attributes that say who wrote a file and how.
+_OF_THE_WRITER = frozenset({"lowshot_version", "dtype", "program"})
 # Names that an attribute of someone else's file may have, but that mean something else when one is written.
 _TAKEN = _OF_THE_WRITER | {"path", "dim", "capacity", "class_names"}
 
@@ -82,3 +84,12 @@ def rewrite_features(source: FeatureStore, target: Pathlike, to: Format) -> list
             out.append(features, labels, paths[first : first + len(features)] if paths else None)
     lost = additions(source) if to == "original" else []
     return [f"left out, for the original has no place for it: {', '.join(lost)}"] if lost else []
+
+
+def is_written_by(path: Pathlike, program: str) -> bool:
+    """Return True if the file is HDF5 and says that this program wrote it; a damaged file says nothing."""
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs.get("program") == program)
+    except OSError:
+        return False

@@ -1,4 +1,4 @@
-"""``generator.tar``: the original's analogy-based generator, as an :class:`AnalogyGenerator` and back.
+"""``generator.tar``: the original's analogy-based generator, as it is stored and as an :class:`AnalogyGenerator`.
 
 The file is a torch-saved dictionary: ``model_state`` (``fc1``, ``fc2`` and ``fc3``, weight and bias each),
 ``concatenated_centroids`` (classes · clusters, D), ``num_base_classes`` and ``num_clusters_per_class``.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,28 +16,35 @@ import torch
 from lowshot import __version__
 from lowshot.checks import check_count
 from lowshot.compat.formats.container import save_legacy
+from lowshot.compat.stored_analogies import LAYERS, StoredAnalogies
 from lowshot.errors import InputError
 from lowshot.files import Pathlike, fingerprint
-from lowshot.hallucination import AnalogyGenerator
-from lowshot.hallucination.analogies.generator import LAYERS
 from lowshot.torch_files import load_torch
+
+if TYPE_CHECKING:
+    from lowshot.hallucination import AnalogyGenerator
 
 _KEYS = ("model_state", "concatenated_centroids", "num_base_classes", "num_clusters_per_class")
 _PARTS = ("weight", "bias")
 _NAMES = tuple(f"{layer}.{part}" for layer in LAYERS for part in _PARTS)
 
 
-def read_generator(path: Pathlike) -> AnalogyGenerator:
-    """Read a ``generator.tar`` into a fitted generator.
+def read_stored(path: Pathlike) -> StoredAnalogies:
+    """Read a ``generator.tar`` as it is: every class has the same number of centroids.
 
     Raises:
-        InputError: the file is missing, truncated, holds code or no generator, or its parts do not fit together.
+        InputError: The file is missing, truncated, holds code or no generator, or its parts do not fit together.
     """
+    return parse_stored(load_torch(path, "generator"), f"generator {path}")
+
+
+def read_generator(path: Pathlike) -> AnalogyGenerator:
+    """Read a ``generator.tar`` into a fitted generator of lowshot; errors as :func:`read_stored`."""
     return parse_generator(load_torch(path, "generator"), f"generator {path}")
 
 
-def parse_generator(content: Any, source: str) -> AnalogyGenerator:
-    """The loaded content of a ``generator.tar``; ``source`` is what messages call it. See :func:`read_generator`."""
+def parse_stored(content: Any, source: str) -> StoredAnalogies:
+    """Check the loaded content of a ``generator.tar``; messages call it ``source``. See :func:`read_stored`."""
     if not isinstance(content, Mapping) or (lacking := [key for key in _KEYS if key not in content]):
         lacks = ", ".join(lacking) if isinstance(content, Mapping) else "all of its keys"
         raise InputError(f"{source} lacks {lacks}; a generator of the original program has {', '.join(_KEYS)}")
@@ -49,17 +56,29 @@ def parse_generator(content: Any, source: str) -> AnalogyGenerator:
             f"clusters need {n_classes * n_clusters}"
         )
     weights = _weights(content["model_state"], centroids.shape[1], source)
-    counts = [_distinct(rows) for rows in centroids.reshape(n_classes, n_clusters, -1)]
-    generator = AnalogyGenerator(n_clusters=n_clusters, hidden=len(weights["fc1.bias"]))
+    return StoredAnalogies(centroids, np.full(n_classes, n_clusters, np.int64), weights)
+
+
+def parse_generator(content: Any, source: str) -> AnalogyGenerator:
+    """Make a fitted generator of the loaded content of a ``generator.tar``; see :func:`read_generator`.
+
+    Centroids that fill a class up by repeating its own, as :func:`write_stored` does, are left out.
+    """
+    from lowshot.hallucination import AnalogyGenerator
+
+    stored = parse_stored(content, source)
+    n_classes, n_clusters = len(stored.counts), int(stored.counts[0])
+    counts = [_distinct(rows) for rows in stored.centroids.reshape(n_classes, n_clusters, -1)]
+    generator = AnalogyGenerator(n_clusters=n_clusters, hidden=len(stored.weights["fc1.bias"]))
     kept = np.arange(n_clusters) < np.array(counts)[:, None]
-    generator.concatenated_centroids_ = np.ascontiguousarray(centroids[kept.ravel()])
+    generator.concatenated_centroids_ = np.ascontiguousarray(stored.centroids[kept.ravel()])
     generator.counts_ = np.array(counts, np.int64)
-    generator.weights_ = weights
-    generator.n_features_in_ = centroids.shape[1]
+    generator.weights_ = dict(stored.weights)
+    generator.n_features_in_ = stored.centroids.shape[1]
     generator.provenance_ = {
         "lowshot": __version__,
         "n_base_classes": n_classes,
-        "generator.tar": fingerprint(centroids, *weights.values()),
+        "generator.tar": fingerprint(stored.centroids, *stored.weights.values()),
     }
     return generator
 
@@ -72,37 +91,55 @@ def is_generator(content: Any) -> bool:
 def write_generator(path: Pathlike, generator: AnalogyGenerator) -> list[str]:
     """Write a fitted generator as a ``generator.tar`` that the original program reads, under any torch.
 
-    The original has equally many clusters in every class. A class with fewer has its centroids repeated in turn, which
-    :func:`read_generator` undoes.
-
     Args:
-        path: the ``.tar``; it appears whole.
-        generator: fitted.
+        path (str or path): The ``.tar``; it appears whole.
+        generator (AnalogyGenerator): A fitted generator.
 
     Returns:
-        What the file does not say as the generator did, a sentence each.
+        list of str: A sentence for each thing that the file does not say as the generator did.
 
     Raises:
-        InputError: not fitted, or not analogies.
+        InputError: It is not fitted, or not analogies.
     """
+    from lowshot.hallucination import AnalogyGenerator
+
     if not isinstance(generator, AnalogyGenerator):
         raise InputError(
             f"{path} cannot be written: the original program knows no {type(generator).__name__}, only analogies"
         )
     if not hasattr(generator, "weights_"):
         raise InputError(f"{path} cannot be written: the generator is not fitted")
-    counts = generator.counts_
+    stored = StoredAnalogies(generator.concatenated_centroids_, generator.counts_, generator.weights_)
+    return write_stored(path, stored)
+
+
+def write_stored(path: Pathlike, stored: StoredAnalogies, program: str | None = None) -> list[str]:
+    """Write a ``generator.tar``.
+
+    The original has equally many clusters in every class. A class with fewer has its centroids repeated in turn, which
+    :func:`read_generator` undoes.
+
+    Args:
+        path (str or path): The ``.tar``; it appears whole.
+        stored (StoredAnalogies): The generator.
+        program (str or None): The program that writes it; see
+            :func:`~lowshot.compat.formats.container.is_written_by`.
+
+    Returns:
+        list of str: A sentence that says so where centroids were repeated.
+    """
+    counts = stored.counts
     most = int(counts.max())
     # Place p of class c holds its centroid p modulo the number it has.
     starts = np.cumsum(counts) - counts
     rows = starts[:, None] + np.arange(most) % counts[:, None]
     content = {
-        "model_state": OrderedDict((name, torch.from_numpy(generator.weights_[name])) for name in _NAMES),
-        "concatenated_centroids": torch.from_numpy(generator.concatenated_centroids_[rows.ravel()]),
+        "model_state": OrderedDict((name, torch.from_numpy(stored.weights[name])) for name in _NAMES),
+        "concatenated_centroids": torch.from_numpy(stored.centroids[rows.ravel()]),
         "num_base_classes": len(counts),
         "num_clusters_per_class": most,
     }
-    save_legacy(path, content)
+    save_legacy(path, content, program)
     fewer = int((counts < most).sum())
     if not fewer:
         return []

@@ -3,7 +3,8 @@
 The file is the torch-saved state of a module with a bidirectional LSTM, which reads the support set, and an LSTM cell,
 which reads it for a query. torch names the parameters of the first ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``,
 ``bias_hh_l0`` and the same with ``_reverse``, those of the second ``weight_ih``, ``weight_hh``, ``bias_ih``,
-``bias_hh``. What stands before these names is the module's own choice: any is read, and remembered for writing.
+``bias_hh``. The original's module calls the two ``G_encoder`` and ``FCE.lstmcell``; whatever stands before torch's
+names is read, and remembered for writing.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
-from lowshot.classifiers import MatchingNetwork
 from lowshot.compat.formats.container import save_legacy
 from lowshot.errors import InputError
 from lowshot.files import Pathlike
 from lowshot.torch_files import load_torch
+
+if TYPE_CHECKING:
+    from lowshot.classifiers import MatchingNetwork
 
 _GATES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _SUPPORT = tuple(f"{gate}_l0{direction}" for direction in ("", "_reverse") for gate in _GATES)
@@ -36,8 +39,8 @@ class Names(NamedTuple):
         query_lstm: before those of the LSTM cell.
     """
 
-    support_lstm: str = "lstm"
-    query_lstm: str = "lstmcell"
+    support_lstm: str = "G_encoder"
+    query_lstm: str = "FCE.lstmcell"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,15 @@ class Weights:
     def dim(self) -> int:
         """D, the width of the features."""
         return self.state["query_lstm.weight_hh"].shape[1]
+
+
+def read_weights(path: Pathlike) -> Weights:
+    """Read the original's weights.
+
+    Raises:
+        InputError: The file is missing, truncated, holds code or no such network, or its parts are of different widths.
+    """
+    return parse_weights(load_torch(path, "matching network"), f"matching network {path}")
 
 
 def read_matching_network(path: Pathlike, query_steps: int = 5, **params: Any) -> MatchingNetwork:
@@ -67,12 +79,13 @@ def read_matching_network(path: Pathlike, query_steps: int = 5, **params: Any) -
     Raises:
         InputError: the file is missing, truncated, holds code or no such network, or its parts are of different widths.
     """
-    weights = parse_weights(load_torch(path, "matching network"), f"matching network {path}")
-    return classifier_of(weights, query_steps, **params)
+    return classifier_of(read_weights(path), query_steps, **params)
 
 
 def classifier_of(weights: Weights, query_steps: int = 5, **params: Any) -> MatchingNetwork:
     """The classifier of some weights."""
+    from lowshot.classifiers import MatchingNetwork
+
     network = MatchingNetwork(query_steps=query_steps, **params)
     network._weights_ = weights.state
     network.n_features_in_ = weights.dim
@@ -123,16 +136,28 @@ def write_matching_network(path: Pathlike, network: MatchingNetwork, names: Name
     if not weights or not network.contextual:
         kind = "the plain variant, which the original does not have" if weights else "not trained"
         raise InputError(f"{path} cannot be written: the matching network is {kind}")
-    names = names or Names(*vars(network).get("_original_names_", Names()))
-    before = {part: f"{name}." if name else "" for part, name in names._asdict().items()}
-    save_legacy(
-        path,
-        OrderedDict(
-            (before[part] + last, torch.from_numpy(weights[f"{part}.{last}"]))
-            for part, lasts in _PARTS.items()
-            for last in lasts
-        ),
+    write_weights(path, weights, names or Names(*vars(network).get("_original_names_", Names())))
+
+
+def write_weights(
+    path: Pathlike, state: Mapping[str, np.ndarray], names: Names | None = None, program: str | None = None
+) -> None:
+    """Write a network's weights so that the original program reads them, under any torch.
+
+    Args:
+        path (str or path): The file; it appears whole.
+        state (mapping of str to float32 array): The weights by lowshot's names.
+        names (Names or None): What the module that will read them calls its parts; None takes the original's names.
+        program (str or None): The program that writes it; see
+            :func:`~lowshot.compat.formats.container.is_written_by`.
+    """
+    before = {part: f"{name}." if name else "" for part, name in (names or Names())._asdict().items()}
+    content = OrderedDict(
+        (before[part] + last, torch.from_numpy(state[f"{part}.{last}"]))
+        for part, lasts in _PARTS.items()
+        for last in lasts
     )
+    save_legacy(path, content, program)
 
 
 def _state(content: Any) -> Mapping[str, Any] | None:

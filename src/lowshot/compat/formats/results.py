@@ -13,11 +13,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lowshot.benchmark.results import Record
 from lowshot.errors import InputError
-from lowshot.files import Pathlike, fingerprint, read_json, write_json
+from lowshot.files import Pathlike, fingerprint, read_json, read_text, write_json
+
+if TYPE_CHECKING:
+    from lowshot.benchmark.results import Record
 
 METRICS = ("novel_top1", "novel_top5", "base_top1", "base_top5", "all_top1", "all_top5")
 _LINEAR = re.compile(
@@ -63,10 +65,15 @@ class Run:
 
 
 def write_run(folder: Pathlike, run: Run) -> Path:
-    """Write one result file under the original's name; it appears whole."""
+    """Write one result file under the original's name; it appears whole, on several lines."""
     path = Path(folder) / run.file_name
-    write_json(path, run.content, indent=None)
+    write_json(path, run.content)
     return path
+
+
+def is_written_by_lowshot(path: Pathlike) -> bool:
+    """Return True if :func:`write_run` wrote the file: the original writes its results on one line."""
+    return len(read_text(path, "result").splitlines()) > 1
 
 
 def read_run(path: Pathlike) -> Run:

@@ -8,15 +8,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from lowshot.data import ClassSplit, Experiments, experiment_files
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
-from lowshot.files import Pathlike
+from lowshot.files import Pathlike, read_json
 
 
 def read_split(path: Pathlike) -> ClassSplit:
     """Read ``label_idx.json``; errors as :meth:`ClassSplit.from_json`."""
     return ClassSplit.from_json(Path(path))
+
+
+def base_classes(path: Pathlike) -> np.ndarray:
+    """Read all base classes of ``label_idx.json``, (B,) int64, in the order of its list ``base_classes``.
+
+    Without the list they are those of the two setups, in ascending order. Errors as :meth:`ClassSplit.from_json`.
+    """
+    split = read_split(path)
+    listed = read_json(path, "class split").get("base_classes")
+    return split.base if listed is None else np.array(listed, np.int64)
 
 
 def read_experiments(path: Pathlike, features: FeatureStore | None = None) -> Experiments:

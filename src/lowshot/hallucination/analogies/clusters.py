@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from lowshot.checks import check_choice
 from lowshot.errors import InputError
 from lowshot.files import fingerprint
 from lowshot.hallucination.analogies.cache import ArrayCache, Folder
 from lowshot.progress import progress
+
+INITS = ("k-means++", "random_directions")
 
 
 @dataclass(frozen=True)
@@ -86,36 +87,43 @@ def fit_centroids(
     n_clusters: int = 100,
     n_rounds: int = 20,
     *,
+    init: str = "k-means++",
     random_state: int = 0,
     n_jobs: int | None = None,
     cache: Folder = None,
 ) -> Centroids:
-    """Cluster the features of each class by k-means with k-means++ initialisation.
+    """Cluster the features of each class by k-means.
 
-    A class with no more distinct features than ``n_clusters`` gets those as its centroids, so counts can differ. The
-    result depends on ``random_state`` and the class alone, not on ``n_jobs``: each class has its own random stream,
-    and is clustered by one thread (sums in another order would round differently).
+    With k-means++ a class with no more distinct features than ``n_clusters`` gets those as its centroids, so counts can
+    differ. The result depends on ``random_state`` and the class alone, not on ``n_jobs``: each class has its own random
+    stream, and is clustered by one thread (sums in another order would round differently).
 
     Args:
         features (array, (N, D) float): The base features.
         labels (array, (N,)): Their labels. Centroids come class by class in sorted order.
         n_clusters (int): The most centroids of a class.
         n_rounds (int): The most iterations of k-means.
+        init (str): The initialisation: "k-means++", or "random_directions" as in the original program: unit vectors of
+            random directions, and after each iteration a random feature of the class in place of every centroid that
+            has never been the nearest of one. Every class then has ``n_clusters``, and their inertia is higher.
         random_state (int): The seed of the initialisations.
         n_jobs (int, optional): The number of classes clustered at a time; None takes every core.
         cache (path-like, optional): A folder that saves the result for the next call with the same input.
     """
+    check_choice("init", init, INITS)
     classes, counts = np.unique(labels, return_counts=True)
     stored = ArrayCache(cache)
     name = ""
     if stored.folder is not None:
-        key = fingerprint(features, np.asarray(labels), [n_clusters, n_rounds, random_state])
+        told = [] if init == "k-means++" else [init]
+        key = fingerprint(features, np.asarray(labels), [n_clusters, n_rounds, random_state, *told])
         name = f"centroids-{key}"
         if (found := stored.load(name)) is not None:
             return Centroids(found["values"], found["counts"])
 
     rows = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
-    jobs = (delayed(_centroids_of)(features[r], n_clusters, n_rounds, (random_state, c)) for c, r in enumerate(rows))
+    cluster = _k_means_plus_plus if init == "k-means++" else _random_directions
+    jobs = (delayed(cluster)(features[r], n_clusters, n_rounds, (random_state, c)) for c, r in enumerate(rows))
     # Threads share the features; nearly all the time is spent in compiled code that lets other threads run.
     parallel = Parallel(n_jobs=-1 if n_jobs is None else n_jobs, prefer="threads", return_as="generator")
     parts = []
@@ -128,8 +136,12 @@ def fit_centroids(
     return centroids
 
 
-def _centroids_of(features: np.ndarray, n_clusters: int, n_rounds: int, seed: tuple[int, int]) -> np.ndarray:
+def _k_means_plus_plus(features: np.ndarray, n_clusters: int, n_rounds: int, seed: tuple[int, int]) -> np.ndarray:
     """(K, D) float32 centroids of one class."""
+    # Imported here: it takes a second, and the other initialisation does not need it.
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     features = np.asarray(features, np.float32)
     _, first = np.unique(features, axis=0, return_index=True)
     if len(first) <= n_clusters:
@@ -140,3 +152,23 @@ def _centroids_of(features: np.ndarray, n_clusters: int, n_rounds: int, seed: tu
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = KMeans(n_clusters, init="k-means++", n_init=1, max_iter=n_rounds, random_state=state).fit(features)
     return np.asarray(model.cluster_centers_, np.float32)
+
+
+def _random_directions(features: np.ndarray, n_clusters: int, n_rounds: int, seed: tuple[int, int]) -> np.ndarray:
+    """(n_clusters, D) float32 centroids of one class."""
+    rng = np.random.default_rng(seed)
+    features = np.asarray(features, np.float32)
+    centroids = rng.standard_normal((n_clusters, features.shape[1]), dtype=np.float32)
+    centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
+    ever_nearest = np.zeros(n_clusters, bool)
+    for _ in range(n_rounds):
+        # Distances less the squared norms of the features, which are the same for all centroids.
+        distances = (centroids**2).sum(axis=1) - 2 * features @ centroids.T
+        members = np.zeros((n_clusters, len(features)), np.float32)
+        members[distances.argmin(axis=1), np.arange(len(features))] = 1
+        counts = members.sum(axis=1)
+        ever_nearest |= counts > 0
+        centroids = np.where(counts[:, None] > 0, members @ features / np.maximum(counts, 1)[:, None], centroids)
+        never = np.flatnonzero(~ever_nearest)
+        centroids[never] = features[rng.integers(len(features), size=len(never))]
+    return centroids

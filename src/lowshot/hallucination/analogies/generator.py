@@ -48,6 +48,8 @@ class AnalogyGenerator(Generator):
             same features.
         device (str): The device that mines and trains: "auto" (a GPU if there is one), "cpu", "cuda", …
         n_jobs (int, optional): The number of classes clustered or mined at a time on the CPU; None takes every core.
+        kmeans_init (str): The initialisation of k-means, "k-means++" or "random_directions", the original's; see
+            :func:`~lowshot.hallucination.fit_centroids`.
 
     Attributes:
         weights_ (dict of str to array): G's float32 parameters: "fc1.weight" (hidden, 3 D), "fc1.bias", "fc2.weight", …
@@ -64,6 +66,7 @@ class AnalogyGenerator(Generator):
         *(f"weights_/{layer}.{part}" for layer in LAYERS for part in ("weight", "bias")),
     )
     local_params = ("cache", "device", "n_jobs")
+    optional_params = {"kmeans_init": "k-means++"}
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class AnalogyGenerator(Generator):
         cache: Folder = None,
         device: str = "auto",
         n_jobs: int | None = None,
+        kmeans_init: str = "k-means++",
     ) -> None:
         self.n_clusters = n_clusters
         self.n_rounds = n_rounds
@@ -92,6 +96,7 @@ class AnalogyGenerator(Generator):
         self.cache = cache
         self.device = device
         self.n_jobs = n_jobs
+        self.kmeans_init = kmeans_init
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, classifier_weight: np.ndarray | None) -> None:
         # Imported here so that listing generators, or generating with a fitted one, does not wait for torch.
@@ -126,7 +131,14 @@ class AnalogyGenerator(Generator):
 
         seed, jobs = self.random_state, self.n_jobs
         centroids = fit_centroids(
-            features, labels, n_clusters, n_rounds, random_state=seed, n_jobs=jobs, cache=self.cache
+            features,
+            labels,
+            n_clusters,
+            n_rounds,
+            init=self.kmeans_init,
+            random_state=seed,
+            n_jobs=jobs,
+            cache=self.cache,
         )
         analogies = mine_analogies(centroids, device=device, n_jobs=jobs, cache=self.cache)
         if not len(analogies):

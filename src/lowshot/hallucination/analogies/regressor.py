@@ -17,12 +17,14 @@ import torch
 import torch.nn.functional as F
 
 from lowshot.checks import check_choice, check_count, check_number
+from lowshot.classifiers.sgd import SGD
 from lowshot.devices import MATMUL_PRECISIONS, matmul_precision
 from lowshot.errors import LowshotError
 from lowshot.hallucination.analogies.mining import Analogies
 from lowshot.progress import progress
 
 LAYERS = ("fc1", "fc2", "fc3")
+BATCHES = ("independent", "permutation")
 N_REPORTS = 50
 MIN_REPORT_STEPS = 100
 REPORT_ROWS = 1024
@@ -44,6 +46,8 @@ class TrainingSettings:
         precision (str): The precision of matrix products, as ``torch.set_float32_matmul_precision`` names it.
             "medium" lets a device with bfloat16 or TF32 units use them; sums, weights and gradients remain float32.
             "highest" is float32 throughout.
+        batches (str): "independent" draws each batch from all analogies, by itself. "permutation" takes batches from
+            one random permutation of all analogies in turn, over and over, as the original does.
 
     Raises:
         InputError: A setting is out of range.
@@ -58,6 +62,7 @@ class TrainingSettings:
     weight_decay: float = 1e-4
     mse_weight: float = 10.0
     precision: str = "medium"
+    batches: str = "independent"
 
     def __post_init__(self) -> None:
         for name in ("hidden", "n_steps", "batch_size"):
@@ -65,6 +70,7 @@ class TrainingSettings:
         check_number("lr", self.lr, above=0)
         check_number("mse_weight", self.mse_weight, least=0)
         check_choice("precision", self.precision, MATMUL_PRECISIONS)
+        check_choice("batches", self.batches, BATCHES)
 
 
 class Regressor:
@@ -120,7 +126,13 @@ class Regressor:
         return outputs
 
     def set_gradient(
-        self, x: torch.Tensor, target: torch.Tensor, label: torch.Tensor, classifier: torch.Tensor, mse_weight: float
+        self,
+        x: torch.Tensor,
+        target: torch.Tensor,
+        label: torch.Tensor,
+        classifier: torch.Tensor,
+        mse_weight: float,
+        bias: torch.Tensor | None = None,
     ) -> None:
         """Set ``gradient`` to that of cross-entropy + ``mse_weight`` * mean squared error on a batch.
 
@@ -130,11 +142,12 @@ class Regressor:
             label (Tensor, (B,) int64): The row of ``classifier`` that scores b's class.
             classifier (Tensor, (classes, D)): The weight of the linear classifier.
             mse_weight (float): The weight of the mean squared error.
+            bias (Tensor, (classes,), optional): The bias of the linear classifier.
         """
         outputs = self.forward(x)
         made = outputs[-1]
         # d cross-entropy / d scores = (softmax - one-hot) / B, and the scores are made @ classifier.T
-        surplus = torch.softmax(made @ classifier.T, dim=1)
+        surplus = torch.softmax(_scores(made, classifier, bias), dim=1)
         surplus.scatter_add_(1, label[:, None], surplus.new_full((1, 1), -1.0).expand(len(x), 1))
         delta = torch.addmm(made - target, surplus, classifier, beta=2 * mse_weight / made.numel(), alpha=1 / len(x))
         for layer in reversed(range(len(LAYERS))):
@@ -153,6 +166,10 @@ class Regressor:
         return state
 
 
+def _scores(made: torch.Tensor, classifier: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    return made @ classifier.T if bias is None else torch.addmm(bias, made, classifier.T)
+
+
 def train_regressor(
     centroids: np.ndarray,
     analogies: Analogies,
@@ -160,6 +177,7 @@ def train_regressor(
     rows: np.ndarray,
     settings: TrainingSettings,
     *,
+    classifier_bias: np.ndarray | None = None,
     random_state: int = 0,
     device: str = "cpu",
 ) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
@@ -171,6 +189,7 @@ def train_regressor(
         classifier_weight (array, (classes, D) float32): The weight of the linear classifier.
         rows (array, (M,)): For each centroid the row of ``classifier_weight`` that scores its class.
         settings (TrainingSettings): The settings.
+        classifier_bias (array, (classes,) float32, optional): The bias of the linear classifier.
         random_state (int): The seed of the initial weights and the batches.
         device (str): The torch device to train on.
 
@@ -186,18 +205,18 @@ def train_regressor(
     # Copies in one layout and alignment: the last digit of a product may follow either, and a result must not.
     table = torch.tensor(np.ascontiguousarray(centroids, np.float32), device=on)
     classifier = torch.tensor(np.ascontiguousarray(classifier_weight, np.float32), device=on)
+    bias = None if classifier_bias is None else torch.tensor(classifier_bias, dtype=torch.float32, device=on)
     row_of = torch.from_numpy(np.asarray(rows, np.int64)).to(on)
     quadruples = torch.from_numpy(analogies.quadruples).to(on)
     inputs, targets = quadruples[:, [0, 2, 3]].contiguous(), quadruples[:, 1].contiguous()
 
     network = Regressor(table.shape[1], settings.hidden, generator, on)
-    optimizer = torch.optim.SGD(
+    optimizer = SGD(
         [network.parameters],
         lr=settings.lr,
         momentum=settings.momentum,
         dampening=settings.dampening,
         weight_decay=settings.weight_decay,
-        fused=True,
     )
 
     def batch(chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -206,13 +225,22 @@ def train_regressor(
         return x, table.index_select(0, target), row_of.index_select(0, target)
 
     shown = batch(torch.randperm(len(analogies), generator=generator)[:REPORT_ROWS].to(on))
+    permutation = torch.randperm(len(analogies), generator=generator) if settings.batches == "permutation" else None
+
+    def choose(first: int, last: int) -> torch.Tensor:
+        """The (last - first, batch_size) analogies of some steps."""
+        size = settings.batch_size
+        if permutation is None:
+            return torch.randint(len(analogies), (last - first, size), generator=generator)
+        return permutation[torch.arange(first * size, last * size) % len(analogies)].view(-1, size)
+
     every = max(MIN_REPORT_STEPS, settings.n_steps // N_REPORTS)
     third = max(1, -(-settings.n_steps // 3))
     history: list[dict[str, float]] = []
 
     def report(step: int) -> str:
         made = network.forward(shown[0])[-1]
-        losses = F.cross_entropy(made @ classifier.T, shown[2]).item(), F.mse_loss(made, shown[1]).item()
+        losses = F.cross_entropy(_scores(made, classifier, bias), shown[2]).item(), F.mse_loss(made, shown[1]).item()
         if not np.isfinite(losses).all():
             raise LowshotError(f"training of the generator diverged by step {step}: lower lr (now {settings.lr})")
         history.append({"step": step, "classification": losses[0], "mse": losses[1]})
@@ -226,11 +254,10 @@ def train_regressor(
         tick(0, report(0))
         for first in range(0, settings.n_steps, every):
             last = min(first + every, settings.n_steps)
-            size = (last - first, settings.batch_size)
-            for step, chosen in enumerate(torch.randint(len(analogies), size, generator=generator).to(on), first):
+            for step, chosen in enumerate(choose(first, last).to(on), first):
                 if step and step % third == 0:
-                    optimizer.param_groups[0]["lr"] /= 10
-                network.set_gradient(*batch(chosen), classifier, settings.mse_weight)
+                    optimizer.lr /= 10
+                network.set_gradient(*batch(chosen), classifier, settings.mse_weight, bias)
                 optimizer.step()
             tick(last - first, report(last))
     return network.state(), history

@@ -1,0 +1,241 @@
+"""What ``matching_network`` does: train a matching network on base classes, or measure it with novel ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from lowshot.classifiers.matching_module import MatchingModule
+from lowshot.classifiers.sgd import SGD
+from lowshot.compat.evaluation import RunData, read_run_data, require_own_result, write_result
+from lowshot.compat.formats.container import is_written_by
+from lowshot.compat.formats.features import open_features
+from lowshot.compat.formats.matching_network import read_weights, write_weights
+from lowshot.compat.formats.results import Run
+from lowshot.compat.formats.splits import base_classes, read_split
+from lowshot.compat.matching_episodes import MatchingEpisodes
+from lowshot.compat.overwriting import require_own
+from lowshot.compat.precision import only_float32
+from lowshot.compat.program import Flags
+from lowshot.compat.steps import steps
+from lowshot.devices import pick_device, to_device
+from lowshot.errors import InputError
+from lowshot.files import fingerprint, require_writable
+from lowshot.progress import progress, say
+from lowshot.torch_files import load_torch, save_torch
+
+PROGRAM = "matching_network"
+N_EPISODES = 60_000
+N_SHOTS = (1, 10)
+N_SUPPORT = 100
+LR, MOMENTUM, DAMPENING, WEIGHT_DECAY = 0.1, 0.9, 0.9, 1e-3
+DECAY_EVERY = 20_000
+SAVE_EVERY = 1000
+SEED = 0
+# The queries of a batch times support examples: one such float32 matrix takes 64 MiB, and a few exist at a time.
+ATTENTION_CELLS = 2**24
+
+
+def train(given: Flags) -> None:
+    """Run the program with ``--test 0``.
+
+    Raises:
+        InputError: A flag or file is missing or unfit. Nothing is written then.
+    """
+    require_writable(given.modelfile, "--modelfile")
+    require_own(given.modelfile, "--modelfile", lambda path: is_written_by(path, PROGRAM))
+    split = read_split(given.lowshotmeta)
+    store = open_features(given.trainfile)
+    split.check_labels(store.labels)
+    classes = base_classes(given.lowshotmeta)
+    if len(absent := np.setdiff1d(classes, store.labels)):
+        raise InputError(f"{store.path} has no image of base class {split.describe(int(absent[0]))}")
+    rows = store.rows_of(classes)
+    X, labels = store.rows(rows), store.labels[rows]
+    only_float32()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        network = MatchingModule(store.dim, contextual=True, n_steps=given.K).to(pick_device())
+    # Hours of training are saved as they go; what is over in a minute is not worth a second copy of the network.
+    n_episodes = steps(N_EPISODES)
+    unfinished = None
+    if n_episodes > SAVE_EVERY:
+        key = fingerprint(PROGRAM, given.K, n_episodes, classes, labels, X)
+        unfinished = UnfinishedTraining(Path(f"{given.modelfile}.unfinished"), key)
+    train_network(network, X, MatchingEpisodes(labels, classes, N_SHOTS, SEED), n_episodes, unfinished)
+    state = {name: value.cpu().numpy() for name, value in network.state_dict().items()}
+    write_weights(given.modelfile, state, program=PROGRAM)
+    if unfinished is not None:
+        unfinished.path.unlink(missing_ok=True)
+    say(f"{given.modelfile}: trained on {n_episodes} episodes of {len(classes)} base classes")
+
+
+@dataclass(frozen=True)
+class UnfinishedTraining:
+    """The file of a training that is under way.
+
+    Attributes:
+        path (Path): The file.
+        key (str): A fingerprint of everything that the result depends on.
+    """
+
+    path: Path
+    key: str
+
+    def save(self, network: torch.nn.Module, optimizer: SGD, done: int) -> None:
+        """Write the state after ``done`` episodes; the file appears whole."""
+        state = {"network": network.state_dict(), "velocities": optimizer.velocities}
+        save_torch(self.path, {"key": self.key, "done": done, **state})
+
+    def load(self, network: torch.nn.Module, optimizer: SGD) -> int:
+        """Take up the state, where there is a file of this training; returns the number of finished episodes.
+
+        Raises:
+            InputError: The file is damaged or of another training.
+        """
+        if not self.path.exists():
+            return 0
+        state = load_torch(self.path)
+        if not isinstance(state, dict) or state.get("key") != self.key:
+            raise InputError(
+                f"{self.path} belongs to a training with other features, classes or settings: move it away to train "
+                "anew"
+            )
+        network.load_state_dict(state["network"])
+        optimizer.velocities = [
+            velocity.to(parameter.device) for velocity, parameter in zip(state["velocities"], optimizer.parameters)
+        ]
+        return int(state["done"])
+
+
+def train_network(
+    network: MatchingModule,
+    X: np.ndarray,
+    episodes: MatchingEpisodes,
+    n_episodes: int,
+    unfinished: UnfinishedTraining | None = None,
+) -> None:
+    """Train a network in place on the cross-entropy of each episode's queries, by SGD.
+
+    Args:
+        network (MatchingModule): The network, on the device to train on.
+        X (float32 array of shape (N, D)): The features that episodes are rows of.
+        episodes (MatchingEpisodes): Draws the episodes.
+        n_episodes (int): The number of episodes.
+        unfinished (UnfinishedTraining or None): Where to save the training and resume it from.
+    """
+    parameters = list(network.parameters())
+    device = str(parameters[0].device)
+    optimizer = SGD(parameters, LR, MOMENTUM, DAMPENING, WEIGHT_DECAY)
+    done = 0 if unfinished is None else unfinished.load(network, optimizer)
+    network.train()
+    with progress("matching network episodes", n_episodes, done) as tick:
+        for number in range(done, n_episodes):
+            optimizer.lr = LR * 0.1 ** (number // DECAY_EVERY)
+            episode = episodes.draw(number)
+            support, queries = to_device(X[episode.support], device), to_device(X[episode.queries], device)
+            scores = network(support, torch.from_numpy(episode.counts).to(device), queries)
+            loss = F.cross_entropy(scores, torch.from_numpy(episode.targets).to(device))
+            for parameter in parameters:
+                parameter.grad = None
+            loss.backward()
+            optimizer.step()
+            if unfinished is not None and (number + 1) % SAVE_EVERY == 0:
+                unfinished.save(network, optimizer, number + 1)
+            # Reading the loss waits for the device, so it is not done every time.
+            tick(1, note=None if number % 50 else f"loss {loss.item():.3f}")
+
+
+def test(given: Flags) -> None:
+    """Run the program with ``--test 1``.
+
+    Raises:
+        InputError: A flag or file is missing or unfit. Nothing is written then.
+    """
+    for flag in ("testfile", "experimentpath"):
+        if getattr(given, flag) is None:
+            raise InputError(f"--test 1 needs --{flag}")
+    weights = read_weights(given.modelfile)
+    if (dim := open_features(given.trainfile).dim) != weights.dim:
+        raise InputError(
+            f"{given.modelfile} was trained on {weights.dim} features per image, but {given.trainfile} has {dim}: "
+            "they come from different networks"
+        )
+    data = read_run_data(given)
+    run = Run(data.representation, given.experimentid, given.lowshotn, ())
+    require_own_result(data.folder, run)
+    only_float32()
+    classifier = SupportSet(weights.state, data, given.K, given.lowshotn, seed=given.experimentid)
+    write_result(data.folder, replace(run, accuracies=data.accuracies(classifier.scores)))
+
+
+class SupportSet:
+    """A matching network with the support set of one run, encoded in the original's order.
+
+    Args:
+        state (mapping of str to float32 array): The weights of the network, by lowshot's names.
+        data (RunData): The files of the run.
+        n_steps (int): K, the steps of a query over the support set.
+        n_shots (int): The shots of each novel class.
+        seed (int): The seed of the choice of base examples.
+    """
+
+    def __init__(self, state: Mapping[str, np.ndarray], data: RunData, n_steps: int, n_shots: int, seed: int) -> None:
+        self._device = pick_device()
+        self._network = MatchingModule(data.train.dim, contextual=True, n_steps=n_steps)
+        self._network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+        self._network.to(self._device).eval()
+        self._num_classes = data.num_classes
+        rows = support_rows(data.train.labels, data.base, data.shots, n_shots, np.random.default_rng([3, seed]))
+        labels = data.train.labels[rows]
+        with torch.inference_mode():
+            encoded = self._network.encode(to_device(data.train.rows(rows), self._device))
+        # The order matters to the encoding alone: what is compared is summed by class.
+        by_class = np.argsort(labels, kind="stable")
+        self._encoded = encoded[torch.from_numpy(by_class).to(self._device)]
+        self._classes, counts = np.unique(labels, return_counts=True)
+        self._counts = torch.from_numpy(counts).to(self._device)
+
+    @torch.inference_mode()
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """Return (n, num_classes) log-probabilities of features (n, D); -inf for classes without support."""
+        scores = np.full((len(features), self._num_classes), -np.inf, np.float32)
+        size = max(1, ATTENTION_CELLS // len(self._encoded))
+        for first in range(0, len(features), size):
+            queries = to_device(features[first : first + size], self._device)
+            found = self._network.compare(queries, self._encoded, self._counts).cpu().numpy()
+            scores[first : first + size, self._classes] = found
+        return scores
+
+
+def support_rows(
+    labels: np.ndarray, base: np.ndarray, shots: np.ndarray, n_shots: int, rng: np.random.Generator
+) -> np.ndarray:
+    """List the support set of a test in the order in which the original's encoder reads it.
+
+    Base classes come one after the other, each with random examples in ascending order of rows. Then come the shots of
+    all novel classes together in ascending order of rows, and that block again until each class has 100.
+
+    Args:
+        labels (int array of shape (N,)): The labels of the train features.
+        base (int array of shape (B,)): The base classes, in the order of the split's list.
+        shots (int array of shape (M,)): The rows of all shots.
+        n_shots (int): The shots of each novel class.
+        rng (numpy Generator): The source of the choice of base examples.
+
+    Returns:
+        int64 array of shape (S,): Rows of the train features.
+    """
+    order = np.argsort(labels, kind="stable")
+    starts = np.searchsorted(labels[order], base, side="left")
+    ends = np.searchsorted(labels[order], base, side="right")
+    chosen = [
+        np.sort(rng.choice(order[start:end], min(N_SUPPORT, end - start), replace=False))
+        for start, end in zip(starts, ends)
+    ]
+    return np.concatenate([*chosen, np.tile(np.sort(shots), -(-N_SUPPORT // n_shots))])
