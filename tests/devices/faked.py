@@ -1,0 +1,301 @@
+"""A GPU for machines without one: torch's FakeTensorMode, whose tensors carry their values along.
+
+FakeTensorMode says of every operation what a GPU would: tensors on different devices are refused, and results get
+their device, shape and dtype. It computes nothing, so code that reads a number from the device could not go on.
+Therefore the same operation runs on CPU tensors beside it. What is tested runs unchanged, branches on true numbers,
+and ends in results that can be compared with those of a CPU.
+
+Not covered: kernels, their memory and speed, cuDNN, streams, pinned memory and several GPUs. ``make gpu`` runs the same
+tests on a real GPU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Self
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+)
+from torch.utils._python_dispatch import _disable_current_modes
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only, tree_unflatten
+
+from tests.devices.real import close
+
+aten = torch.ops.aten
+
+PRODUCTS = frozenset({"mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "convolution"})
+
+# These alone take indices or sources from another device. Pointwise operations also take scalars of the CPU.
+MIXING = frozenset({"_to_copy", "copy_", "fill_", "index_put_", "index_put", "_index_put_impl_", "device"})
+
+
+class FakedGPU(FakeTensorMode):
+    """A dispatch mode in which device "cuda" exists.
+
+    Tensors on the CPU are ordinary ones; those on the device are FakeTensors with the attribute ``value``.
+
+    Attributes:
+        operations (Counter): How often each operation ran on the device.
+        cpu_products (Counter): How often each matrix product or convolution ran on the CPU meanwhile.
+        doubles (Counter): For each operation the size of its largest float64 result on the device.
+    """
+
+    # FakeTensorMode would initialise CUDA if this were False, and asks torch.cuda.is_available.
+    avoid_device_init = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: Counter[str] = Counter()
+        self.cpu_products: Counter[str] = Counter()
+        self.doubles: Counter[str] = Counter()
+        self.in_backward = False
+        self._within_fake = False
+        self._new: set[int] = set()
+        self._leaves: dict[int, Any] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if self._within_fake:  # FakeTensorMode calls itself for the parts of an operation
+            return super().__torch_dispatch__(func, types, args, kwargs)
+        name = func._opname
+        if name == "device":
+            return self._device_for_cpp(args[0])
+        if name == "_pin_memory":  # the driver's work
+            return args[0].clone()
+        if _kind(kwargs.get("device")) == "meta":
+            kwargs["device"] = torch.device("cuda")
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        if not any(map(_on_device, tensors)) and _kind(kwargs.get("device")) != "cuda":
+            self.cpu_products[name] += name in PRODUCTS
+            return func(*args, **kwargs)
+        _check(func, tensors, args, kwargs)
+        faked = self._faked_results(func, types, args, kwargs)
+        values = self._value_results(func, args, kwargs)
+        self.operations[name] += 1
+        joined = self._joined(name, faked, values, tensors)
+        differentiable = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+        self._new = {id(leaf) for leaf in tree_leaves(joined)} if differentiable and name != "detach" else set()
+        return joined
+
+    def _device_for_cpp(self, tensor: torch.Tensor) -> torch.device:
+        """The device of a tensor for torch's C++ code; Python code is always told the true one.
+
+        Autograd would wait for the streams of a GPU, of which there are none; told "meta" it does all the rest. It asks
+        about parameters, which :meth:`meet` makes it do beforehand, about new results, and in the backward pass.
+        """
+        if not _on_device(tensor):
+            return tensor.device
+        if self.in_backward or id(tensor) in self._new:
+            self._new.discard(id(tensor))
+            return torch.device("meta")
+        return torch.device("cuda", 0)
+
+    def meet(self, module: torch.nn.Module, inputs: Any) -> None:
+        """Let autograd ask for the device of a module's parameters."""
+        for parameter in module.parameters():
+            if parameter.requires_grad and _on_device(parameter) and id(parameter) not in self._leaves:
+                self._new.add(id(parameter))
+                self._leaves[id(parameter)] = torch.autograd.graph.get_gradient_edge(parameter)
+
+    def _faked_results(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """The results without values; None where their number or shape depends on values."""
+
+        def fake(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor if _on_device(tensor) else self._wear("cpu", tensor)
+
+        args, kwargs = tree_map_only(torch.Tensor, fake, (args, kwargs))
+        self._within_fake = True
+        try:
+            return super().__torch_dispatch__(func, types, args, kwargs)
+        except (DataDependentOutputException, DynamicOutputShapeException):
+            return None
+        finally:
+            self._within_fake = False
+
+    def _value_results(self, func: Any, args: Any, kwargs: Any) -> Any:
+        args, kwargs = tree_map_only(torch.Tensor, _value, (args, kwargs))
+        if "device" in kwargs:
+            kwargs["device"] = torch.device("cpu")
+        return KERNELS.get(func._opname, func)(*args, **kwargs)
+
+    def _joined(self, name: str, faked: Any, values: Any, arguments: list[torch.Tensor]) -> Any:
+        """Values with the device that the fake results say; arguments that were changed in place as themselves."""
+        known = {id(_value(tensor)): tensor for tensor in arguments}
+        device = next((tensor.device for tensor in arguments if _on_device(tensor)), None)
+
+        def join(value: Any, fake: Any) -> Any:
+            if not isinstance(value, torch.Tensor):
+                return value if fake is None else fake
+            if id(value) in known:
+                return known[id(value)]
+            on = device if fake is None else fake.device
+            if _kind(on) == "cpu":
+                return value
+            if value.dtype == torch.float64:
+                self.doubles[name] = max(self.doubles[name], value.numel())
+            return self._wear(on, value, value)
+
+        leaves, structure = tree_flatten(values)
+        fakes = [None] * len(leaves) if faked is None else tree_leaves(faked)
+        if isinstance(fakes[0], torch.Tensor):  # further results, such as saved statistics, may differ by device
+            assert (fakes[0].shape, fakes[0].dtype) == (leaves[0].shape, leaves[0].dtype), name
+        return tree_unflatten([join(value, fake) for value, fake in zip(leaves, fakes, strict=True)], structure)
+
+    def _wear(self, device: Any, like: torch.Tensor, value: torch.Tensor | None = None) -> FakeTensor:
+        with _disable_current_modes():
+            meta = torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device="meta")
+            tensor = FakeTensor(self, meta, torch.device(device))
+        tensor.value = value
+        return tensor
+
+
+class Faked:
+    """A faked GPU as the fixture ``gpu`` gives it: ``with gpu:`` is a block in which torch finds a GPU."""
+
+    def __init__(self) -> None:
+        self.mode = FakedGPU()
+
+    def __enter__(self) -> Self:
+        self._stack = contextlib.ExitStack()
+        self._stack.enter_context(_torch_with_a_gpu(self.mode))
+        self._stack.enter_context(self.mode)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def check_work(self) -> None:
+        """Fail unless the device computed all products, and none of them in float64."""
+        assert any(self.mode.operations[name] for name in PRODUCTS), "nothing was multiplied on the device"
+        assert not self.mode.cpu_products.total(), f"on the CPU instead: {self.mode.cpu_products}"
+        doubles = {name for name in self.mode.doubles if name in PRODUCTS}
+        assert not doubles, f"in float64 on the device: {doubles}"
+
+    def check_close(self, found: Any, expected: Any, *, bfloat16: bool = False) -> None:
+        """Fail unless two arrays agree. A GPU rounds other operations to bfloat16 than a CPU does."""
+        close(found, expected, 0.01 if bfloat16 else 1e-4)
+
+
+@contextlib.contextmanager
+def _torch_with_a_gpu(mode: FakedGPU) -> Iterator[None]:
+    """torch says that there is one GPU, and does nothing where it would call its driver."""
+    answers = {
+        "is_available": True,
+        "is_bf16_supported": True,
+        "device_count": 1,
+        "current_device": 0,
+        "get_device_capability": (9, 0),
+        "get_device_name": "faked",
+        "get_rng_state": torch.zeros(16, dtype=torch.uint8),
+        **dict.fromkeys(("set_rng_state", "set_device", "synchronize", "empty_cache", "manual_seed_all")),
+    }
+    run = torch.autograd._engine_run_backward
+
+    def run_backward(*args: Any, **kwargs: Any) -> Any:
+        mode.in_backward = True
+        try:
+            return run(*args, **kwargs)
+        finally:
+            mode.in_backward = False
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(mode.meet)
+    with pytest.MonkeyPatch.context() as patch, torch.backends.cudnn.flags(enabled=False):
+        patch.setattr(torch.autograd, "_engine_run_backward", run_backward)
+        for name, answer in answers.items():
+            patch.setattr(torch.cuda, name, lambda *args, answer=answer, **kwargs: answer)
+        # Module.to keeps a parameter's identity on a real GPU; a FakeTensor can only do that by swapping.
+        patch.setattr(torch.__future__, "_swap_module_params_on_conversion", True)
+        # A checkpoint holds values.
+        patch.setattr(FakeTensor, "__reduce_ex__", lambda tensor, protocol: tensor.value.__reduce_ex__(protocol))
+        patch.setattr(FakeTensor, "__deepcopy__", _deepcopy, raising=False)
+        patch.setattr(torch, "load", _disable_current_modes()(torch.load))
+        yield
+    hook.remove()
+
+
+def _deepcopy(tensor: FakeTensor, memo: dict[int, Any]) -> torch.Tensor:
+    if id(tensor) not in memo:
+        copy = tensor.detach().clone()
+        memo[id(tensor)] = torch.nn.Parameter(copy, tensor.requires_grad) if tensor._is_param else copy
+    return memo[id(tensor)]
+
+
+def _check(func: Any, tensors: list[torch.Tensor], args: Any, kwargs: Any) -> None:
+    """Refuse what a GPU refuses and FakeTensorMode lets pass."""
+    name = func._opname
+    generator = kwargs.get("generator")
+    if generator is not None and generator.device.type != "cuda":
+        raise RuntimeError(f"{name}: expected a 'cuda' device type for generator but found '{generator.device}'")
+    devices = {tensor.device.type for tensor in tensors}
+    if name in ("index", "_unsafe_index"):  # indices may be on the CPU, not the other way round
+        if not _on_device(args[0]):
+            raise RuntimeError(f"{name}: indices on the GPU of a tensor on the CPU")
+    elif len(devices) > 1 and name not in MIXING and torch.Tag.pointwise not in func.tags:
+        raise RuntimeError(f"{name}: expected all tensors to be on the same device, found {sorted(devices)}")
+    if name in PRODUCTS and not all(tensor.is_floating_point() for tensor in tensors):
+        raise RuntimeError(f'"{name}_cuda" not implemented for whole numbers')
+
+
+def _on_device(tensor: torch.Tensor) -> bool:
+    return isinstance(tensor, FakeTensor)
+
+
+def _value(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.value if isinstance(tensor, FakeTensor) else tensor
+
+
+def _kind(device: Any) -> str | None:
+    return None if device is None else torch.device(device).type
+
+
+def _lstm_cell(
+    from_input: torch.Tensor,
+    from_hidden: torch.Tensor,
+    cell: torch.Tensor,
+    input_bias: torch.Tensor | None = None,
+    hidden_bias: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Hidden state, cell and gates of an LSTM after one step, as the GPU's fused kernel computes them."""
+    gates = from_input + from_hidden
+    if input_bias is not None and hidden_bias is not None:
+        gates = gates + input_bias + hidden_bias
+    enter, forget, candidate, leave = gates.chunk(4, dim=1)
+    enter, forget, candidate, leave = enter.sigmoid(), forget.sigmoid(), candidate.tanh(), leave.sigmoid()
+    cell = forget * cell + enter * candidate
+    return leave * cell.tanh(), cell, torch.cat([enter, forget, candidate, leave], dim=1)
+
+
+def _lstm_cell_backward(
+    by_hidden: torch.Tensor | None,
+    by_cell: torch.Tensor | None,
+    before: torch.Tensor,
+    after: torch.Tensor,
+    gates: torch.Tensor,
+    has_bias: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Gradients by the gates before their activations, by the cell before the step, and by either bias."""
+    enter, forget, candidate, leave = gates.chunk(4, dim=1)
+    by_hidden = torch.zeros_like(after) if by_hidden is None else by_hidden
+    by_cell = torch.zeros_like(after) if by_cell is None else by_cell
+    bent = after.tanh()
+    by_cell = by_cell + by_hidden * leave * (1 - bent**2)
+    parts = [
+        by_cell * candidate * enter * (1 - enter),
+        by_cell * before * forget * (1 - forget),
+        by_cell * enter * (1 - candidate**2),
+        by_hidden * bent * leave * (1 - leave),
+    ]
+    by_gates = torch.cat(parts, dim=1)
+    return by_gates, by_cell * forget, by_gates.sum(dim=0) if has_bias else None
+
+
+# Operations that torch has for a GPU alone.
+KERNELS = {"_thnn_fused_lstm_cell": _lstm_cell, "_thnn_fused_lstm_cell_backward_impl": _lstm_cell_backward}
