@@ -73,6 +73,18 @@ def write_features(
     return FeatureStore.open(path)
 
 
+def poison(store: FeatureStore, split: ClassSplit, path: Path) -> FeatureStore:
+    """Copy a features file with noise and exchanged labels in the test half of a split."""
+    rows = store.rows_of(np.union1d(split.base_2, split.novel_2))
+    rng = np.random.default_rng(99)
+    labels, features = store.labels.copy(), store.rows(np.arange(len(store)))
+    labels[rows] = rng.permutation(labels[rows])
+    features[rows] = 100 * rng.normal(size=(len(rows), store.dim))
+    with FeatureStore.create(path, store.dim, len(labels), class_names=store.class_names) as out:
+        out.append(features, labels, store.paths)
+    return FeatureStore.open(path)
+
+
 def fitted_difference(problem: Problem) -> Generator:
     """A generator fitted on all base classes, as the protocol has it."""
     rows = problem.train.rows_of(problem.split.base)

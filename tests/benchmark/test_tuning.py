@@ -11,7 +11,8 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from lowshot.benchmark import Engine, ResultStore, run_benchmark, summarise, tuning
+from lowshot import benchmark
+from lowshot.benchmark import Engine, ResultStore, summarise, tuning
 from lowshot.benchmark.parameter_grid import GridPoint, Target, Tuning, declared_grid, grid_complaints, grid_points
 from lowshot.benchmark.validation import ValidationData
 from lowshot.classifiers import Gaussian, Logistic, NearestMean, Ridge
@@ -19,12 +20,13 @@ from lowshot.data import ClassSplit
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.parallel.shared_arrays import Scratch
-from tests.benchmark.problems import Problem, fitted_difference, write_features
+from tests.benchmark.problems import Problem, fitted_difference, poison, write_features
 
 QUICK = {"n_steps": 6, "batch_size": 20}
 N_SHOTS = (1, 3)
 
 #: Small problems are not worth a second process; with four classes in play every top-5 accuracy is one.
+run_benchmark = functools.partial(benchmark.run_benchmark, engine=Engine("serial"))
 tune = functools.partial(tuning.tune, engine=Engine("serial"), target="mean_all_top1")
 
 
@@ -94,18 +96,11 @@ def test_experiments_of_other_data_are_refused(problem: Problem, tmp_path: Path)
 
 
 def poisoned(problem: Problem, folder: Path) -> Problem:
-    """The same files but for the test half: its labels go around among its classes, its features are noise."""
-    hidden = np.union1d(problem.split.base_2, problem.split.novel_2)
-    rng = np.random.default_rng(99)
-    stores = []
-    for name, store in (("train", problem.train), ("test", problem.test)):
-        rows = store.rows_of(hidden)
-        labels, features = store.labels.copy(), store.rows(np.arange(len(store)))
-        labels[rows] = rng.permutation(labels[rows])
-        features[rows] = 100 * rng.normal(size=(len(rows), store.dim))
-        with FeatureStore.create(folder / f"{name}.h5", store.dim, len(labels)) as out:
-            out.append(features, labels, store.paths)
-        stores.append(FeatureStore.open(folder / f"{name}.h5"))
+    """The same problem with noise and exchanged labels in the test half of its split."""
+    stores = [
+        poison(store, problem.split, folder / f"{name}.h5")
+        for name, store in (("train", problem.train), ("test", problem.test))
+    ]
     return Problem(*stores, problem.split, problem.experiments)
 
 
