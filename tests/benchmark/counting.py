@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,18 +13,19 @@ from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
 from tests.parallel.tasks import note
 
+PAUSE = "SECONDS_PER_BLOCK_OF_RUNS"
+
 
 class Counting(NearestMean):
-    """Nearest mean that takes its time and leaves a line per block of runs."""
+    """Nearest mean that leaves a line per block of runs, and takes its time where the environment says so."""
 
-    def __init__(self, folder: str = ".", pause: float = 0.0) -> None:
+    def __init__(self, folder: str = ".") -> None:
         super().__init__()
         self.folder = folder
-        self.pause = pause
 
     def fit_novel_runs(self, runs, seeds):
         fitted = super().fit_novel_runs(runs, seeds)
-        time.sleep(self.pause)
+        time.sleep(float(os.environ.get(PAUSE, "0")))
         note(Path(self.folder), f"{seeds[0]}")
         return fitted
 
@@ -35,7 +37,7 @@ def measure(folder: Path, store: Path, n_shots: tuple[int, ...], engine: Engine)
         FeatureStore.open(folder / "features" / "test.h5"),
         ClassSplit.from_json(folder / "label_idx.json"),
         Experiments.from_files(folder / "splitfile_{:d}.json"),
-        Counting(str(folder), 0.2),
+        Counting(str(folder)),
         n_shots=n_shots,
         store=ResultStore(store),
         engine=engine,

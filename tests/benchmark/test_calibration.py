@@ -1,3 +1,5 @@
+"""The calibration bias: no other is better on validation, and nothing else is looked at."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -11,7 +13,7 @@ from lowshot.classifiers.nearest_mean import NearestMean
 from lowshot.data.splits import Setup
 from lowshot.errors import InputError
 from tests.classifiers.problems import problem
-from tests.reference import prior as reference
+from tests.reference import calibration as reference
 
 TARGETS = st.sampled_from(["all_top1", "all_top5"])
 
@@ -46,7 +48,7 @@ def test_no_bias_is_better_than_the_chosen_one(found, target):
 
 @settings(deadline=None, max_examples=50)
 @given(runs(), st.integers(-9, 9).map(lambda i: i / 8))
-def test_accuracies_with_a_prior_are_those_of_moved_scores(found, bias):
+def test_accuracies_with_a_bias_are_those_of_moved_scores(found, bias):
     for run in found:
         moved = calibrated_accuracies(top_k_ranks(*run), bias)
         for k in (1, 5):
@@ -79,7 +81,7 @@ def test_where_nothing_is_gained_the_scores_stay_as_they_are():
     assert choose_bias(validation([(np.zeros((2, 4)), [0, 3], [0, 1], [2, 3])]), "all_top5") == 0
 
 
-def test_infinite_scores_do_not_become_the_prior():
+def test_infinite_scores_do_not_become_the_bias():
     scores = [[0.0, -np.inf, 1.0, -np.inf], [2.0, 0.0, -np.inf, 1.0]]
     assert np.isfinite(choose_bias(validation([(scores, [0, 3], [0, 1], [2, 3])]), "all_top1"))
 
@@ -94,7 +96,7 @@ def test_choices_on_the_test_setup_are_impossible():
         choose_bias(validation([run]), "novel_top1")
 
 
-def test_a_classifier_with_the_chosen_prior_is_as_good_as_the_search_says():
+def test_a_classifier_with_the_chosen_bias_is_as_good_as_the_search_says():
     p = problem(n_base=12, n_novel=3, noise=1.0)
     setup = Setup("val", np.unique(p.base[1]), np.unique(p.novel[1]))
     draws = [problem(n_base=12, n_novel=3, noise=1.0, n_shots=n).novel for n in (1, 2)]

@@ -19,9 +19,7 @@ from lowshot.classifiers.nearest_mean import NearestMean
 from lowshot.classifiers.ridge import Ridge
 from lowshot.data import ClassSplit
 from lowshot.errors import InputError
-from lowshot.hallucination import DifferenceGenerator
-from tests.benchmark.conftest import World, write_features
-from tests.benchmark.test_protocol import measured
+from tests.benchmark.problems import Problem, fitted_difference, without_times, write_features
 from tests.reference import episodes as reference
 
 SMALL = {"n_way": 2, "n_query": 4, "n_tasks": 30, "engine": Engine("serial")}
@@ -79,22 +77,22 @@ def test_tasks_depend_on_nothing_but_rows_design_and_seed() -> None:
 
 @pytest.mark.parametrize("setup", ["val", "test"])
 @pytest.mark.parametrize("n_shots", [1, 3])
-def test_an_accuracy_is_the_mean_over_tasks_done_by_hand(world: World, setup: str, n_shots: int) -> None:
+def test_an_accuracy_is_the_mean_over_tasks_done_by_hand(problem: Problem, setup: str, n_shots: int) -> None:
     [record] = run_episodes(
-        world.train, world.test, world.split, NearestMean(), n_shots=[n_shots], setup=setup, seed=3, **SMALL
+        problem.train, problem.test, problem.split, NearestMean(), n_shots=[n_shots], setup=setup, seed=3, **SMALL
     )
-    classes = world.split.setup(setup)
-    base = np.isin(world.train.labels, classes.base)
-    centre = world.train.features[base].astype(np.float64).mean(axis=0)
-    features = world.test.features.astype(np.float64)
+    classes = problem.split.setup(setup)
+    base = np.isin(problem.train.labels, classes.base)
+    centre = problem.train.features[base].astype(np.float64).mean(axis=0)
+    features = problem.test.features.astype(np.float64)
     novel = np.sort(classes.novel)
     sampler = NovelEpisodeSampler(
-        [np.flatnonzero(world.test.labels == label) for label in novel], EpisodeDesign(2, n_shots, 4, 30), seed=3
+        [np.flatnonzero(problem.test.labels == label) for label in novel], EpisodeDesign(2, n_shots, 4, 30), seed=3
     )
     accuracies = []
     for tasks in sampler:
         for places, shots, queries in zip(*tasks, strict=True):
-            reference.check_task(world.test.labels, novel, novel[places], shots, queries, 2, n_shots, 4)
+            reference.check_task(problem.test.labels, novel, novel[places], shots, queries, 2, n_shots, 4)
             accuracies.append(reference.nearest_mean_accuracy(features, shots, queries, centre))
     mean, half_width = reference.mean_and_half_width(accuracies)
     assert record["accuracy"] == pytest.approx(mean)
@@ -102,11 +100,11 @@ def test_an_accuracy_is_the_mean_over_tasks_done_by_hand(world: World, setup: st
     assert (record["part"], record["n_tasks"], record["n_way"], record["n_query"]) == ("test", 30, 2, 4)
 
 
-def test_all_methods_and_representations_meet_the_same_tasks(world: World, tmp_path: Path) -> None:
-    other = [write_features(tmp_path / f"{name}.h5", getattr(world, name).labels, 9) for name in ("train", "test")]
+def test_all_methods_and_representations_meet_the_same_tasks(problem: Problem, tmp_path: Path) -> None:
+    other = [write_features(tmp_path / f"{name}.h5", getattr(problem, name).labels, 9) for name in ("train", "test")]
     runs = [
-        run_episodes(*parts, world.split, classifier, **SMALL)
-        for parts in ((world.train, world.test), other)
+        run_episodes(*parts, problem.split, classifier, **SMALL)
+        for parts in ((problem.train, problem.test), other)
         for classifier in (NearestMean(), Ridge())
     ]
     assert len({tuple(record["tasks"] for record in records) for records in runs}) == 1
@@ -114,63 +112,64 @@ def test_all_methods_and_representations_meet_the_same_tasks(world: World, tmp_p
     assert len({record["tasks"] for record in runs[0]}) == 2  # 1 and 5 shots are different tasks
 
 
-def test_a_guess_is_right_once_in_n_ways(world: World) -> None:
+def test_a_guess_is_right_once_in_n_ways(problem: Problem) -> None:
     def noise(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
         return np.random.default_rng(1).normal(size=features.shape)
 
-    test = write_features(world.test.path.with_name("noise.h5"), world.test.labels, seed=0, change=noise)
+    test = write_features(problem.test.path.with_name("noise.h5"), problem.test.labels, seed=0, change=noise)
     settings = {**SMALL, "n_tasks": 1000}
-    [record] = run_episodes(world.train, test, world.split, NearestMean(), n_shots=[1], **settings)
+    [record] = run_episodes(problem.train, test, problem.split, NearestMean(), n_shots=[1], **settings)
     assert record["accuracy"] == pytest.approx(0.5, abs=0.05)
 
 
-def test_a_generator_takes_part_in_every_task(world: World) -> None:
-    rows = world.train.rows_of(world.split.base)
-    generator = DifferenceGenerator().fit(world.train.rows(rows), world.train.labels[rows])
+def test_a_generator_takes_part_in_every_task(problem: Problem) -> None:
+    generator = fitted_difference(problem)
     plain, more = (
-        run_episodes(world.train, world.test, world.split, Ridge(), n_shots=[1], **SMALL, **generation)
+        run_episodes(problem.train, problem.test, problem.split, Ridge(), n_shots=[1], **SMALL, **generation)
         for generation in ({}, {"generator": generator, "n_per_class": 6})
     )
     assert (plain[0]["generator"], more[0]["generator"], more[0]["n_per_class"]) == (None, "difference", 6)
     assert plain[0]["tasks"] == more[0]["tasks"]
     assert plain[0]["accuracy"] != more[0]["accuracy"]
     again = run_episodes(
-        world.train, world.test, world.split, Ridge(), n_shots=[1], **SMALL, generator=generator, n_per_class=6
+        problem.train, problem.test, problem.split, Ridge(), n_shots=[1], **SMALL, generator=generator, n_per_class=6
     )
-    assert measured(again) == measured(more)
+    assert without_times(again) == without_times(more)
 
 
-def test_memory_and_workers_change_no_number(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_and_workers_change_no_number(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     method = Logistic(n_steps=10, batch_size=20)
-    whole = run_episodes(world.train, world.test, world.split, method, n_shots=[1], **SMALL)
+    whole = run_episodes(problem.train, problem.test, problem.split, method, n_shots=[1], **SMALL)
     monkeypatch.setattr("lowshot.benchmark.episodes._FLOATS", 500)
     monkeypatch.setattr("lowshot.benchmark.episodes._POOL_BYTES", 0)
-    in_pieces = run_episodes(world.train, world.test, world.split, method, n_shots=[1], **SMALL)
+    in_pieces = run_episodes(problem.train, problem.test, problem.split, method, n_shots=[1], **SMALL)
     assert in_pieces[0]["accuracy"] == pytest.approx(whole[0]["accuracy"], abs=0.01)  # sums in another order
     nearest = [
-        run_episodes(world.train, world.test, world.split, NearestMean(), **{**SMALL, "engine": engine})
+        run_episodes(problem.train, problem.test, problem.split, NearestMean(), **{**SMALL, "engine": engine})
         for engine in (Engine("serial"), Engine("loky", workers=2))
     ]
-    assert measured(nearest[0]) == measured(nearest[1])
+    assert without_times(nearest[0]) == without_times(nearest[1])
 
 
-def test_what_a_store_has_is_not_measured_again(world: World, tmp_path: Path) -> None:
+def test_what_a_store_has_is_not_measured_again(problem: Problem, tmp_path: Path) -> None:
     store = ResultStore(tmp_path / "episodes.jsonl")
-    first = run_episodes(world.train, world.test, world.split, NearestMean(), store=store, **SMALL)
+    first = run_episodes(problem.train, problem.test, problem.split, NearestMean(), store=store, **SMALL)
     size = store.path.stat().st_size
-    again = run_episodes(world.train, world.test, world.split, NearestMean(), store=ResultStore(store.path), **SMALL)
+    again = run_episodes(
+        problem.train, problem.test, problem.split, NearestMean(), store=ResultStore(store.path), **SMALL
+    )
     assert again == first
     assert store.path.stat().st_size == size
-    assert len(run_episodes(world.train, world.test, world.split, Ridge(), store=store, **SMALL)) == 2
+    assert len(run_episodes(problem.train, problem.test, problem.split, Ridge(), store=store, **SMALL)) == 2
     assert len(ResultStore(store.path).records) == 4
 
 
-def test_records_are_of_todays_settings_under_todays_tags(world: World, tmp_path: Path) -> None:
+def test_records_are_of_todays_settings_under_todays_tags(problem: Problem, tmp_path: Path) -> None:
     store = ResultStore(tmp_path / "episodes.jsonl")
 
     def run(n_tasks: int, **tags: str) -> list[dict]:
         settings = {**SMALL, "n_tasks": n_tasks, "n_shots": [1], "store": store, "tags": tags}
-        return run_episodes(world.train, world.test, world.split, NearestMean(), **settings)
+        return run_episodes(problem.train, problem.test, problem.split, NearestMean(), **settings)
 
     [old] = run(30, method="old", representation="r")
     [new] = run(20, method="old", representation="r")
@@ -181,11 +180,11 @@ def test_records_are_of_todays_settings_under_todays_tags(world: World, tmp_path
     assert not store.path.with_suffix(".scratch").exists()
 
 
-def test_what_is_no_method_is_refused(world: World) -> None:
+def test_what_is_no_method_is_refused(problem: Problem) -> None:
     with pytest.raises(InputError, match="int is no LowShotClassifier"):
-        run_episodes(world.train, world.test, world.split, 5, **SMALL)  # type: ignore[arg-type]
+        run_episodes(problem.train, problem.test, problem.split, 5, **SMALL)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="generator and n_per_class go together"):
-        run_episodes(world.train, world.test, world.split, NearestMean(), n_per_class=5, **SMALL)
+        run_episodes(problem.train, problem.test, problem.split, NearestMean(), n_per_class=5, **SMALL)
 
 
 def test_the_interval_is_that_of_the_literature() -> None:

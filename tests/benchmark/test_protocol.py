@@ -1,6 +1,9 @@
+"""The protocol: every record is the run done by hand, and nothing that is chosen sees the test half."""
+
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from pathlib import Path
 from unittest import mock
@@ -8,13 +11,17 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from lowshot.benchmark import ResultStore, low_shot_metrics, run_benchmark
+from lowshot import benchmark
+from lowshot.benchmark import Engine, ResultStore, low_shot_metrics
 from lowshot.classifiers.logistic import Logistic
 from lowshot.classifiers.nearest_mean import NearestMean
 from lowshot.data import ClassSplit, Experiments
 from lowshot.errors import InputError
-from tests.benchmark.conftest import World, write_features
-from tests.reference import prior as reference
+from tests.benchmark.problems import Problem, without_times, write_features
+from tests.reference import calibration as reference
+
+#: Small problems are not worth a second process.
+run_benchmark = functools.partial(benchmark.run_benchmark, engine=Engine("serial"))
 
 SETUPS = ("val", "test")
 METRICS = [f"{scope}_top{k}" for scope in ("novel", "base", "all", "novel_only") for k in (1, 5)]
@@ -32,41 +39,35 @@ class Doubling:
         return np.concatenate([features, features + self.shift_]), np.concatenate([labels, labels])
 
 
-def measured(records):
-    """Records without what differs from day to day."""
-    daily = {"seconds", "base_seconds", "time", "host", "versions"}
-    return [{key: value for key, value in record.items() if key not in daily} for record in records]
-
-
-def scores_by_hand(world, setup, n, experiment, classifier):
+def scores_by_hand(problem, setup, n, experiment, classifier):
     """Scores over the whole label space, labels and groups of one run, put together row by row."""
-    classes = world.split.setup(setup)
-    rows = [row for row, label in enumerate(world.train.labels) if label in classes.base]
-    known = copy.copy(classifier).fit_base(world.train.features[rows], world.train.labels[rows])
-    shots = [row for c in classes.novel for row in world.experiments.rows[experiment - 1][c][:n]]
-    known.fit_novel(world.train.features[shots], world.train.labels[shots])
-    of_setup = [row for row, label in enumerate(world.test.labels) if label in [*classes.base, *classes.novel]]
+    classes = problem.split.setup(setup)
+    rows = [row for row, label in enumerate(problem.train.labels) if label in classes.base]
+    known = copy.copy(classifier).fit_base(problem.train.features[rows], problem.train.labels[rows])
+    shots = [row for c in classes.novel for row in problem.experiments.rows[experiment - 1][c][:n]]
+    known.fit_novel(problem.train.features[shots], problem.train.labels[shots])
+    of_setup = [row for row, label in enumerate(problem.test.labels) if label in [*classes.base, *classes.novel]]
     scores = np.full((len(of_setup), 8), -1e9)
-    scores[:, known.classes_] = known.scores(world.test.features[of_setup])
-    return scores, world.test.labels[of_setup], classes.base, classes.novel
+    scores[:, known.classes_] = known.scores(problem.test.features[of_setup])
+    return scores.tolist(), problem.test.labels[of_setup], classes.base, classes.novel
 
 
 @pytest.mark.parametrize("setup", ["val", "test"])
-def test_every_run_is_the_run_done_by_hand(world: World, setup: str) -> None:
-    records = run_benchmark(*world.parts, NearestMean(), n_shots=(1, 5), setup=setup, prior=False)
+def test_every_run_is_the_run_done_by_hand(problem: Problem, setup: str) -> None:
+    records = run_benchmark(*problem.parts, NearestMean(), n_shots=(1, 5), setup=setup, prior=False)
     assert [(r["n_shots"], r["experiment"]) for r in records] == [(n, e) for n in (1, 5) for e in (1, 2, 3)]
     for record in records:
-        by_hand = scores_by_hand(world, setup, record["n_shots"], record["experiment"], NearestMean())
+        by_hand = scores_by_hand(problem, setup, record["n_shots"], record["experiment"], NearestMean())
         assert {key: record[key] for key in METRICS} == pytest.approx(low_shot_metrics(*by_hand))
         assert record["setup"] == setup
         assert record["prior"] is None
 
 
-def test_the_prior_is_the_best_one_of_the_validation_runs(world: World) -> None:
-    records = run_benchmark(*world.parts, NearestMean(), n_shots=(1, 2), prior_target="all_top1")
+def test_the_bias_is_the_best_one_of_the_validation_runs(problem: Problem) -> None:
+    records = run_benchmark(*problem.parts, NearestMean(), n_shots=(1, 2), prior_target="all_top1")
     for n in (1, 2):
         runs = {
-            setup: [scores_by_hand(world, setup, n, e, NearestMean()) for e in (1, 2, 3)] for setup in ("val", "test")
+            setup: [scores_by_hand(problem, setup, n, e, NearestMean()) for e in (1, 2, 3)] for setup in ("val", "test")
         }
         of_test = [r for r in records if r["n_shots"] == n and r["setup"] == "test"]
         bias = of_test[0]["prior"]
@@ -79,91 +80,93 @@ def test_the_prior_is_the_best_one_of_the_validation_runs(world: World) -> None:
                 assert record[f"all_prior_top{k}"] == pytest.approx(accuracy)
 
 
-def test_nothing_that_is_chosen_depends_on_the_test_half(world: World, tmp_path: Path) -> None:
-    test_half = [*world.split.base_2, *world.split.novel_2]
+def test_nothing_that_is_chosen_depends_on_the_test_half(problem: Problem, tmp_path: Path) -> None:
+    test_half = [*problem.split.base_2, *problem.split.novel_2]
 
     def poison(features, labels):
         features[np.isin(labels, test_half)] = 1e3
         return features
 
-    before = run_benchmark(*world.parts, NearestMean(), n_shots=(1, 5))
-    world.train = write_features(tmp_path / "poisoned" / "train.h5", world.train.labels, 2, poison)
-    world.test = write_features(tmp_path / "poisoned" / "test.h5", world.test.labels, 3, poison)
-    after = run_benchmark(*world.parts, NearestMean(), n_shots=(1, 5))
+    before = run_benchmark(*problem.parts, NearestMean(), n_shots=(1, 5))
+    problem.train = write_features(tmp_path / "poisoned" / "train.h5", problem.train.labels, 2, poison)
+    problem.test = write_features(tmp_path / "poisoned" / "test.h5", problem.test.labels, 3, poison)
+    after = run_benchmark(*problem.parts, NearestMean(), n_shots=(1, 5))
     assert [r["prior"] for r in before] == [r["prior"] for r in after]
     val, test = ([[r["all_top1"] for r in records if r["setup"] == s] for records in (before, after)] for s in SETUPS)
     assert val[0] == val[1]
     assert test[0] != test[1]
 
 
-def test_a_result_does_not_depend_on_what_else_is_run(world: World) -> None:
+def test_a_result_does_not_depend_on_what_else_is_run(problem: Problem) -> None:
     classifier = Logistic(n_steps=5, batch_size=30)
-    together = run_benchmark(*world.parts, classifier, n_shots=(1, 2, 5), seed=4)
-    alone = run_benchmark(*world.parts, classifier, n_shots=(5,), setup="val", seed=4)
-    assert measured(alone) == [r for r in measured(together) if r["setup"] == "val" and r["n_shots"] == 5]
-    other = run_benchmark(*world.parts, classifier, n_shots=(5,), setup="val", seed=5)
+    together = run_benchmark(*problem.parts, classifier, n_shots=(1, 2, 5), seed=4)
+    alone = run_benchmark(*problem.parts, classifier, n_shots=(5,), setup="val", seed=4)
+    assert without_times(alone) == [r for r in without_times(together) if r["setup"] == "val" and r["n_shots"] == 5]
+    other = run_benchmark(*problem.parts, classifier, n_shots=(5,), setup="val", seed=5)
     assert [r["task"] for r in other] != [r["task"] for r in alone]
 
 
-def test_base_features_are_read_once_per_setup(world: World) -> None:
+def test_base_features_are_read_once_per_setup(problem: Problem) -> None:
     read = []
-    rows = type(world.train).rows
+    rows = type(problem.train).rows
 
     def counted(store, index):
-        read.extend([] if store is world.test else np.asarray(index).tolist())
+        read.extend([] if store is problem.test else np.asarray(index).tolist())
         return rows(store, index)
 
-    with mock.patch.object(type(world.train), "rows", counted):
-        run_benchmark(*world.parts, NearestMean(), n_shots=(1, 2, 5))
-    of_base = np.flatnonzero(np.isin(world.train.labels, world.split.base))
+    with mock.patch.object(type(problem.train), "rows", counted):
+        run_benchmark(*problem.parts, NearestMean(), n_shots=(1, 2, 5))
+    of_base = np.flatnonzero(np.isin(problem.train.labels, problem.split.base))
     assert sorted(row for row in read if row in of_base) == of_base.tolist()
 
 
-def test_a_record_says_what_was_done(world: World) -> None:
-    first = run_benchmark(*world.parts, "logistic", {"n_steps": 3, "lr": 0.5}, n_shots=(1,), prior=False)[0]
+def test_a_record_says_what_was_done(problem: Problem) -> None:
+    first = run_benchmark(*problem.parts, "logistic", {"n_steps": 3, "lr": 0.5}, n_shots=(1,), prior=False)[0]
     json.dumps(first, allow_nan=False)
     expected = {"representation": "features", "method": "logistic", "classifier": "logistic", "generator": None}
     expected |= {"n_per_class": 0, "seed": 0, "experiment": 1, "unit_size": 3}
     assert expected.items() <= first.items()
     assert first["params"]["lr"] == 0.5
     assert {"time", "host", "versions", "seconds", "task", "unit"} <= first.keys()
-    tagged = run_benchmark(*world.parts, NearestMean(), n_shots=(1,), prior=False, tags={"method": "mine", "hash": "x"})
+    tagged = run_benchmark(
+        *problem.parts, NearestMean(), n_shots=(1,), prior=False, tags={"method": "mine", "hash": "x"}
+    )
     assert (tagged[0]["method"], tagged[0]["hash"], tagged[0]["representation"]) == ("mine", "x", "features")
 
 
-def test_a_finished_unit_is_not_run_again(world: World, tmp_path: Path) -> None:
+def test_a_finished_task_is_not_run_again(problem: Problem, tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    first = run_benchmark(*world.parts, NearestMean(), n_shots=(1, 2), store=ResultStore(path))
+    first = run_benchmark(*problem.parts, NearestMean(), n_shots=(1, 2), store=ResultStore(path))
     written = path.read_bytes()
     with mock.patch.object(NearestMean, "fit_base", side_effect=AssertionError("it was fitted again")):
-        again = run_benchmark(*world.parts, NearestMean(), n_shots=(2, 1), store=ResultStore(path))
+        again = run_benchmark(*problem.parts, NearestMean(), n_shots=(2, 1), store=ResultStore(path))
     assert sorted(r["task"] for r in again) == sorted(r["task"] for r in first)
     assert path.read_bytes() == written
-    path.write_bytes(written[:-5])  # a kill in the last unit: n = 2 on test
-    continued = run_benchmark(*world.parts, NearestMean(), n_shots=(1, 2), store=ResultStore(path))
-    assert measured(continued) == measured(first)
+    path.write_bytes(written[:-5])  # a kill in the last task: n = 2 on test
+    continued = run_benchmark(*problem.parts, NearestMean(), n_shots=(1, 2), store=ResultStore(path))
+    assert without_times(continued) == without_times(first)
     assert ResultStore(path).records == continued
 
 
-def test_another_method_seed_generator_or_file_is_another_unit(world: World, tmp_path: Path) -> None:
-    def units(classifier=None, world=world, **options):
-        records = run_benchmark(*world.parts, classifier or NearestMean(), n_shots=(1,), prior=False, **options)
+def test_another_method_seed_generator_or_file_is_another_task(problem: Problem, tmp_path: Path) -> None:
+    def fingerprints(classifier=None, problem=problem, **options):
+        records = run_benchmark(*problem.parts, classifier or NearestMean(), n_shots=(1,), prior=False, **options)
         return {r["unit"] for r in records}
 
-    one = units()
-    assert units() == one
-    found = [one, units(Logistic(n_steps=1)), units(seed=1), units(setup="val")]
-    found += [units(generator=Doubling(), n_per_class=n) for n in (2, 3)]
-    found.append(units(generator=Doubling(0.5), n_per_class=3))
-    changed = write_features(tmp_path / "other.h5", world.train.labels, seed=9)
-    found.append(units(world=World(changed, world.test, world.split, world.experiments)))
+    one = fingerprints()
+    assert fingerprints() == one
+    found = [one, fingerprints(Logistic(n_steps=1)), fingerprints(seed=1), fingerprints(setup="val")]
+    found += [fingerprints(generator=Doubling(), n_per_class=n) for n in (2, 3)]
+    found.append(fingerprints(generator=Doubling(0.5), n_per_class=3))
+    changed = write_features(tmp_path / "other.h5", problem.train.labels, seed=9)
+    found.append(fingerprints(problem=Problem(changed, problem.test, problem.split, problem.experiments)))
     assert len(set.union(*found)) == len(found)
 
 
-def test_generated_features_join_the_shots_of_each_run(world: World) -> None:
+def test_generated_features_join_the_shots_of_each_run(problem: Problem) -> None:
     generator = Doubling(shift=0.25)
     records = run_benchmark(
-        *world.parts, NearestMean(), n_shots=(2,), generator=generator, n_per_class=4, prior=False, seed=1
+        *problem.parts, NearestMean(), n_shots=(2,), generator=generator, n_per_class=4, prior=False, seed=1
     )
     assert {(r["generator"], r["n_per_class"], r["method"]) for r in records} == {
         ("Doubling", 4, "Doubling + nearest_mean")
@@ -171,68 +174,68 @@ def test_generated_features_join_the_shots_of_each_run(world: World) -> None:
     assert len(generator.calls) == 3
     assert len({seed for *_, seed in generator.calls}) == 3
     for experiment, (features, labels, n_per_class, _) in enumerate(generator.calls, start=1):
-        rows = world.experiments.shots(experiment, 2, world.split.novel_2)
-        np.testing.assert_array_equal(features, world.train.features[rows])
-        np.testing.assert_array_equal(labels, world.train.labels[rows])
+        rows = problem.experiments.shots(experiment, 2, problem.split.novel_2)
+        np.testing.assert_array_equal(features, problem.train.features[rows])
+        np.testing.assert_array_equal(labels, problem.train.labels[rows])
         assert n_per_class == 4
 
 
-def test_examples_are_the_same_queries_for_every_method(world: World) -> None:
+def test_examples_are_the_same_queries_for_every_method(problem: Problem) -> None:
     kept = []
     for classifier in (NearestMean(), Logistic(n_steps=5)):
-        records = run_benchmark(*world.parts, classifier, n_shots=(1,), prior=False, examples=4)
+        records = run_benchmark(*problem.parts, classifier, n_shots=(1,), prior=False, examples=4)
         assert ["examples" in r for r in records] == [True, False, False]
         kept.append(records[0]["examples"])
     assert [e["row"] for e in kept[0]] == [e["row"] for e in kept[1]]
     for example in kept[0]:
-        assert example["true"] == world.test.labels[example["row"]]
-        assert example["true"] in world.split.novel_2
-        assert example["path"] == world.test.paths[example["row"]]
-        assert example["predicted"] in [*world.split.base_2, *world.split.novel_2]
+        assert example["true"] == problem.test.labels[example["row"]]
+        assert example["true"] in problem.split.novel_2
+        assert example["path"] == problem.test.paths[example["row"]]
+        assert example["predicted"] in [*problem.split.base_2, *problem.split.novel_2]
 
 
 class TestBadInput:
-    def run(self, world: World, **options: object) -> None:
+    def run(self, problem: Problem, **options: object) -> None:
         with mock.patch.object(NearestMean, "fit_base", side_effect=AssertionError("something was fitted")):
-            run_benchmark(*world.parts, NearestMean(), **{"n_shots": (1, 2), **options})
+            run_benchmark(*problem.parts, NearestMean(), **{"n_shots": (1, 2), **options})
 
-    def test_features_of_another_width(self, world: World, tmp_path: Path) -> None:
+    def test_features_of_another_width(self, problem: Problem, tmp_path: Path) -> None:
         from lowshot.features import FeatureStore
 
         with FeatureStore.create(tmp_path / "wide.h5", 9) as out:
             out.append(np.zeros((8, 9)), np.arange(8))
-        world.test = FeatureStore.open(tmp_path / "wide.h5")
+        problem.test = FeatureStore.open(tmp_path / "wide.h5")
         with pytest.raises(InputError, match=r"6 features per image and .*wide\.h5 9"):
-            self.run(world)
+            self.run(problem)
 
-    def test_features_of_other_weights(self, world: World) -> None:
-        world.train.attributes["backbone_fingerprint"] = "a"
-        world.test.attributes["backbone_fingerprint"] = "b"
+    def test_features_of_other_weights(self, problem: Problem) -> None:
+        problem.train.attributes["backbone_fingerprint"] = "a"
+        problem.test.attributes["backbone_fingerprint"] = "b"
         with pytest.raises(InputError, match="different weights"):
-            self.run(world)
+            self.run(problem)
 
-    def test_labels_outside_the_split(self, world: World) -> None:
-        world.split = ClassSplit([0], [1], [2], [3], list("abcd"))
+    def test_labels_outside_the_split(self, problem: Problem) -> None:
+        problem.split = ClassSplit([0], [1], [2], [3], list("abcd"))
         with pytest.raises(InputError, match=r"train\.h5: row \d+ has label \d, outside the split"):
-            self.run(world)
+            self.run(problem)
 
     @pytest.mark.parametrize("part", ["train", "test"])
-    def test_a_class_without_images(self, world: World, tmp_path: Path, part: str) -> None:
-        labels = getattr(world, part).labels
+    def test_a_class_without_images(self, problem: Problem, tmp_path: Path, part: str) -> None:
+        labels = getattr(problem, part).labels
         present = np.where(labels == 6, 1, labels)
-        setattr(world, part, write_features(tmp_path / "less.h5", present, seed=0))
-        world.experiments = Experiments.random(world.train.labels, world.train.paths, ["x"] * 8, 3, 5)
+        setattr(problem, part, write_features(tmp_path / "less.h5", present, seed=0))
+        problem.experiments = Experiments.random(problem.train.labels, problem.train.paths, ["x"] * 8, 3, 5)
         with pytest.raises(InputError, match=r"less\.h5 has no image of class 6 \('class 6'\), which setup 'test'"):
-            self.run(world, prior=False)
+            self.run(problem, prior=False)
 
-    def test_experiments_for_other_data(self, world: World) -> None:
-        world.experiments = Experiments.random(np.sort(world.train.labels), None)
+    def test_experiments_for_other_data(self, problem: Problem) -> None:
+        problem.experiments = Experiments.random(np.sort(problem.train.labels), None)
         with pytest.raises(InputError, match=r"train\.h5: experiment 1 lists row"):
-            self.run(world)
+            self.run(problem)
 
-    def test_more_shots_than_a_class_has(self, world: World) -> None:
+    def test_more_shots_than_a_class_has(self, problem: Problem) -> None:
         with pytest.raises(InputError, match="has 5 images in experiment 1, but 6 shots are asked for"):
-            self.run(world, n_shots=(1, 6))
+            self.run(problem, n_shots=(1, 6))
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -242,37 +245,37 @@ class TestBadInput:
             ({"generator": Doubling()}, "generator and n_per_class go together"),
         ],
     )
-    def test_options_that_make_no_sense(self, world: World, options: dict, message: str) -> None:
+    def test_options_that_make_no_sense(self, problem: Problem, options: dict, message: str) -> None:
         with pytest.raises(InputError, match=message):
-            self.run(world, **options)
+            self.run(problem, **options)
 
-    def test_a_classifier_without_two_phases(self, world: World) -> None:
+    def test_a_classifier_without_two_phases(self, problem: Problem) -> None:
         from sklearn.linear_model import LogisticRegression
 
         with pytest.raises(InputError, match="LogisticRegression is no LowShotClassifier"):
-            run_benchmark(*world.parts, LogisticRegression())
+            run_benchmark(*problem.parts, LogisticRegression())
 
-    def test_features_that_are_not_numbers(self, world: World, tmp_path: Path) -> None:
+    def test_features_that_are_not_numbers(self, problem: Problem, tmp_path: Path) -> None:
         import h5py
 
-        with h5py.File(world.test.path, "a") as file:
+        with h5py.File(problem.test.path, "a") as file:
             file["all_feats"][4, 2] = np.nan
-        world.test = type(world.test).open(world.test.path)
+        problem.test = type(problem.test).open(problem.test.path)
         with pytest.raises(InputError, match=r"test\.h5: row 4 holds NaN"):
-            run_benchmark(*world.parts, NearestMean(), n_shots=(1,), prior=False)
+            run_benchmark(*problem.parts, NearestMean(), n_shots=(1,), prior=False)
 
 
-def test_a_record_names_its_data_and_its_draw_of_shots(world: World) -> None:
-    first = run_benchmark(*world.parts, NearestMean(), n_shots=(1, 5), prior=False)
-    second = run_benchmark(*world.parts, NearestMean("euclidean"), n_shots=(1, 5), prior=False)
+def test_a_record_names_its_data_and_its_draw_of_shots(problem: Problem) -> None:
+    first = run_benchmark(*problem.parts, NearestMean(), n_shots=(1, 5), prior=False)
+    second = run_benchmark(*problem.parts, NearestMean("euclidean"), n_shots=(1, 5), prior=False)
     assert [r["shots"] for r in first] == [r["shots"] for r in second]
-    rows = [world.experiments.shots(r["experiment"], r["n_shots"], [4, 5]).tolist() for r in first]
+    rows = [problem.experiments.shots(r["experiment"], r["n_shots"], [4, 5]).tolist() for r in first]
     for one, its_rows in zip(first, rows):  # two draws of one shot may well be the same
         assert [one["shots"] == r["shots"] for r in first] == [its_rows == other for other in rows]
     assert {json.dumps(r["data"]) for r in first + second} == {json.dumps(first[0]["data"])}
     assert {key: first[0]["data"][key] for key in ("base", "novel", "classes")} == {"base": 2, "novel": 2, "classes": 8}
-    fewer = write_features(world.test.path.with_name("fewer.h5"), world.test.labels[:64], seed=3)
-    [other, *_] = run_benchmark(world.train, fewer, *world.parts[2:], NearestMean(), n_shots=(1,), prior=False)
+    fewer = write_features(problem.test.path.with_name("fewer.h5"), problem.test.labels[:64], seed=3)
+    [other, *_] = run_benchmark(problem.train, fewer, *problem.parts[2:], NearestMean(), n_shots=(1,), prior=False)
     assert other["data"]["train"] == first[0]["data"]["train"]
     assert other["data"]["test"] != first[0]["data"]["test"]
     assert other["features"] != first[0]["features"] == second[0]["features"]

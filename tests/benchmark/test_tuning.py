@@ -11,43 +11,35 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from lowshot.benchmark import Engine, ResultStore, run_benchmark, summarise, tuning
+from lowshot import benchmark
+from lowshot.benchmark import Engine, ResultStore, summarise, tuning
 from lowshot.benchmark.parameter_grid import GridPoint, Target, Tuning, declared_grid, grid_complaints, grid_points
 from lowshot.benchmark.validation import ValidationData
 from lowshot.classifiers import Gaussian, Logistic, NearestMean, Ridge
 from lowshot.data import ClassSplit
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
-from lowshot.hallucination import Generator
 from lowshot.parallel.shared_arrays import Scratch
-from lowshot.registry import GENERATORS
-from tests.benchmark.conftest import World, write_features
+from tests.benchmark.problems import Problem, fitted_difference, poison, write_features
 
 QUICK = {"n_steps": 6, "batch_size": 20}
 N_SHOTS = (1, 3)
 
-
 #: Small problems are not worth a second process; with four classes in play every top-5 accuracy is one.
+run_benchmark = functools.partial(benchmark.run_benchmark, engine=Engine("serial"))
 tune = functools.partial(tuning.tune, engine=Engine("serial"), target="mean_all_top1")
 
 
 @pytest.fixture
-def data(world: World) -> ValidationData:
-    return ValidationData(*world.parts)
-
-
-def fitted_generator(world: World) -> Generator:
-    """Fitted on all base classes, as the protocol has it, before anything is tuned."""
-    rows = world.train.rows_of(world.split.base)
-    generator: Generator = GENERATORS.build("difference")
-    return generator.fit(world.train.rows(rows), world.train.labels[rows])
+def data(problem: Problem) -> ValidationData:
+    return ValidationData(*problem.parts)
 
 
 # ------------------------------------------------------------------------------------ what tuning can see
 
 
-def test_validation_data_has_no_test_half(data: ValidationData, world: World) -> None:
-    hidden = np.union1d(world.split.base_2, world.split.novel_2)
+def test_validation_data_has_no_test_half(data: ValidationData, problem: Problem) -> None:
+    hidden = np.union1d(problem.split.base_2, problem.split.novel_2)
     for store in (data.train, data.test):
         assert not np.isin(store.labels, hidden).any()
         assert len(store.rows_of(hidden)) == 0
@@ -65,17 +57,17 @@ def test_validation_data_has_no_test_half(data: ValidationData, world: World) ->
     assert not hasattr(data.split, "base_2")
 
 
-def test_validation_data_shows_the_validation_half_as_it_is(data: ValidationData, world: World) -> None:
-    for whole, seen in ((world.train, data.train), (world.test, data.test)):
-        rows = whole.rows_of(np.union1d(world.split.base_1, world.split.novel_1))
+def test_validation_data_shows_the_validation_half_as_it_is(data: ValidationData, problem: Problem) -> None:
+    for whole, seen in ((problem.train, data.train), (problem.test, data.test)):
+        rows = whole.rows_of(np.union1d(problem.split.base_1, problem.split.novel_1))
         assert np.array_equal(seen.labels, whole.labels[rows])
         assert np.array_equal(seen.features, whole.rows(rows))
         assert seen.paths == [whole.paths[row] for row in rows]  # type: ignore[index]
         assert np.array_equal(np.concatenate([block for _, block, _ in seen.iter_blocks(size=7)]), whole.rows(rows))
     for experiment in (1, 2, 3):
-        here = data.experiments.shots(experiment, 4, world.split.novel_1)
-        there = world.experiments.shots(experiment, 4, world.split.novel_1)
-        assert np.array_equal(data.train.rows(here), world.train.rows(there))
+        here = data.experiments.shots(experiment, 4, problem.split.novel_1)
+        there = problem.experiments.shots(experiment, 4, problem.split.novel_1)
+        assert np.array_equal(data.train.rows(here), problem.train.rows(there))
 
 
 def test_every_public_part_of_a_features_file_is_restricted() -> None:
@@ -95,28 +87,21 @@ def test_every_public_part_of_a_features_file_is_restricted() -> None:
     }
 
 
-def test_experiments_of_other_data_are_refused(world: World, tmp_path: Path) -> None:
-    moved = write_features(tmp_path / "moved" / "train.h5", np.roll(world.train.labels, 1), seed=2)
+def test_experiments_of_other_data_are_refused(problem: Problem, tmp_path: Path) -> None:
+    moved = write_features(tmp_path / "moved" / "train.h5", np.roll(problem.train.labels, 1), seed=2)
     with pytest.raises(InputError, match="the experiments were made for other data"):
-        ValidationData(moved, world.test, world.split, world.experiments)
+        ValidationData(moved, problem.test, problem.split, problem.experiments)
     with pytest.raises(InputError, match="4 experiments are asked for, but there are 3"):
-        ValidationData(*world.parts, n_experiments=4)
+        ValidationData(*problem.parts, n_experiments=4)
 
 
-def poisoned(world: World, folder: Path) -> World:
-    """The same files but for the test half: its labels go around among its classes, its features are noise."""
-    hidden = np.union1d(world.split.base_2, world.split.novel_2)
-    rng = np.random.default_rng(99)
-    stores = []
-    for name, store in (("train", world.train), ("test", world.test)):
-        rows = store.rows_of(hidden)
-        labels, features = store.labels.copy(), store.rows(np.arange(len(store)))
-        labels[rows] = rng.permutation(labels[rows])
-        features[rows] = 100 * rng.normal(size=(len(rows), store.dim))
-        with FeatureStore.create(folder / f"{name}.h5", store.dim, len(labels)) as out:
-            out.append(features, labels, store.paths)
-        stores.append(FeatureStore.open(folder / f"{name}.h5"))
-    return World(*stores, world.split, world.experiments)
+def poisoned(problem: Problem, folder: Path) -> Problem:
+    """The same problem with noise and exchanged labels in the test half of its split."""
+    stores = [
+        poison(store, problem.split, folder / f"{name}.h5")
+        for name, store in (("train", problem.train), ("test", problem.test))
+    ]
+    return Problem(*stores, problem.split, problem.experiments)
 
 
 @pytest.mark.parametrize(
@@ -130,24 +115,24 @@ def poisoned(world: World, folder: Path) -> World:
     ],
 )
 def test_poisoning_the_test_half_changes_nothing(
-    classifier: str, grid: dict | None, world: World, tmp_path: Path
+    classifier: str, grid: dict | None, problem: Problem, tmp_path: Path
 ) -> None:
-    other = poisoned(world, tmp_path / "poisoned")
-    assert other.train.fingerprint != world.train.fingerprint
+    other = poisoned(problem, tmp_path / "poisoned")
+    assert other.train.fingerprint != problem.train.fingerprint
     params = QUICK if classifier in ("logistic", "cosine") else None
-    given = {"n_shots": N_SHOTS, "generator": fitted_generator(world), "n_per_class": 4}
-    found = [tune(ValidationData(*parts), classifier, params, grid, **given) for parts in (world.parts, other.parts)]
+    given = {"n_shots": N_SHOTS, "generator": fitted_difference(problem), "n_per_class": 4}
+    found = [tune(ValidationData(*parts), classifier, params, grid, **given) for parts in (problem.parts, other.parts)]
     assert json.dumps(found[0].to_json()) == json.dumps(found[1].to_json())
 
 
-def test_poisoning_the_validation_half_changes_much(world: World, tmp_path: Path) -> None:
+def test_poisoning_the_validation_half_changes_much(problem: Problem, tmp_path: Path) -> None:
     """Otherwise the claim above would be empty."""
-    split = world.split
+    split = problem.split
     turned = ClassSplit(split.base_2, split.base_1, split.novel_2, split.novel_1, split.label_names)
-    test = poisoned(World(world.train, world.test, turned, world.experiments), tmp_path / "poisoned").test
+    test = poisoned(Problem(problem.train, problem.test, turned, problem.experiments), tmp_path / "poisoned").test
     clean, dirty = (
-        tune(ValidationData(world.train, queries, split, world.experiments), "ridge", n_shots=N_SHOTS)
-        for queries in (world.test, test)
+        tune(ValidationData(problem.train, queries, split, problem.experiments), "ridge", n_shots=N_SHOTS)
+        for queries in (problem.test, test)
     )
     assert clean.data != dirty.data
     assert clean.best.value > dirty.best.value + 0.1  # type: ignore[operator]
@@ -167,27 +152,27 @@ CASES: list[tuple[str, dict, dict]] = [
 
 @pytest.mark.parametrize(("name", "params", "grid"), CASES, ids=[name for name, *_ in CASES])
 def test_a_point_has_the_numbers_of_the_benchmark_on_val(
-    name: str, params: dict, grid: dict, data: ValidationData, world: World
+    name: str, params: dict, grid: dict, data: ValidationData, problem: Problem
 ) -> None:
     found = tune(data, name, params, grid, n_shots=N_SHOTS, seed=5)
     assert [point.params for point in found.points] == [dict(zip(grid, values)) for values in product(*grid.values())]
     for point in found.points:
         records = run_benchmark(
-            *world.parts, name, {**params, **point.params}, n_shots=N_SHOTS, setup="val", prior=False, seed=5
+            *problem.parts, name, {**params, **point.params}, n_shots=N_SHOTS, setup="val", prior=False, seed=5
         )
         (mean,) = summarise(records, "all_top1", over_shots=True)
         assert (point.value, point.half_width) == (mean.mean, mean.half_width)
         assert point.by_n_shots == {str(one.n_shots): one.mean for one in summarise(records, "all_top1")}
 
 
-def test_n_per_class_is_tuned_with_the_generator(data: ValidationData, world: World) -> None:
-    generator = fitted_generator(world)
+def test_n_per_class_is_tuned_with_the_generator(data: ValidationData, problem: Problem) -> None:
+    generator = fitted_difference(problem)
     grid = {"n_per_class": [2, 6], "alpha": [0.1, 1.0]}
     found = tune(data, Ridge(), grid=grid, n_shots=(1,), target="novel_top1", generator=generator, n_per_class=3)
     assert found.generator == "difference"
     for point in found.points:
         records = run_benchmark(
-            *world.parts,
+            *problem.parts,
             Ridge(alpha=point.params["alpha"]),
             n_shots=(1,),
             setup="val",
@@ -198,9 +183,9 @@ def test_n_per_class_is_tuned_with_the_generator(data: ValidationData, world: Wo
         assert point.value == summarise(records, "novel_top1")[0].mean
 
 
-def test_only_the_first_experiments_are_used_when_few_are_asked_for(world: World) -> None:
-    few = tune(ValidationData(*world.parts, n_experiments=2), "ridge", n_shots=(1,))
-    records = run_benchmark(*world.parts, "ridge", few.best.params, n_shots=(1,), setup="val", prior=False)
+def test_only_the_first_experiments_are_used_when_few_are_asked_for(problem: Problem) -> None:
+    few = tune(ValidationData(*problem.parts, n_experiments=2), "ridge", n_shots=(1,))
+    records = run_benchmark(*problem.parts, "ridge", few.best.params, n_shots=(1,), setup="val", prior=False)
     (mean,) = summarise([record for record in records if record["experiment"] <= 2], "all_top1")
     assert (few.n_experiments, few.best.value) == (2, mean.mean)
 
@@ -227,17 +212,18 @@ def test_the_base_is_fitted_once_for_all_points_it_serves(
 # -------------------------------------------------------------------------------------------- the winner
 
 
-def measured(values: list[float | None], grid: dict | None = None) -> Tuning:
+def tuning_of(values: list[float | None], grid: dict | None = None) -> Tuning:
+    """A tuning whose points have these values."""
     grid = grid or {"alpha": tuple(range(len(values)))}
     points = [GridPoint(point, value, None, {}) for point, value in zip(grid_points(grid), values, strict=True)]
     return Tuning("ridge", None, "mean_all_top5", (1,), 1, 0, "", grid, tuple(points))
 
 
 def test_the_first_of_equal_points_wins_and_nan_never_does() -> None:
-    assert measured([0.1, 0.5, 0.5, 0.2]).best.params == {"alpha": 1}
-    assert measured([None, 0.0, None]).best.params == {"alpha": 1}
+    assert tuning_of([0.1, 0.5, 0.5, 0.2]).best.params == {"alpha": 1}
+    assert tuning_of([None, 0.0, None]).best.params == {"alpha": 1}
     with pytest.raises(InputError, match="every score was NaN"):
-        _ = measured([None, None]).best
+        _ = tuning_of([None, None]).best
 
 
 @pytest.mark.parametrize("every", [1, 4])  # with several steps a gradient the classifier refuses to learn
@@ -253,15 +239,15 @@ def test_a_training_that_diverges_is_a_point_without_a_value(every: int, data: V
 def test_a_winner_at_the_edge_of_its_range_is_pointed_out() -> None:
     grid = {"a": (1.0, 2.0, 3.0), "b": (0, 10), "kind": ("x", "y"), "one": (5,)}
     values = [0.0] * 12
-    assert measured([*values[:-1], 1.0], grid).edges == {"a": "largest", "b": "largest"}
-    assert measured([1.0, *values[1:]], grid).edges == {"a": "smallest"}, "nothing lies below zero"
+    assert tuning_of([*values[:-1], 1.0], grid).edges == {"a": "largest", "b": "largest"}
+    assert tuning_of([1.0, *values[1:]], grid).edges == {"a": "smallest"}, "nothing lies below zero"
     inside = [point == {"a": 2.0, "b": 0, "kind": "x", "one": 5} for point in grid_points(grid)]
-    assert measured([float(here) for here in inside], grid).edges == {}
+    assert tuning_of([float(here) for here in inside], grid).edges == {}
 
 
 @pytest.mark.parametrize("generates", [False, True])
-def test_a_tuning_comes_back_from_its_file(data: ValidationData, world: World, generates: bool) -> None:
-    given = {"generator": fitted_generator(world), "n_per_class": 3} if generates else {}
+def test_a_tuning_comes_back_from_its_file(data: ValidationData, problem: Problem, generates: bool) -> None:
+    given = {"generator": fitted_difference(problem), "n_per_class": 3} if generates else {}
     found = tune(data, "gaussian", n_shots=N_SHOTS, **given)
     assert found.grid == declared_grid("gaussian")
     assert Tuning.from_json({**json.loads(json.dumps(found.to_json())), "recipe": "extra"}) == found
@@ -270,9 +256,9 @@ def test_a_tuning_comes_back_from_its_file(data: ValidationData, world: World, g
 # ---------------------------------------------------------------------------------------------- execution
 
 
-def test_the_result_does_not_depend_on_the_workers(data: ValidationData, world: World) -> None:
+def test_the_result_does_not_depend_on_the_workers(data: ValidationData, problem: Problem) -> None:
     study = ("logistic", QUICK, {"lr": [0.05, 0.5]})
-    given = {"n_shots": N_SHOTS, "seed": 3, "generator": fitted_generator(world), "n_per_class": 4}
+    given = {"n_shots": N_SHOTS, "seed": 3, "generator": fitted_difference(problem), "n_per_class": 4}
     assert tune(data, *study, **given, engine=Engine("loky", 2)) == tune(data, *study, **given)
 
 
@@ -339,9 +325,9 @@ def test_what_does_not_fit_is_refused(change: dict, message: str, data: Validati
         tune(data, "ridge", **{"n_shots": N_SHOTS, **change})
 
 
-def test_a_generator_needs_a_number_of_features(data: ValidationData, world: World) -> None:
+def test_a_generator_needs_a_number_of_features(data: ValidationData, problem: Problem) -> None:
     with pytest.raises(InputError, match="n_per_class must be at least 1"):
-        tune(data, "ridge", generator=fitted_generator(world))
+        tune(data, "ridge", generator=fitted_difference(problem))
 
 
 @pytest.mark.parametrize(

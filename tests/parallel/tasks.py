@@ -1,12 +1,15 @@
-"""Tasks and a classifier that worker processes can import, which write down each time they run."""
+"""Tasks that worker processes can import, which write down each time they run, and a function that runs them."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from lowshot.parallel import Engine, run_tasks
 
 
 def note(folder: Path, line: str) -> None:
@@ -62,3 +65,25 @@ class DieAlways(Add):
     def run(self, *needed: int) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
         return 0
+
+
+def chain(folder: Path) -> list[Add]:
+    """Four tasks, and four that each need two of those."""
+    first = [Add(f"a{i}", 10 * i, folder, group=f"g{i % 2}") for i in range(4)]
+    return first + [Add(f"b{i}", i, folder, (f"a{i}", f"a{(i + 1) % 4}")) for i in range(4)]
+
+
+#: The results of the chain.
+CHAIN_SUMS = {"a0": 0, "a1": 10, "a2": 20, "a3": 30, "b0": 10, "b1": 31, "b2": 52, "b3": 33}
+
+
+def sums(engine: Engine, tasks: Sequence[Add]) -> dict[str, int]:
+    """The results of tasks, each of which must be reported once."""
+    results: dict[str, int] = {}
+
+    def done(task: Add, result: int) -> None:
+        assert task.key not in results
+        results[task.key] = result
+
+    run_tasks(tasks, engine, done)
+    return results

@@ -5,60 +5,49 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
-from lowshot.benchmark import Engine, ResultStore
+from lowshot.benchmark import ResultStore
 from lowshot.benchmark.metrics import summarise
 from lowshot.data import Experiments
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
-from lowshot.pipeline import run_recipe, validate_recipe
-from lowshot.pipeline.plan import Plan
+from lowshot.pipeline import validate_recipe
 from lowshot.pipeline.report_command import report_on
-from lowshot.pipeline.stamps import Stamps
-from lowshot.recipe import load_recipe
-from tests.benchmark.conftest import write_features
+from tests.pipeline.recipes import due, features_files, run_recipe, write_features_recipe
 
+METHODS = {"mean": {"classifier": "nearest_mean", "label": "Nearest mean"}, "ridge": {"classifier": "ridge"}}
 EPISODES = {"n_way": 2, "n_shots": [1, 3], "n_query": 4, "n_tasks": 20}
+TWO_EXPERIMENTS = {"base": [2, 2], "novel": [2, 2], "experiments": 2, "max_shots": 5}
 
 
-def write_recipe(folder: Path, **sections: object) -> Path:
-    for part, per_class in (("train", 12), ("test", 9)):
-        if not (folder / f"{part}.h5").exists():
-            write_features(folder / f"{part}.h5", np.tile(np.arange(8), per_class), seed=per_class)
-    recipe = {
-        "name": "given",
-        "output": str(folder / "out"),
-        "split": {"base": [2, 2], "novel": [2, 2], "experiments": 100, "max_shots": 5},
-        "representations": {"ResNet10": {"features": {part: str(folder / f"{part}.h5") for part in ("train", "test")}}},
-        "evaluate": {
-            "n_shots": [1, 5],
-            "methods": {
-                "mean": {"classifier": "nearest_mean", "label": "Nearest mean"},
-                "ridge": {"classifier": "ridge"},
-            },
-        },
+def write_recipe(folder: Path, features: Path | None = None, **sections: Any) -> Path:
+    """Write a recipe with a hundred experiments, and with episodes, on the features in a folder, its own by default."""
+    files = features_files(features or folder, paths=True, class_names=False)
+    given = {
+        "split": {**TWO_EXPERIMENTS, "experiments": 100},
+        "representations": {"ResNet10": {"features": files}},
+        "evaluate": {"n_shots": [1, 5], "methods": METHODS},
         "episodes": EPISODES,
         "report": {"metrics": ["novel_top1"]},
-        **sections,
     }
-    path = folder / "given.yaml"
-    path.write_text(yaml.safe_dump(recipe))
-    return path
+    return write_features_recipe(folder, **{**given, **sections})
 
 
 @pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hundred(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with such a recipe and everything that a run of it leaves; for reading."""
     folder = tmp_path_factory.mktemp("given")
-    run_recipe(write_recipe(folder), engine=Engine("serial"))
+    run_recipe(write_recipe(folder))
     return folder
 
 
-def test_a_hundred_experiments_are_drawn_run_and_summarised(walked: Path) -> None:
-    out = walked / "out"
+def test_a_hundred_experiments_are_drawn_run_and_summarised(hundred: Path) -> None:
+    out = hundred / "out"
     experiments = Experiments.from_files(str(out / "split" / "splitfile_{:d}.json"), 100)
     assert len(experiments) == 100
     records = ResultStore(out / "results" / "ResNet10" / "mean.jsonl").records
@@ -71,18 +60,18 @@ def test_a_hundred_experiments_are_drawn_run_and_summarised(walked: Path) -> Non
     assert "mean over 100 experiments" in (out / "report" / "report.html").read_text()
 
 
-def test_episodes_have_a_table_of_their_own(walked: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    records = ResultStore(walked / "out" / "episodes.jsonl").records
+def test_episodes_have_a_table_of_their_own(hundred: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = ResultStore(hundred / "out" / "episodes.jsonl").records
     assert [(r["method"], r["n_shots"], r["n_tasks"]) for r in records] == [
         (method, n, 20) for method in ("mean", "ridge") for n in (1, 3)
     ]
-    lines = list(csv.DictReader(io.StringIO((walked / "out" / "report" / "episodes.csv").read_text())))
+    lines = list(csv.DictReader(io.StringIO((hundred / "out" / "report" / "episodes.csv").read_text())))
     assert [float(line["mean"]) for line in lines] == pytest.approx([100 * r["accuracy"] for r in records])
-    report_on([str(walked / "given.yaml")])
+    report_on([str(hundred / "recipe.yaml")])
     shown = {
         "terminal": capsys.readouterr().out,
-        "page": (walked / "out" / "report" / "report.html").read_text(),
-        "markdown": (walked / "out" / "report" / "tables.md").read_text(),
+        "page": (hundred / "out" / "report" / "report.html").read_text(),
+        "markdown": (hundred / "out" / "report" / "tables.md").read_text(),
     }
     for text in shown.values():
         assert "2-way 1-shot" in text
@@ -91,26 +80,22 @@ def test_episodes_have_a_table_of_their_own(walked: Path, capsys: pytest.Capture
     assert "All rows met the same tasks" in shown["page"]
 
 
-def test_only_what_changed_runs_again(walked: Path) -> None:
-    def due(*overrides: str) -> list[str]:
-        plan = Plan(load_recipe(walked / "given.yaml", overrides))
-        return [s.stage.key for s in Stamps(walked / "out" / "state").statuses(plan.stages) if s.runs]
-
-    assert due() == []
-    assert due("episodes.n_tasks=30") == ["episodes:ResNet10/mean", "episodes:ResNet10/ridge", "report"]
-    assert due("evaluate.methods.ridge.params={alpha: 2.0}") == [
+def test_only_what_changed_runs_again(hundred: Path) -> None:
+    path = hundred / "recipe.yaml"
+    assert due(path) == []
+    assert due(path, "episodes.n_tasks=30") == ["episodes:ResNet10/mean", "episodes:ResNet10/ridge", "report"]
+    assert due(path, "evaluate.methods.ridge.params={alpha: 2.0}") == [
         "evaluate:ResNet10/ridge",
         "episodes:ResNet10/ridge",
         "report",
     ]
-    assert due("report.paper=true") == ["report"]
+    assert due(path, "report.paper=true") == ["report"]
 
 
-def test_the_report_stands_beside_the_published_tables_when_asked(tmp_path: Path) -> None:
+def test_the_report_shows_the_published_tables_beside_ours_when_asked(tmp_path: Path) -> None:
     evaluate = {"n_shots": [1, 5], "methods": {"linear": {"params": {"solver": "lbfgs"}}}}
-    split = {"base": [2, 2], "novel": [2, 2], "experiments": 2, "max_shots": 5}
-    path = write_recipe(tmp_path, evaluate=evaluate, split=split, episodes=None)
-    run_recipe(path, engine=Engine("serial"))
+    path = write_recipe(tmp_path, evaluate=evaluate, split=TWO_EXPERIMENTS, episodes=None)
+    run_recipe(path)
     assert not (tmp_path / "out" / "report" / "paper.md").exists()
     report_on([str(path)], paper=True, metrics=["all_top5"])
     text = (tmp_path / "out" / "report" / "paper.md").read_text()
@@ -123,16 +108,12 @@ def test_the_report_stands_beside_the_published_tables_when_asked(tmp_path: Path
     assert (tmp_path / "stores" / "paper.md").read_text().count("ours: ResNet10 · linear") == 2  # novel and all
 
 
-def test_a_comparison_of_stores_shows_their_episodes(walked: Path, tmp_path: Path) -> None:
-    path = write_recipe(
-        walked,
-        name="second",
-        output=str(tmp_path / "out"),
-        split={"base": [2, 2], "novel": [2, 2], "experiments": 2, "max_shots": 5},
-        episodes={**EPISODES, "methods": ["ridge"]},
-    )
-    run_recipe(path, engine=Engine("serial"))
-    report_on([str(walked / "out"), str(tmp_path / "out")], output=tmp_path / "both")
+def test_a_comparison_of_stores_shows_their_episodes(hundred: Path, tmp_path: Path) -> None:
+    episodes = {**EPISODES, "methods": ["ridge"]}
+    path = write_recipe(tmp_path, hundred, name="second", split=TWO_EXPERIMENTS, episodes=episodes)
+    for kind in ("split", "evaluate", "episodes"):
+        run_recipe(path, only=kind)
+    report_on([str(hundred / "out"), str(tmp_path / "out")], output=tmp_path / "both")
     lines = list(csv.DictReader(io.StringIO((tmp_path / "both" / "episodes.csv").read_text())))
     assert [(line["representation"], line["method"]) for line in lines][::2] == [
         ("ResNet10", "Nearest mean (given)"),
@@ -140,7 +121,6 @@ def test_a_comparison_of_stores_shows_their_episodes(walked: Path, tmp_path: Pat
         ("ResNet10", "ridge (second)"),
     ]
     assert len({line["mean"] for line in lines if line["method"].startswith("ridge")}) == 2  # the same tasks and seeds
-    write_recipe(walked)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from unittest import mock
 import lowshot
 from lowshot.benchmark.metrics import TopKRanks
 from lowshot.cli import run
-from tests.pipeline.test_tune import write_recipe
+from tests.pipeline.recipes import write_features_recipe
 
 ROOT = Path(lowshot.__file__).parent
 MOST_FILES, MOST_LINES = 11, 1900
@@ -31,7 +31,7 @@ def test_the_files_on_the_way_to_an_accuracy_are_few_and_short() -> None:
 
 
 def test_no_other_file_is_on_the_stack_when_accuracies_are_computed(tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path, {"plain": {"classifier": "nearest_mean"}})
+    recipe = write_features_recipe(tmp_path, {"plain": {"classifier": "nearest_mean"}})
     seen: set[str] = set()
     accuracies = TopKRanks.accuracies
 

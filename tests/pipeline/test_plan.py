@@ -55,7 +55,7 @@ def test_a_change_reaches_what_is_downstream_and_nothing_else(tmp_path_factory: 
         assert _run(stamps, _chain(folder, **settings)) == reach[key]
 
 
-def test_the_reason_names_the_change_and_the_stop_upstream(tmp_path: Path) -> None:
+def test_the_reason_names_the_change_and_the_stage_upstream(tmp_path: Path) -> None:
     stamps = Stamps(tmp_path / "state")
     assert stamps.statuses(_chain(tmp_path))[0].why == "has not finished yet"
     _run(stamps, _chain(tmp_path))
@@ -75,7 +75,7 @@ def test_force_runs_what_is_up_to_date(tmp_path: Path) -> None:
     assert [s.runs for s in stamps.statuses(_chain(tmp_path), force=["extract"])] == [False, True, True]
 
 
-def test_a_stop_that_wrote_nothing_is_not_stamped(tmp_path: Path) -> None:
+def test_a_stage_that_wrote_nothing_is_not_stamped(tmp_path: Path) -> None:
     stamps = Stamps(tmp_path / "state")
     with pytest.raises(LowshotError, match="without writing"):
         stamps.write(_chain(tmp_path)[0], 1.0)

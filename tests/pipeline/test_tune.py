@@ -1,19 +1,13 @@
-"""The tune stops of a recipe: between fitting and evaluating, resumable, and blind to the test half."""
+"""The tune stages of a recipe: between fitting and evaluating, resumable, and blind to the test half."""
 
 from __future__ import annotations
 
-import functools
-import json
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy as np
 import pytest
-import yaml
 
-from lowshot import pipeline
-from lowshot.benchmark import Engine
 from lowshot.benchmark.parameter_grid import Tuning
 from lowshot.classifiers import Ridge
 from lowshot.cli import run
@@ -21,107 +15,57 @@ from lowshot.data import ClassSplit
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.files import read_json
-from lowshot.pipeline.plan import Plan
-from lowshot.pipeline.stamps import Stamps
-from lowshot.recipe import load_recipe
+from tests.benchmark.problems import poison
+from tests.pipeline.recipes import (
+    METHODS,
+    due_but_report,
+    features_files,
+    records,
+    run_recipe,
+    tuned_file,
+    write_features_recipe,
+)
 
-#: Small problems are not worth a second process.
-run_recipe = functools.partial(pipeline.run_recipe, engine=Engine("serial"))
-
-DIM = 5
-METHODS: dict[str, dict[str, Any]] = {
-    "ridge": {"classifier": "ridge", "grid": {"alpha": [0.01, 1.0, 100.0]}},
-    "plain": {"classifier": "nearest_mean"},
-}
 GENERATED = {"classifier": "ridge", "generator": "difference", "n_per_class": 4, "grid": {"n_per_class": [2, 9]}}
 
 
-def write_features(folder: Path, poison: ClassSplit | None = None) -> dict[str, str]:
-    """Eight Gaussian classes; with ``poison`` noise and exchanged labels in the test half of that split."""
-    folder.mkdir(exist_ok=True)
-    files = {}
-    means = np.random.default_rng(0).normal(size=(8, DIM))
-    for number, part in enumerate(("train", "test"), 1):
-        rng = np.random.default_rng(number)
-        labels = rng.permutation(np.repeat(np.arange(8), 12))
-        features = means[labels] + 0.8 * rng.normal(size=(len(labels), DIM))
-        if poison is not None:
-            rows = np.flatnonzero(np.isin(labels, np.union1d(poison.base_2, poison.novel_2)))
-            features[rows] = 100 * rng.normal(size=(len(rows), DIM))
-            labels[rows] = rng.permutation(labels[rows])
-        path = folder / f"{part}.hdf5"
-        path.unlink(missing_ok=True)
-        with FeatureStore.create(path, DIM, len(labels), class_names=[f"class {c}" for c in range(8)]) as out:
-            out.append(features.astype(np.float32), labels)
-        files[part] = str(path)
-    return files
+def of_method(folder: Path, method: str) -> list[dict[str, Any]]:
+    """The records of a method."""
+    return records(folder / "out", f"results/given/{method}.jsonl")
 
 
-def write_recipe(folder: Path, methods: dict[str, dict[str, Any]] = METHODS, **sections: Any) -> Path:
-    if not (folder / "features").exists():
-        write_features(folder / "features")
-    files = {part: str(folder / "features" / f"{part}.hdf5") for part in ("train", "test")}
-    recipe = {
-        "name": "tuned",
-        "output": str(folder / "out"),
-        "split": {"base": [2, 2], "novel": [2, 2], "experiments": 2, "max_shots": 3},
-        "representations": {"given": {"features": files}},
-        "generators": {"difference": {"generator": "difference"}},
-        "tune": {"target": "mean_all_top1"},
-        "evaluate": {"n_shots": [1, 3], "methods": methods},
-        **sections,
-    }
-    path = folder / "tuned.yaml"
-    path.write_text(yaml.safe_dump(recipe))
-    return path
-
-
-def tuned_file(folder: Path, method: str = "ridge") -> Path:
-    return folder / "out" / "tuned" / "given" / f"{method}.json"
-
-
-def records(folder: Path, method: str) -> list[dict[str, Any]]:
-    lines = (folder / "out" / "results" / "given" / f"{method}.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
-
-
-def walk(path: Path) -> None:
-    """All stops but the report, whose figures take longer than everything else here."""
+def measure(path: Path) -> None:
+    """Run all stages but the report, whose figures take longer than everything else here."""
     for kind in ("fit-generator", "fit-classifier", "tune", "evaluate"):
         run_recipe(path, only=kind)
 
 
-def due(path: Path, *overrides: str) -> set[str]:
-    """The stops that would run, but for the report."""
-    recipe = load_recipe(path, overrides)
-    statuses = Stamps(recipe.folder / "state").statuses(Plan(recipe).stages)
-    return {status.stage.key for status in statuses if status.runs} - {"report"}
-
-
 def test_the_winner_is_evaluated_and_the_records_say_so(tmp_path: Path) -> None:
-    walk(write_recipe(tmp_path, {**METHODS, "generated": GENERATED}))
+    measure(write_features_recipe(tmp_path, {**METHODS, "generated": GENERATED}))
     found = Tuning.from_json(read_json(tuned_file(tmp_path)))
     assert found.best.params["alpha"] in (0.01, 1.0, 100.0)
-    assert {r["params"]["alpha"] for r in records(tmp_path, "ridge")} == {found.best.params["alpha"]}
-    assert {r["tuned"] for r in records(tmp_path, "ridge")} == {True}
-    assert {r["tuned"] for r in records(tmp_path, "plain")} == {False}
+    assert {r["params"]["alpha"] for r in of_method(tmp_path, "ridge")} == {found.best.params["alpha"]}
+    assert {r["tuned"] for r in of_method(tmp_path, "ridge")} == {True}
+    assert {r["tuned"] for r in of_method(tmp_path, "plain")} == {False}
     assert not tuned_file(tmp_path, "plain").exists()
     generated = Tuning.from_json(read_json(tuned_file(tmp_path, "generated")))
-    assert {r["n_per_class"] for r in records(tmp_path, "generated")} == {generated.best.params["n_per_class"]}
-    assert {r["params"]["alpha"] for r in records(tmp_path, "generated")} == {1.0}
+    assert {r["n_per_class"] for r in of_method(tmp_path, "generated")} == {generated.best.params["n_per_class"]}
+    assert {r["params"]["alpha"] for r in of_method(tmp_path, "generated")} == {1.0}
 
     by_hand = tmp_path / "by hand"
     by_hand.mkdir()
-    run_recipe(write_recipe(by_hand, {"ridge": {"classifier": "ridge", "params": found.best.params}}), only="evaluate")
+    run_recipe(
+        write_features_recipe(by_hand, {"ridge": {"classifier": "ridge", "params": found.best.params}}), only="evaluate"
+    )
     accuracies = [
         [(r["setup"], r["n_shots"], r["experiment"], r["all_top1"], r.get("all_prior_top1")) for r in found_records]
-        for found_records in (records(tmp_path, "ridge"), records(by_hand, "ridge"))
+        for found_records in (of_method(tmp_path, "ridge"), of_method(by_hand, "ridge"))
     ]
     assert accuracies[0] == accuracies[1]
 
 
 def test_the_file_of_winners_says_what_the_choice_rests_on(tmp_path: Path) -> None:
-    recipe = run_recipe(write_recipe(tmp_path), only="tune")
+    recipe = run_recipe(write_features_recipe(tmp_path), only="tune")
     written = read_json(tuned_file(tmp_path))
     assert {key: written[key] for key in ("setup", "target", "n_shots", "n_experiments", "seed")} == {
         "setup": "val",
@@ -138,9 +82,9 @@ def test_the_file_of_winners_says_what_the_choice_rests_on(tmp_path: Path) -> No
 
 
 def test_what_is_out_of_date_is_tuned_again_and_nothing_else(tmp_path: Path) -> None:
-    path = write_recipe(tmp_path)
-    walk(path)
-    assert not due(path)
+    path = write_features_recipe(tmp_path)
+    measure(path)
+    assert not due_but_report(path)
     changes = {
         "evaluate.methods.ridge.grid.alpha=[0.1,1.0]": {"tune:given/ridge", "evaluate:given/ridge"},
         "tune.target=mean_novel_top1": {"tune:given/ridge", "evaluate:given/ridge"},
@@ -148,18 +92,18 @@ def test_what_is_out_of_date_is_tuned_again_and_nothing_else(tmp_path: Path) -> 
         "evaluate.methods.plain.params.metric=euclidean": {"evaluate:given/plain"},
     }
     for override, expected in changes.items():
-        assert due(path, override) == expected, override
+        assert due_but_report(path, override) == expected, override
 
 
 def test_evaluating_alone_asks_for_tuning_first(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run `lowshot tune` with this recipe first"):
-        run_recipe(write_recipe(tmp_path), only="evaluate")
+        run_recipe(write_features_recipe(tmp_path), only="evaluate")
 
 
 def test_a_killed_tuning_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     whole.mkdir()
-    path = write_recipe(tmp_path)
+    path = write_features_recipe(tmp_path)
     real, calls = Ridge.fit_novel_runs, []
 
     def dies_at_the_fourth(self, *arguments):  # type: ignore[no-untyped-def]
@@ -189,14 +133,16 @@ def test_poisoning_the_test_half_leaves_the_winners_as_they_are(tmp_path: Path) 
         "gaussian": {"classifier": "gaussian", "grid": "default"},
         "linear": {"classifier": "logistic", "params": {"n_steps": 5, "batch_size": 9}, "grid": {"lr": [0.1, 1.0]}},
     }
-    path = write_recipe(tmp_path, methods)
+    path = write_features_recipe(tmp_path, methods)
     run_recipe(path, only="tune")
     files = [tuned_file(tmp_path, name) for name in ("ridge", "gaussian", "linear")]
     before = [file.read_bytes() for file in files]
     split = ClassSplit.from_json(tmp_path / "out" / "split" / "label_idx.json")
-    stamp = (tmp_path / "features" / "train.hdf5").read_bytes()
-    write_features(tmp_path / "features", poison=split)
-    assert (tmp_path / "features" / "train.hdf5").read_bytes() != stamp
+    for file in features_files(tmp_path / "features").values():
+        store = FeatureStore.open(file)
+        poisoned = poison(store, split, tmp_path / "poisoned.hdf5")
+        assert poisoned.fingerprint != store.fingerprint
+        poisoned.path.replace(file)
     for file in files:
         file.unlink()
     run_recipe(path, only="tune", force=True)
@@ -206,9 +152,9 @@ def test_poisoning_the_test_half_leaves_the_winners_as_they_are(tmp_path: Path) 
 def test_what_a_trained_network_leaves_open_can_be_tuned(tmp_path: Path) -> None:
     params = {"contextual": False, "n_episodes": 2, "decay_every": 2}
     matching = {"classifier": "matching_network", "params": params, "grid": {"n_support": [2, 4]}}
-    walk(write_recipe(tmp_path, {"matching": matching}))
+    measure(write_features_recipe(tmp_path, {"matching": matching}))
     best = read_json(tuned_file(tmp_path, "matching"))["params"]
-    found = records(tmp_path, "matching")
+    found = of_method(tmp_path, "matching")
     assert {r["params"]["n_support"] for r in found} == {best["n_support"]}
     assert {r["params"]["pretrained"].split(":")[0] for r in found} == {"matching.safetensors"}
 
@@ -231,7 +177,7 @@ def test_mistakes_in_a_grid_are_named_before_anything_runs(
     method: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=message):
-        run_recipe(write_recipe(tmp_path, {"m": method}), dry_run=True)
+        run_recipe(write_features_recipe(tmp_path, {"m": method}), dry_run=True)
 
 
 @pytest.mark.parametrize(
@@ -245,11 +191,11 @@ def test_mistakes_in_a_grid_are_named_before_anything_runs(
 )
 def test_mistakes_in_the_tune_section_are_named(tune: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
-        run_recipe(write_recipe(tmp_path, tune=tune), dry_run=True)
+        run_recipe(write_features_recipe(tmp_path, tune=tune), dry_run=True)
 
 
 def test_the_command_prints_the_grid_now_and_whenever_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write_recipe(tmp_path, tune={"target": "novel_top1", "n_shots": [3], "experiments": 1})
+    path = write_features_recipe(tmp_path, tune={"target": "novel_top1", "n_shots": [3], "experiments": 1})
     for _ in range(2):
         assert run(["tune", str(path), "--engine", "serial"]) == 0
         printed = " ".join(capsys.readouterr().out.split())
@@ -260,6 +206,6 @@ def test_the_command_prints_the_grid_now_and_whenever_asked(tmp_path: Path, caps
 
 
 def test_a_recipe_without_a_grid_has_nothing_to_tune(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write_recipe(tmp_path, {"plain": {"classifier": "nearest_mean"}})
+    path = write_features_recipe(tmp_path, {"plain": {"classifier": "nearest_mean"}})
     assert run(["tune", str(path), "--engine", "serial"]) == 2
     assert "no method has a grid" in " ".join(capsys.readouterr().err.split())
