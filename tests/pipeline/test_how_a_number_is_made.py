@@ -16,7 +16,7 @@ ROOT = Path(lowshot.__file__).parent
 MOST_FILES, MOST_LINES = 11, 1900
 
 #: The entry point, which every command has.
-ENTRY = {"cli/__init__.py"}
+ENTRY = {"cli/__init__.py", "exits.py"}
 
 
 def listed() -> list[str]:
