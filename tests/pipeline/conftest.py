@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lowshot.files import only_one
+from lowshot.files import locked
 from tests.pipeline.recipes import run_recipe, write_image_recipe
 
 
@@ -37,7 +37,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
     folder = root / "whole-run"
-    with only_one(root / "whole-run.lock", busy=lambda: None):
+    with locked(root / "whole-run.lock", on_wait=lambda: None):
         if not (folder / "out" / "state" / "report.json").exists():
             folder.mkdir(exist_ok=True)
             run_recipe(write_image_recipe(folder))
