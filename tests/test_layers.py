@@ -14,7 +14,7 @@ import lowshot
 
 ROOT = Path(lowshot.__file__).parent
 LAYERS = [
-    *("errors", "parameters", "registry", "plugins", "checks", "devices", "progress", "exits", "ranks", "lazy"),
+    *("errors", "trees", "parameters", "registry", "plugins", "checks", "devices", "progress", "exits", "ranks", "lazy"),
     *(
         "files",
         "estimator_files",

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lowshot.errors import InputError
+from lowshot.trees import decode, parse_json
 
 Pathlike = str | os.PathLike[str]
 
@@ -124,9 +126,12 @@ def read_bytes(path: Pathlike, what: str = "file") -> bytes:
         what (str): The noun for the file in error messages.
 
     Raises:
-        InputError: The file is missing or cannot be read.
+        InputError: There is no regular file of that name, or it cannot be read.
     """
     try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):  # a device never ends, and a pipe may never begin
+            raise InputError(f"{what} {path} is {'a folder' if stat.S_ISDIR(mode) else 'a device'}, not a file")
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise InputError(f"{what} {path} does not exist") from None
@@ -136,20 +141,12 @@ def read_bytes(path: Pathlike, what: str = "file") -> bytes:
 
 def read_text(path: Pathlike, what: str = "file") -> str:
     """Read a UTF-8 text file; parameters and errors as in :func:`read_bytes`."""
-    try:
-        return read_bytes(path, what).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{what} {path} is not UTF-8 text: {error}") from None
+    return decode(read_bytes(path, what), f"{what} {path}")
 
 
 def read_json(path: Pathlike, what: str = "file") -> Any:
-    """Read a JSON file; parameters as in :func:`read_bytes`, and the errors give line and column."""
-    try:
-        return json.loads(read_text(path, what))
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{what} {path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from None
+    """Read a JSON file; parameters as in :func:`read_bytes`, errors also as in :func:`~lowshot.trees.parse_json`."""
+    return parse_json(read_bytes(path, what), f"{what} {path}")
 
 
 def fingerprint(*values: Any) -> str:

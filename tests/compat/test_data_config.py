@@ -184,7 +184,7 @@ def test_labels_out_of_range_are_named_with_image_and_row(folder: Path) -> None:
 
 def test_yaml_with_code_in_it_is_refused_and_does_not_run(folder: Path) -> None:
     (folder / "config.yaml").write_text("dataset_type: !!python/object/apply:os.mkdir [ran]\n")
-    with pytest.raises(InputError, match="is not plain YAML"):
+    with pytest.raises(InputError, match="is not valid YAML"):
         read_config(folder / "config.yaml")
     assert not (folder / "ran").exists()
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import yaml
 from joblib import cpu_count
 from pydantic import BaseModel, ValidationError
 
@@ -30,6 +29,7 @@ from lowshot.data.sets.lsun import CATEGORIES
 from lowshot.errors import InputError
 from lowshot.files import Pathlike, read_text
 from lowshot.recipe.complaints import complaints
+from lowshot.trees import parse_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -76,11 +76,7 @@ def read_source(path: Pathlike, num_classes: int) -> ImageSource:
 
 def read_config(path: Pathlike) -> DataConfig:
     """The checked content of a file; errors as :func:`read_source`."""
-    text = read_text(path, "data configuration")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"data configuration {path} is not plain YAML: {' '.join(str(error).split())}") from None
+    value = parse_yaml(read_text(path, "data configuration"), f"data configuration {path}")
     if not isinstance(value, dict):
         raise InputError(f"data configuration {path} must be a mapping with {', '.join(DataConfig.model_fields)}")
     return _checked(DataConfig, value, path)

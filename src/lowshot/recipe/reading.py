@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from lowshot.errors import InputError, did_you_mean
 from lowshot.files import read_text
 from lowshot.recipe.complaints import complaints, cross_complaints, registry_complaints
+from lowshot.recipe.interpolation import check_interpolations
 from lowshot.recipe.schema import Recipe
+from lowshot.trees import MAX_DEPTH, parse_yaml
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -124,23 +127,35 @@ def embedded_recipes() -> list[Path]:
 def _tree(source: Path, overrides: Sequence[str]) -> Any:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
 
-    text = read_text(source, "recipe")
+    what = f"recipe {source}"
     try:
-        tree: Any = OmegaConf.create(text) if text.strip() else OmegaConf.create({})
+        tree: Any = parse_yaml(read_text(source, "recipe"), what, _omegaconf)
         if not OmegaConf.is_dict(tree):
-            raise InputError(f"recipe {source} must be a mapping of sections such as data: and train:")
+            raise InputError(f"{what} must be a mapping of sections such as data: and train:")
         for override in overrides:
-            key, equals, _ = override.partition("=")
-            if not equals or not key:
-                raise InputError(f"override {override!r} must have the form key.subkey=value")
+            key, equals, value = override.partition("=")
+            if not equals or not key or key.count(".") >= MAX_DEPTH:
+                raise InputError(f"override {_short(override)!r} must have the form key.subkey=value")
+            parse_yaml(value, f"override {_short(override)!r}")
             try:
                 tree = OmegaConf.merge(tree, OmegaConf.from_dotlist([override]))
             except TypeError:  # a list for a mapping, or the other way round
                 raise InputError(f"override {override!r}: {key} is of another kind in {source}") from None
+        check_interpolations(cast(dict[str, Any], OmegaConf.to_container(tree)), what)
         return OmegaConf.to_container(tree, resolve=True)
-    except YAMLError as error:
-        raise InputError(f"recipe {source} is not valid YAML: {' '.join(str(error).split())}") from None
     except OmegaConfBaseException as error:
-        raise InputError(f"recipe {source} with {list(overrides)}: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{what} with {list(overrides)}: {str(error).splitlines()[0]}") from None
+
+
+def _omegaconf(text: str) -> Any:
+    """The text as OmegaConf parses it: numbers such as 1e-3, and no key twice; an empty one has no keys."""
+    from omegaconf import OmegaConf
+
+    # parse_yaml has a bound of its own, which no environment variable changes.
+    has_bound = "max_yaml_expanded_nodes" in inspect.signature(OmegaConf.create).parameters
+    return OmegaConf.create(text or "{}", **({"max_yaml_expanded_nodes": None} if has_bound else {}))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}…"
