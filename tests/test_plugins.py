@@ -13,7 +13,7 @@ import cloudpickle
 import pytest
 
 from lowshot import plugins
-from lowshot.benchmark.identity import code_of, identity
+from lowshot.benchmark.part_fingerprints import code_of, generator_fingerprint
 from lowshot.errors import InputError
 from lowshot.files import file_fingerprint
 from lowshot.parallel.engines import Engine
@@ -243,7 +243,9 @@ def test_digests_know_the_text_but_not_the_place(tmp_path: Path) -> None:
         import_plugin(plugin, in_use=[plugin])
         parts.append(GENERATORS.build("placed"))
         assert code_of(parts[-1]) == file_fingerprint(plugin)
-    assert identity(parts[0]) == identity(parts[1]) == ["lowshot_plugin_placed.Part", None, {}]
+    assert (
+        generator_fingerprint(parts[0]) == generator_fingerprint(parts[1]) == ["lowshot_plugin_placed.Part", None, {}]
+    )
     write(plugin, "placed", "y")
     import_plugin(plugin)
     assert code_of(parts[-1]) == code_of(parts[0]) != code_of(GENERATORS.build("placed"))

@@ -101,3 +101,9 @@ def test_an_installed_package_adds_parts_and_a_broken_one_harms_nobody(tmp_path:
             assert "could not be loaded" in str(error)
     """)
     subprocess.run([sys.executable, "-c", script], check=True, env={"PYTHONPATH": str(tmp_path), "PATH": ""})
+
+
+def test_a_fresh_process_finds_the_parts_of_subpackages_too() -> None:
+    code = "from lowshot.registry import GENERATORS, CLASSIFIERS; print(*GENERATORS.names(), *CLASSIFIERS.names())"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"analogies", "calibration", "difference", "logistic", "matching_network", "ridge"} <= set(found)

@@ -125,8 +125,8 @@ class Registry:
         self._discovered = True  # set first: the modules imported below may look names up
         try:
             package = importlib.import_module(self.package)
-            for module in pkgutil.iter_modules(package.__path__):
-                importlib.import_module(f"{self.package}.{module.name}")
+            for module in pkgutil.walk_packages(package.__path__, f"{self.package}."):
+                importlib.import_module(module.name)
         except BaseException:
             self._discovered = False
             raise

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowshot.benchmark.calibration import Validation, calibrated_accuracies, choose_bias
+from lowshot.benchmark.calibration_bias import Validation, choose_bias
 from lowshot.benchmark.metrics import top_k_ranks
 from lowshot.classifiers.nearest_mean import NearestMean
 from lowshot.data.splits import Setup
@@ -50,7 +50,7 @@ def test_no_bias_is_better_than_the_chosen_one(found, target):
 @given(runs(), st.integers(-9, 9).map(lambda i: i / 8))
 def test_accuracies_with_a_bias_are_those_of_moved_scores(found, bias):
     for run in found:
-        moved = calibrated_accuracies(top_k_ranks(*run), bias)
+        moved = top_k_ranks(*run).accuracies(bias)
         for k in (1, 5):
             assert moved[f"all_prior_top{k}"] == pytest.approx(reference.accuracy([run], bias, f"all_top{k}"))
 
@@ -72,7 +72,7 @@ def test_a_handicap_of_novel_scores_is_made_up_for():
     scores[:, 4:] -= 10
     chosen = choose_bias(validation([(scores, labels, range(4), range(4, 8))]), "all_top1")
     assert abs(chosen - 10) < 1
-    assert calibrated_accuracies(top_k_ranks(scores, labels, range(4), range(4, 8)), chosen)["all_prior_top1"] > 0.9
+    assert top_k_ranks(scores, labels, range(4), range(4, 8)).accuracies(chosen)["all_prior_top1"] > 0.9
 
 
 def test_where_nothing_is_gained_the_scores_stay_as_they_are():
@@ -103,7 +103,7 @@ def test_a_classifier_with_the_chosen_bias_is_as_good_as_the_search_says():
     runs = NearestMean().fit_base(*p.base).fit_novel_runs(draws, [0, 1])
     validation = Validation.of(setup, runs, *p.queries)
     bias = choose_bias(validation, "all_top1")
-    promised = np.mean([calibrated_accuracies(run, bias)["all_prior_top1"] for run in validation.runs])
+    promised = np.mean([run.accuracies(bias)["all_prior_top1"] for run in validation.runs])
     reached = np.mean([one.with_calibration_bias(bias).predict(p.queries[0]) == p.queries[1] for one in runs])
     plain = np.mean([one.predict(p.queries[0]) == p.queries[1] for one in runs])
     assert reached == promised

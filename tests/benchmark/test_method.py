@@ -23,7 +23,7 @@ def test_a_generator_is_pickled_as_a_file(problem: Problem, tmp_path: Path) -> N
     source = GeneratorSource(generator, Scratch(tmp_path / "scratch"))
     unpickled = cloudpickle.loads(cloudpickle.dumps(source))
     assert [file.suffix for file in (tmp_path / "scratch").iterdir()] == [".safetensors"]
-    assert unpickled.identity == source.identity
+    assert unpickled.fingerprint == source.fingerprint
     shots = problem.train.rows([0, 1, 2]), np.array([5, 5, 6])
     for one, other in zip(
         generator.generate(*shots, 4, random_state=1), unpickled.get().generate(*shots, 4, random_state=1)

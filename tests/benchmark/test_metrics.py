@@ -146,3 +146,9 @@ def test_missing_values_are_left_out() -> None:
     assert (found.mean, found.n_experiments) == (0.2, 1)
     with pytest.raises(InputError, match="no result has the metric 'all_prior_top5'"):
         summarise([record(1, 1, 0.2)], "all_prior_top5")
+
+
+def test_experiments_that_lack_a_number_of_shots_have_no_mean_over_shots() -> None:
+    records = [record(1, 1, 0.2), record(1, 2, 0.4), record(5, 1, 0.6)]
+    (summary,) = summarise(records, "all_top5", over_shots=True)
+    assert (summary.mean, summary.half_width, summary.n_experiments) == (pytest.approx(0.4), None, 1)

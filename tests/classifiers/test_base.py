@@ -119,3 +119,21 @@ def test_tasks_of_another_width_are_refused() -> None:
     known = CLASSIFIERS.build("nearest_mean").fit_base(np.eye(4), [0, 1, 2, 3])
     with pytest.raises(InputError, match="shots have 5"):
         known.scores_of_tasks(np.zeros((1, 2, 1, 5)), np.zeros((1, 3, 5)), [0])
+
+
+def test_a_classifier_trained_on_episodes_has_the_parameters_of_its_stage() -> None:
+    with pytest.raises(TypeError, match="Episodic is trained_on_episodes, but has no parameter random_state, checkpo"):
+
+        class Episodic(LowShotClassifier):
+            trained_on_episodes = True
+
+            def __init__(self, pretrained: str | None = None) -> None:
+                self.pretrained = pretrained
+
+
+def test_a_parameter_named_pretrained_does_not_make_a_training() -> None:
+    class Named(LowShotClassifier):
+        def __init__(self, pretrained: str | None = None) -> None:
+            self.pretrained = pretrained
+
+    assert not Named.trained_on_episodes

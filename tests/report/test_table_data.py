@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lowshot.benchmark.metrics import summarise
 from lowshot.errors import InputError
-from lowshot.report.table_data import METRICS, Cell, build_tables, mean_over_shots, winners
+from lowshot.report.table_data import METRICS, Cell, build_tables, mean_cell, winners
 
 from .conftest import make_records
 
@@ -95,7 +95,7 @@ def test_numbers_are_those_of_summarise():
         assert (cell.mean, cell.half_width) == pytest.approx((100 * one.mean, 100 * one.half_width))
     for one in summarise(records, "all_top5", over_shots=True):
         [row] = [row for row in table.rows if (row.representation, row.method) == (one.representation, one.method)]
-        cell = mean_over_shots(row.cells)
+        cell = mean_cell(row.cells)
         assert (cell.mean, cell.half_width) == pytest.approx((100 * one.mean, 100 * one.half_width))
 
 

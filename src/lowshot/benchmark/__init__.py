@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lowshot.lazy import on_first_use
 
 if TYPE_CHECKING:
-    from lowshot.benchmark.calibration import choose_bias
+    from lowshot.benchmark.calibration_bias import choose_bias
     from lowshot.benchmark.episodes import run_episodes
     from lowshot.benchmark.metrics import Summary, low_shot_metrics, summarise
     from lowshot.benchmark.protocol import N_SHOTS, run_benchmark
@@ -36,7 +36,7 @@ __all__ = [
 __getattr__, __dir__ = on_first_use(
     __name__,
     {
-        "calibration": ("choose_bias",),
+        "calibration_bias": ("choose_bias",),
         "episodes": ("run_episodes",),
         "metrics": ("Summary", "low_shot_metrics", "summarise"),
         "protocol": ("N_SHOTS", "run_benchmark"),

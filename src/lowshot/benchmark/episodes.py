@@ -14,11 +14,11 @@ import numpy as np
 
 from lowshot.benchmark.episode_sampler import DRAWN_TOGETHER, EpisodeDesign, NovelEpisodeSampler, novel_rows
 from lowshot.benchmark.method import SETUPS, Method, ShotGenerator, as_method
-from lowshot.benchmark.metrics import mean_over_episodes
+from lowshot.benchmark.metrics import episode_accuracies, mean_over_episodes
 from lowshot.benchmark.protocol import protocol
 from lowshot.benchmark.results import Record, ResultStore
 from lowshot.benchmark.setup_data import BenchmarkData
-from lowshot.benchmark.task import Base, Task, TaskList, where
+from lowshot.benchmark.task import FittedBase, Task, TaskList, task_key
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
@@ -123,7 +123,7 @@ def episode_tasks(
         sampler = NovelEpisodeSampler(rows, design, method.seed)
         measured = [setup, method.fingerprinted, part, sampler.digest]
         digest = fingerprint("episodes", data.fingerprints, *measured, *protocol())
-        key = where(tags, setup, f"{design.n_way}-way", f"{design.n_shots}-shot")
+        key = task_key(tags, setup, f"{design.n_way}-way", f"{design.n_shots}-shot")
         measure = EpisodeAccuracy(sampler, data.test if part == "test" else data.train)
         about = {**tags, **data.describe(setup), "part": part}
         tasks.append(Task(key, digest, method, shared, measure, about))
@@ -146,7 +146,7 @@ class EpisodeAccuracy:
     def n_runs(self) -> int:
         return self.sampler.design.n_tasks
 
-    def __call__(self, task: Task, base: Base, *needed: Sequence[Record]) -> list[Record]:
+    def __call__(self, task: Task, base: FittedBase, *needed: Sequence[Record]) -> list[Record]:
         mean, half_width = mean_over_episodes(np.concatenate(list(self._accuracies(task, base.classifier))))
         return [
             {
@@ -174,7 +174,7 @@ class EpisodeAccuracy:
                 shots = _with_generated(method, take(episodes.shots[some]), seeds[some])
                 queries = take(episodes.queries[some].reshape(some.stop - first, -1))
                 answers = base.scores_of_tasks(shots, queries, seeds[some]).argmax(axis=2)
-                yield (answers == truth).mean(axis=1)
+                yield episode_accuracies(answers, truth)
 
     def _reader(self) -> Callable[[np.ndarray], np.ndarray]:
         """A function from rows of any shape to their features: from memory where they fit, else from the file."""

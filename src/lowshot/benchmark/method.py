@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from sklearn.base import clone
 
-from lowshot.benchmark.identity import code_of, identity, plain, registered_name
+from lowshot.benchmark.part_fingerprints import code_of, generator_fingerprint, plain, registered_name
 from lowshot.benchmark.setup_data import SetupData
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.errors import InputError
@@ -50,13 +50,12 @@ class GeneratorSource:
         self._file = generator if isinstance(generator, Path) else None
         self._generator = None if isinstance(generator, Path) else generator
         self._scratch = scratch
-        # Workers live on between calls and remember generators: one of another content is another generator,
-        # and so is one whose class is another one today.
+        # Workers cache generators by this key between calls: it changes with the file and with the plug-ins' code.
         content = file_fingerprint(generator) if isinstance(generator, Path) else uuid.uuid4().hex
         self._content = " ".join([content, *(plugin.name for plugin in imported_plugins())])
         found = self.get()
         self.name = registered_name(GENERATORS, found)
-        self.identity = identity(found)
+        self.fingerprint = generator_fingerprint(found)
         self.code = code_of(found)
 
     def get(self) -> ShotGenerator:
@@ -119,7 +118,7 @@ class Method:
         generator = self.generator
         return (
             [self.classifier_name, self.params, self.seed],
-            [None if generator is None else generator.identity, self.n_per_class, self.examples],
+            [None if generator is None else generator.fingerprint, self.n_per_class, self.examples],
             [code_of(self.classifier), None if generator is None else generator.code],
         )
 

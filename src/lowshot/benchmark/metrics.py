@@ -83,8 +83,8 @@ class TopKRanks:
         higher = (self.others > own) | ((self.others == own) & (self.other_columns < self.column[:, None]))
         return self.rank + higher.sum(axis=1) < k
 
-    def accuracies(self) -> dict[str, float]:
-        """The accuracies of :func:`low_shot_metrics`."""
+    def accuracies(self, bias: float | None = None) -> dict[str, float]:
+        """The accuracies of :func:`low_shot_metrics`; with a calibration bias also ``all_prior_top1`` and ``_top5``."""
         found: dict[str, float] = {}
         for k in TOP:
             right = self.correct(k)
@@ -93,7 +93,10 @@ class TopKRanks:
                     found[f"{scope}_top{k}"] = float(right[chosen].mean())
             if self.novel.any():
                 found[f"novel_only_top{k}"] = float((self.rank[self.novel] < k).mean())
-        return {name: found[name] for name in METRICS if name in found}
+        ordered = {name: found[name] for name in METRICS if name in found}
+        if bias is not None:
+            ordered |= {f"all_prior_top{k}": float(self.correct(k, bias).mean()) for k in TOP}
+        return ordered
 
 
 def top_k_ranks(scores: Any, labels: Any, base: Any, novel: Any) -> TopKRanks:
@@ -132,6 +135,33 @@ def mean_and_half_width(values: Iterable[float]) -> tuple[float, float | None]:
         return mean, None
     variance = math.fsum((number - mean) ** 2 for number in numbers) / (count - 1)
     return mean, float(stdtrit(count - 1, 0.975)) * math.sqrt(variance / count)
+
+
+def mean_over_shots(by_n_shots: Iterable[Mapping[int, float]]) -> dict[int, float]:
+    """The mean of each experiment over its numbers of shots, as in the last row of the original's tables.
+
+    Args:
+        by_n_shots (iterable of dict): {experiment: accuracy} at each number of shots.
+
+    Returns:
+        dict: {experiment: mean accuracy} of the experiments that were run at every number of shots.
+    """
+    columns = list(by_n_shots)
+    complete = [e for e in (columns[0] if columns else ()) if all(e in column for column in columns)]
+    return {e: float(np.mean([column[e] for column in columns])) for e in complete}
+
+
+def episode_accuracies(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The share of right answers in each episode.
+
+    Args:
+        answers (int array of shape (T, Q)): The answered class of each query of each episode.
+        truth (int array of shape (Q,)): The right class of each query.
+
+    Returns:
+        array of shape (T,): The accuracies.
+    """
+    return (answers == truth).mean(axis=1)
 
 
 def mean_over_episodes(accuracies: np.ndarray) -> tuple[float, float | None]:
@@ -175,18 +205,22 @@ def summarise(records: Iterable[Mapping[str, Any]], metric: str, *, over_shots: 
     Raises:
         InputError: No record has the metric.
     """
-    groups: dict[tuple[Any, ...], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    methods: dict[tuple[str, str, str], dict[int, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for record in records:
         if record.get(metric) is not None:
-            n_shots = None if over_shots else record["n_shots"]
-            group = groups[record["representation"], record["method"], record["setup"], n_shots]
-            group[record["experiment"]].append(record[metric])
-    if not groups:
+            by_n_shots = methods[record["representation"], record["method"], record["setup"]]
+            by_n_shots[record["n_shots"]][record["experiment"]] = record[metric]
+    if not methods:
         raise InputError(f"no result has the metric {metric!r}")
     summaries = []
-    for (representation, method, setup, n_shots), group in groups.items():
-        mean, half_width = mean_and_half_width(float(np.mean(found)) for found in group.values())
-        summaries.append(Summary(representation, method, setup, n_shots, metric, mean, half_width, len(group)))
+    for method, by_n_shots in methods.items():
+        rows: Mapping[Any, dict[int, float]] = by_n_shots
+        if over_shots:
+            rows = {None: mean_over_shots(by_n_shots.values())}
+        for n_shots, row in rows.items():
+            if row:
+                mean, half_width = mean_and_half_width(row.values())
+                summaries.append(Summary(*method, n_shots, metric, mean, half_width, len(row)))
     return summaries
 
 

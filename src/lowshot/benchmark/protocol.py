@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lowshot.benchmark.calibration import Validation, calibrated_accuracies, choose_bias
+from lowshot.benchmark.calibration_bias import Validation, choose_bias
 from lowshot.benchmark.method import Method, ShotGenerator, as_method
 from lowshot.benchmark.results import Record, ResultStore
 from lowshot.benchmark.setup_data import BenchmarkData
-from lowshot.benchmark.task import Base, Task, TaskList, where
+from lowshot.benchmark.task import FittedBase, Task, TaskList, task_key
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
@@ -126,7 +126,7 @@ def benchmark_tasks(
             data.draws(setup, n, block),
             *protocol(),
         )
-        key = where(tags, setup, f"n={n}", *([f"runs {block[0]}-{block[-1]}"] if len(blocks) > 1 else []))
+        key = task_key(tags, setup, f"n={n}", *([f"runs {block[0]}-{block[-1]}"] if len(blocks) > 1 else []))
         target = bias_target if setup == "val" and chooser is None else None
         measure = Evaluation(n, block, target, tuple(data.draw_names(setup, n, block)))
         needs = () if chooser is None else (chooser.key,)
@@ -165,12 +165,13 @@ class Evaluation:
     def n_runs(self) -> int:
         return len(self.experiments)
 
-    def __call__(self, task: Task, base: Base, *needed: Sequence[Record]) -> list[Record]:
+    def __call__(self, task: Task, base: FittedBase, *needed: Sequence[Record]) -> list[Record]:
         fitted = fit_runs(task, base.classifier, self.n_shots, self.experiments)
         ranks = [task.data.ranks(classifier) for classifier in fitted]
         bias = needed[0][0]["prior"] if needed else None
         if self.bias_target is not None:
             bias = choose_bias(Validation(task.data.classes, ranks), self.bias_target)
+        shown = bias if task.data.name == "test" else None
         records = [
             {
                 "n_shots": self.n_shots,
@@ -179,26 +180,23 @@ class Evaluation:
                 "shots": draw,
                 "prior": bias,
                 "base_seconds": round(base.seconds, 4),
-                **one.accuracies(),
+                **one.accuracies(shown),
             }
             for experiment, draw, one in zip(self.experiments, self.draws, ranks)
         ]
-        if task.data.name == "test" and bias is not None:
-            for record, one in zip(records, ranks):
-                record |= calibrated_accuracies(one, bias)
         if task.method.examples and self.experiments[0] == 1:
             records[0]["examples"] = task.method.example_predictions(task.data, fitted[0])
         return records
 
 
 def fit_runs(task: Task, base: LowShotClassifier, n: int, experiments: range) -> list[LowShotClassifier]:
-    """One classifier per experiment, fitted on its shots beside the base classes."""
+    """One classifier per experiment, fitted on its shots in addition to the base classes."""
     runs = [task.method.shots(task.data, experiment, n) for experiment in experiments]
     return base.fit_novel_runs([(features, labels) for features, labels, _ in runs], [seed for *_, seed in runs])
 
 
 def experiment_blocks(n_experiments: int) -> list[range]:
-    """The experiments 1..E in blocks of at most ``BLOCK_EXPERIMENTS``; more experiments leave the full ones alone."""
+    """The experiments 1..E in blocks of ``BLOCK_EXPERIMENTS``, the last one shorter; full blocks do not depend on E."""
     starts = range(1, n_experiments + 1, BLOCK_EXPERIMENTS)
     return [range(start, min(start + BLOCK_EXPERIMENTS, n_experiments + 1)) for start in starts]
 

@@ -120,9 +120,9 @@ def read_records(path: Pathlike) -> list[Record]:
 
 
 def _lines(path: Pathlike) -> tuple[list[bytes], bool]:
-    """The lines of a results file without one that a kill cut off, and whether the last one lacks its end.
+    """The lines of a results file without one that was cut off, and whether the last one lacks its line break.
 
-    A last line without its end is whole where it is JSON: no part of a record is.
+    A last line without a line break is complete if it is valid JSON, because no part of a record is valid JSON.
     """
     whole, _, tail = read_bytes(path, "results file").rpartition(b"\n")
     lines = whole.splitlines()

@@ -21,7 +21,7 @@ from lowshot.classifiers.base import LowShotClassifier
 from lowshot.parallel import Engine, TaskGroup, run_groups
 
 
-class Base(NamedTuple):
+class FittedBase(NamedTuple):
     """A method's classifier after its base phase, and the seconds that this took."""
 
     classifier: LowShotClassifier
@@ -35,7 +35,7 @@ class Measure(Protocol):
     def n_runs(self) -> int:
         """The number of runs that the seconds of a task are divided by."""
 
-    def __call__(self, task: Task, base: Base, *needed: Sequence[Record]) -> list[Record]:
+    def __call__(self, task: Task, base: FittedBase, *needed: Sequence[Record]) -> list[Record]:
         """The entries of each record beyond those that :meth:`Task.run` writes itself."""
 
 
@@ -44,14 +44,15 @@ class Task:
     """One method on one setup, measured by one hook.
 
     Attributes:
-        key: The name in messages, by which other tasks need it.
-        fingerprint: A digest of everything that its records depend on.
-        method: The method.
-        data: The features of the setup.
-        measure: The hook.
-        tags: Further entries of every record.
-        needs: The keys of the tasks whose records the hook is given.
-        base: The method that learns from the base classes, where its fit serves several methods; None for ``method``.
+        key (str): The name in messages, by which other tasks need it.
+        fingerprint (str): A digest of everything that its records depend on.
+        method (Method): The method.
+        data (SetupData): The features of the setup.
+        measure (Measure): The hook.
+        tags (dict): Further entries of every record.
+        needs (tuple of str): The keys of the tasks whose records the hook is given.
+        base_method (Method or None): The method that learns from the base classes, where its fit serves several
+            methods; None for ``method``.
     """
 
     key: str
@@ -61,17 +62,17 @@ class Task:
     measure: Measure
     tags: Mapping[str, Any]
     needs: tuple[str, ...] = ()
-    base: Method | None = None
+    base_method: Method | None = None
 
     @property
     def group(self) -> str:
         """Equal for tasks that share what is learned from the base classes."""
-        return f"{(self.base or self.method).token} {self.data.name}"
+        return f"{(self.base_method or self.method).token} {self.data.name}"
 
     def run(self, *needed: Sequence[Record]) -> list[Record]:
         """The records of the task, given those of the tasks that it needs."""
         method = self.method
-        base = Base(*(self.base or method).fit_base(self.data))
+        base = FittedBase(*(self.base_method or method).fit_base(self.data))
         start = time.perf_counter()
         found = self.measure(self, base, *needed)
         shared = {
@@ -141,7 +142,7 @@ class TaskList:
         self.store.add(records)
 
 
-def where(tags: Mapping[str, Any], setup: str, *rest: str) -> str:
+def task_key(tags: Mapping[str, Any], setup: str, *rest: str) -> str:
     """The key of a task: representation and method, setup, and what tells it apart from its neighbours."""
     return " ".join([f"{tags['representation']}/{tags['method']}", setup, *rest])
 

@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from sklearn.base import clone
 
-from lowshot.benchmark.identity import registered_name
 from lowshot.benchmark.method import GeneratorSource, Method, ShotGenerator
-from lowshot.benchmark.metrics import METRICS, NotANumberError, mean_and_half_width
+from lowshot.benchmark.metrics import METRICS, NotANumberError, mean_and_half_width, mean_over_shots
 from lowshot.benchmark.parameter_grid import N_PER_CLASS, GridPoint, ParameterGrid, Target, Tuning, grid_points
+from lowshot.benchmark.part_fingerprints import registered_name
 from lowshot.benchmark.protocol import N_SHOTS, experiment_blocks, fit_runs, protocol
 from lowshot.benchmark.results import Record, ResultStore
 from lowshot.benchmark.setup_data import SetupData
-from lowshot.benchmark.task import Base, Task, TaskList
+from lowshot.benchmark.task import FittedBase, Task, TaskList
 from lowshot.benchmark.validation import ValidationData
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.errors import DivergedError, InputError, did_you_mean
@@ -157,7 +156,7 @@ class Study:
             for block in experiment_blocks(len(self.data.experiments)):
                 digest = fingerprint("tune", self.data.fingerprint, *method.fingerprinted, n, list(block), *protocol())
                 key = f"{text} n={n}" + (f" runs {block[0]}-{block[-1]}" if block[0] > 1 else "")
-                tasks.append(Task(key, digest, method, setup, GridRuns(n, block), self.tags, base=base))
+                tasks.append(Task(key, digest, method, setup, GridRuns(n, block), self.tags, base_method=base))
         return tasks
 
 
@@ -177,7 +176,7 @@ class GridRuns:
     def n_runs(self) -> int:
         return len(self.experiments)
 
-    def __call__(self, task: Task, base: Base, *needed: Sequence[Record]) -> list[Record]:
+    def __call__(self, task: Task, base: FittedBase, *needed: Sequence[Record]) -> list[Record]:
         classifier = task.method.classifier
         params = classifier.get_params(deep=False)
         # The base classes may have been learned for another point of the grid.
@@ -208,18 +207,15 @@ def _measured(
     for records in tasks:
         for record in records:
             found[record["n_shots"]][record["experiment"]] = record[metric]
-    table = [[row[experiment] for experiment in sorted(row)] for row in found.values()]
-    by_n_shots = {str(n): _mean(row) for n, row in zip(n_shots, table)}
+    numbers = {n: {e: value for e, value in row.items() if value is not None} for n, row in found.items()}
+    by_n_shots = {
+        str(n): mean_and_half_width(row.values())[0] if row and len(row) == len(found[n]) else None
+        for n, row in numbers.items()
+    }
     value, half_width = None, None
     if None not in by_n_shots.values():
-        per_experiment = (float(np.mean(runs)) for runs in zip(*table, strict=True))  # as the last row of a table
-        value, half_width = mean_and_half_width(per_experiment)
+        value, half_width = mean_and_half_width(mean_over_shots(numbers.values()).values())
     return GridPoint(point, value, half_width, by_n_shots)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    numbers = [value for value in values if value is not None]
-    return mean_and_half_width(numbers)[0] if len(numbers) == len(values) else None
 
 
 def _check(template: LowShotClassifier, grid: ParameterGrid, generates: bool, n_per_class: int) -> None:

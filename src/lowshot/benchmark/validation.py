@@ -1,8 +1,7 @@
 """The validation half by itself: the only data that code which chooses hyper-parameters is given.
 
-Tuning is honest when nothing of the test setup can reach it. So it is not handed all data with the request to look
-away: it is handed :class:`ValidationData`, in which the other half is not there. Rows are renumbered over what is left,
-other classes have no shots, and the split has no test setup to ask for.
+Tuning must not use the test setup. :class:`ValidationData` therefore does not contain it: rows are renumbered over the
+validation classes, other classes have no shots, and the split has no test setup.
 """
 
 from __future__ import annotations

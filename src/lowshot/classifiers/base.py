@@ -15,6 +15,7 @@ have a handful and change with every experiment. So fitting has two phases::
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -27,6 +28,8 @@ from lowshot.checks import check_number
 from lowshot.errors import InputError
 
 Examples = tuple[np.ndarray, np.ndarray]
+
+_TRAINING_PARAMETERS = ("random_state", "checkpoint", "pretrained")
 
 
 class LowShotClassifier(ClassifierMixin, BaseEstimator):
@@ -43,7 +46,9 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
             base classes serves all their values. A name missing here costs time; a wrong one gives wrong results.
         tuning_grid (Mapping): Parameter → values worth trying, which ``grid: default`` in a recipe stands for.
         trained_on_episodes (bool): True where :meth:`fit_base` is a long training on episodes of base classes. A
-            recipe then has a stage for it, and the parameter ``pretrained`` takes that stage's file.
+            recipe then has a stage for it, which sets three parameters that the constructor must have:
+            ``random_state``, ``checkpoint`` (the file to resume from) and, in later stages, ``pretrained`` (the file
+            of the trained classifier, with which :meth:`fit_base` trains nothing).
         inference_parameters (frozenset of str): The parameters that a trained network does not depend on. With
             ``trained_on_episodes`` these alone can be tuned, and methods that differ in nothing else share a training.
     """
@@ -57,6 +62,13 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
     n_base_classes_: int
     n_features_in_: int
     novel_bias_: float
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.trained_on_episodes and "__init__" in vars(cls):
+            lacking = [name for name in _TRAINING_PARAMETERS if name not in inspect.signature(cls).parameters]
+            if lacking:
+                raise TypeError(f"{cls.__name__} is trained_on_episodes, but has no parameter {', '.join(lacking)}")
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn classes without any base classes behind them; all examples are treated as shots.

@@ -25,7 +25,7 @@ from lowshot.progress import Tick, progress, say
 REPORT_SECONDS = 5.0
 # Engine "auto" starts workers when what is left would take this process longer: starting them takes a third of it.
 HANDOVER_SECONDS = 15.0
-# A task is given up when this many workers died that had nothing else to do.
+# A task fails when this many workers died while they ran it alone.
 PATIENCE = 2
 
 
@@ -185,7 +185,7 @@ class _Scheduler:
     def run_on(self, results: Callable[[Iterable[Call]], Iterator[Any]], size: int) -> None:
         """Work on a pool, in rounds: what is ready now, then what became ready or came back unfinished.
 
-        When workers die and nothing gets finished, tasks are tried one at a time, to find the one that they die of.
+        When workers die and no task was finished, tasks are run one at a time, to find the one that kills them.
         """
         alone = False
         deaths: Counter[_Place] = Counter()

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lowshot.report.table_data import METRICS, PRIMARY, Cell, Record, build_tables, mean_over_shots, shot_heads
+from lowshot.report.table_data import METRICS, PRIMARY, Cell, Record, build_tables, mean_cell, shot_heads
 from lowshot.report.tables import MISSING, NAMES, TextTable, csv_numbers, csv_text
 
 MEAN = "mean"
@@ -182,7 +182,7 @@ def _cells(n_shots: Sequence[int], ours: Sequence[Cell | None]) -> dict[int | st
     cells: dict[int | str, Cell] = {
         n: cell for n, cell in zip(n_shots, ours) if cell is not None and n in publication().n_shots
     }
-    if len(cells) == len(publication().n_shots) and (mean := mean_over_shots(list(cells.values()))) is not None:
+    if len(cells) == len(publication().n_shots) and (mean := mean_cell(list(cells.values()))) is not None:
         cells[MEAN] = mean
     return cells
 

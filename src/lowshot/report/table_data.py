@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from lowshot.benchmark.metrics import mean_and_half_width
+from lowshot.benchmark.metrics import mean_and_half_width, mean_over_shots
 from lowshot.errors import InputError, did_you_mean
 
 Record = Mapping[str, Any]
@@ -96,18 +94,14 @@ class Cell:
 
     def lead_over(self, other: Cell) -> Cell | None:
         """The difference within each experiment, where both have the same shots; None without a common one."""
-        return _per_experiment([self, other], lambda own, others: own - others)
+        common = {e: own - other.accuracies[e] for e, own in self.accuracies.items() if e in other.accuracies}
+        return Cell(common) if common else None
 
 
-def mean_over_shots(cells: Sequence[Cell]) -> Cell | None:
+def mean_cell(cells: Sequence[Cell]) -> Cell | None:
     """The mean of cells of different n within each experiment, whose shots are nested; None without a common one."""
-    return _per_experiment(cells, lambda *accuracies: float(np.mean(accuracies)))
-
-
-def _per_experiment(cells: Sequence[Cell], combine: Callable[..., float]) -> Cell | None:
-    """The cell of what ``combine`` makes of the accuracies of each experiment that all cells have."""
-    common = [e for e in cells[0].accuracies if all(e in cell.accuracies for cell in cells)]
-    return Cell({e: combine(*(cell.accuracies[e] for cell in cells)) for e in common}) if common else None
+    common = mean_over_shots(cell.accuracies for cell in cells)
+    return Cell(common) if common else None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from lowshot.benchmark.identity import identity
+from lowshot.benchmark.part_fingerprints import generator_fingerprint
 from lowshot.errors import InputError
 from lowshot.hallucination import AnalogyGenerator
 from lowshot.hallucination.analogies import clusters, generator, mining
@@ -152,7 +152,7 @@ def test_the_start_of_k_means_is_a_parameter_that_older_files_and_results_do_not
     for fitted, stated in ((usual, False), (other, True)):
         fitted.save(tmp_path / "a.safetensors")
         assert (b"kmeans_init" in (tmp_path / "a.safetensors").read_bytes()) is stated
-        assert ("kmeans_init" in identity(fitted)[1]) is stated
+        assert ("kmeans_init" in generator_fingerprint(fitted)[1]) is stated
         assert AnalogyGenerator.load(tmp_path / "a.safetensors").kmeans_init == fitted.kmeans_init
     assert clone(usual).set_params(kmeans_init="random_directions").stated_params() == other.stated_params()
     with pytest.raises(InputError, match="init='random' is not one of its choices"):

@@ -87,7 +87,7 @@ def choose_bias(validation: Validation, target: str = "all_top5") -> float:
         InputError: An unknown target.
     """
     if target not in TARGETS:
-        raise InputError(f"prior target {target!r}: expected {' or '.join(TARGETS)}")
+        raise InputError(f"target of the calibration bias {target!r}: expected {' or '.join(TARGETS)}")
     k = TARGETS[target]
     gains = np.concatenate([_turning_points(one, k, novel=True) for one in validation.runs])
     losses = np.concatenate([_turning_points(one, k, novel=False) for one in validation.runs])
@@ -105,11 +105,6 @@ def choose_bias(validation: Validation, target: str = "all_top5") -> float:
         return 0.0
     middles = (low + high) / 2
     return float(middles[np.abs(middles).argmin()])
-
-
-def calibrated_accuracies(test: TopKRanks, bias: float) -> dict[str, float]:
-    """``all_prior_top1`` and ``all_prior_top5`` of one run with a bias that was chosen elsewhere."""
-    return {f"all_prior_top{k}": float(test.correct(k, bias).mean()) for k in TOP}
 
 
 def _turning_points(runs: TopKRanks, k: int, novel: bool) -> np.ndarray:

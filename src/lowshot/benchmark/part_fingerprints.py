@@ -1,4 +1,4 @@
-"""The identity of classifiers and generators: names for records, digests for finding results again."""
+"""Names of classifiers and generators for records, and fingerprints that results are found by."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def registered_name(registry: Registry, part: Any) -> str:
     return registry.name_of(type(part), default=type(part).__name__)
 
 
-def identity(generator: Any) -> Any:
+def generator_fingerprint(generator: Any) -> Any:
     """A generator's class, parameters and digests of its learned attributes."""
     if generator is None:
         return None
