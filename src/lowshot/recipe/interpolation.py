@@ -1,4 +1,4 @@
-"""Interpolations of a recipe, ``${section.key}`` and ``${oc.env:NAME}``: which there may be, and what they unfold to."""
+"""Interpolations of a recipe, ``${section.key}`` and ``${oc.env:NAME}``: their form, and the size they expand to."""
 
 from __future__ import annotations
 
