@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import nn
 
-from lowshot.classifiers.matching_module import MatchingModule
 from lowshot.compat import matching, matching_network
 from lowshot.compat.evaluation import RunData, read_run_data
 from lowshot.compat.formats.matching_network import read_weights
 from lowshot.compat.matching_episodes import MatchingEpisodes
+from lowshot.compat.matching_module import EpisodeModule
 from lowshot.exits import Ended
 from lowshot.features import FeatureStore
 from tests.compat import features
@@ -137,7 +137,7 @@ def test_training_takes_the_steps_of_torchs_sgd(k: int) -> None:
     X = np.maximum(rng.normal(1, 1, (60, dim)) + np.eye(dim)[labels], 0).astype(np.float32)
     episodes = MatchingEpisodes(labels, np.arange(5), (1, 10), seed=1)
     torch.manual_seed(0)
-    network, plain = MatchingModule(dim, contextual=True, n_steps=k), Plain(dim, k)
+    network, plain = EpisodeModule(dim, k), Plain(dim, k)
     names = {"support_lstm": "G_encoder", "query_lstm": "FCE.lstmcell"}
     start = {f"{names[n.partition('.')[0]]}.{n.partition('.')[2]}": v for n, v in network.state_dict().items()}
     plain.load_state_dict(start)
@@ -166,7 +166,7 @@ def test_the_rate_falls_to_a_tenth_every_20_000_episodes(monkeypatch: pytest.Mon
     monkeypatch.setattr(matching.SGD, "step", lambda self: rates.append(self.lr))
     labels = np.repeat([0, 1], 3)
     episodes = MatchingEpisodes(labels, np.arange(2), (1, 2), 0)
-    matching.train_network(MatchingModule(2, True, 1), np.ones((6, 2), np.float32), episodes, 5)
+    matching.train_network(EpisodeModule(2, 1), np.ones((6, 2), np.float32), episodes, 5)
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001])
 
 
@@ -265,7 +265,7 @@ def test_classes_without_support_do_not_compete(folder: Path) -> None:
     train = FeatureStore.open("features/net/train.hdf5")
     shots = np.flatnonzero(train.labels == 6)[:1]
     data = RunData(train, train, np.array([1, 0]), np.array([6]), shots, 12, folder)
-    state = {name: value.numpy() for name, value in MatchingModule(8, True, 5).state_dict().items()}
+    state = {name: value.numpy() for name, value in EpisodeModule(8, 5).state_dict().items()}
     scores = matching.SupportSet(state, data, n_steps=5, n_shots=1, seed=1).scores(train.rows(np.arange(4)))
     assert scores.shape == (4, 12)
     assert np.isfinite(scores).any(axis=0).tolist() == [c in (0, 1, 6) for c in range(12)]

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from lowshot.errors import InputError
 
@@ -133,6 +132,8 @@ def mean_and_half_width(values: Iterable[float]) -> tuple[float, float | None]:
     mean = math.fsum(numbers) / count  # exact sums: the order of the records changes no digit
     if count < 2:
         return mean, None
+    from scipy.special import stdtrit  # imported here: the accuracies of a run do not need it
+
     variance = math.fsum((number - mean) ** 2 for number in numbers) / (count - 1)
     return mean, float(stdtrit(count - 1, 0.975)) * math.sqrt(variance / count)
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lowshot.benchmark.metrics import TopKRanks, concatenate, top_k_ranks
-from lowshot.classifiers.base import LowShotClassifier
 from lowshot.data import ClassSplit, Experiments
 from lowshot.data.splits import Setup
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.files import fingerprint
 from lowshot.parallel.shared_arrays import Scratch, SharedArrays
+
+if TYPE_CHECKING:
+    from lowshot.classifiers.base import LowShotClassifier
 
 _BLOCK_ROWS = 65536
 _QUERY_BLOCK = 8192

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from lowshot.classifiers.matching_module import MatchingModule
 from lowshot.classifiers.sgd import SGD
 from lowshot.compat.evaluation import RunData, read_run_data, require_own_result, write_result
 from lowshot.compat.formats.container import is_written_by
@@ -19,6 +18,8 @@ from lowshot.compat.formats.matching_network import read_weights, write_weights
 from lowshot.compat.formats.results import Run
 from lowshot.compat.formats.splits import base_classes, read_split
 from lowshot.compat.matching_episodes import MatchingEpisodes
+from lowshot.compat.matching_module import EpisodeModule
+from lowshot.compat.memory import keep_freed_memory
 from lowshot.compat.overwriting import require_own
 from lowshot.compat.precision import only_float32
 from lowshot.compat.program import Flags
@@ -58,9 +59,10 @@ def train(given: Flags) -> None:
     rows = store.rows_of(classes)
     X, labels = store.rows(rows), store.labels[rows]
     only_float32()
+    keep_freed_memory()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        network = MatchingModule(store.dim, contextual=True, n_steps=given.K).to(pick_device())
+        network = EpisodeModule(store.dim, given.K).to(pick_device())
     # Hours of training are saved as they go; what is over in a minute is not worth a second copy of the network.
     n_episodes = steps(N_EPISODES)
     unfinished = None
@@ -114,7 +116,7 @@ class UnfinishedTraining:
 
 
 def train_network(
-    network: MatchingModule,
+    network: EpisodeModule,
     X: np.ndarray,
     episodes: MatchingEpisodes,
     n_episodes: int,
@@ -123,7 +125,7 @@ def train_network(
     """Train a network in place on the cross-entropy of each episode's queries, by SGD.
 
     Args:
-        network (MatchingModule): The network, on the device to train on.
+        network (EpisodeModule): The network, on the device to train on.
         X (float32 array of shape (N, D)): The features that episodes are rows of.
         episodes (MatchingEpisodes): Draws the episodes.
         n_episodes (int): The number of episodes.
@@ -187,7 +189,7 @@ class SupportSet:
 
     def __init__(self, state: Mapping[str, np.ndarray], data: RunData, n_steps: int, n_shots: int, seed: int) -> None:
         self._device = pick_device()
-        self._network = MatchingModule(data.train.dim, contextual=True, n_steps=n_steps)
+        self._network = EpisodeModule(data.train.dim, n_steps)
         self._network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
         self._network.to(self._device).eval()
         self._num_classes = data.num_classes
