@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowshot.data.listing import Listing
-from lowshot.data.tree import Layout, Table, image_table
+from lowshot.data.parts import Layout
+from lowshot.data.tree import Table, image_table
 from lowshot.errors import InputError
 
 
