@@ -25,14 +25,15 @@ def shared_pictures(train: ImageDataset, test: ImageDataset) -> np.ndarray:
         in the training part the first is named.
     """
     both = np.intersect1d(train.content[train.content > 0], test.content)
-    rows_of: dict[bytes, int] = {}
+    rows_of: dict[bytes | None, int] = {}
     for row in np.flatnonzero(np.isin(train.content, both)).tolist():
         if (digest := _digest(train, row)) is not None:
             rows_of.setdefault(digest, row)
-    pairs = []
-    for row in np.flatnonzero(np.isin(test.content, both)).tolist():
-        if (digest := _digest(test, row)) is not None and digest in rows_of:
-            pairs.append((rows_of[digest], row))
+    pairs = [
+        (rows_of[digest], row)
+        for row in np.flatnonzero(np.isin(test.content, both)).tolist()
+        if (digest := _digest(test, row)) in rows_of
+    ]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
