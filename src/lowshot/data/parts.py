@@ -66,7 +66,7 @@ def find_prefix(name: str, images: Images, layout: Layout) -> str:
     if layout.prefix is not None:
         prefix = f"{layout.prefix.strip('/')}/".lstrip("/")
         if not any(path.startswith(prefix) for path, _ in images):
-            raise InputError(f"{name} holds no images under prefix {layout.prefix!r}. {top_folders(images)}")
+            raise InputError(f"{name} holds no images under prefix {layout.prefix!r} ({top_folders(images)})")
         return prefix
     prefix = ""
     parts = {(given or usual).split("/")[0].lower() for given, usual in _folders_by_name(layout).values()}
@@ -108,9 +108,9 @@ def find_parts(name: str, images: Images, layout: Layout) -> Parts:
             found[part] = folder
         elif given is not None:
             raise InputError(
-                f"{name} has no class folders with images in {part}_folder {given!r}. {top_folders(images)}"
+                f"{name} has no class folders with images in {part}_folder {given!r} ({top_folders(images)})"
                 if depths
-                else f"{name} has no images in {part}_folder {given!r}. {top_folders(images)}"
+                else f"{name} has no images in {part}_folder {given!r} ({top_folders(images)})"
             )
         elif depths:
             flat[part] = folder
@@ -122,7 +122,7 @@ def find_parts(name: str, images: Images, layout: Layout) -> Parts:
     if "test" in found and "train" not in found:
         raise InputError(
             f"{name} has a test folder {found['test']!r} but no train folder: name it with "
-            f"data.options.train_folder{_train_of(images, found['test'], layout)}. {top_folders(images)}"
+            f"data.options.train_folder{_train_of(images, found['test'], layout)} ({top_folders(images)})"
         )
     if not found:
         _refuse_look_alikes(name, images, layout)
@@ -161,8 +161,8 @@ def part_without_images(
 
 
 def top_folders(images: Images) -> str:
-    """The sentence about the folders that hold images."""
-    return f"Folders with images: {quoted(sorted({path.partition('/')[0] for path, _ in images if '/' in path}))}."
+    """The words about the folders that hold images."""
+    return f"folders with images: {quoted(sorted({path.partition('/')[0] for path, _ in images if '/' in path}))}"
 
 
 def quoted(names: Sequence[str]) -> str:
