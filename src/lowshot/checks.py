@@ -14,20 +14,23 @@ from lowshot.errors import InputError, did_you_mean
 CHUNK_ROWS = 65536
 
 
-def check_count(name: str, value: Any, least: int = 1) -> int:
+def check_count(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
     """A whole number, such as a number of steps.
 
     Args:
         name (str): The parameter's name, for the message.
         value (Any): The given value.
         least (int): The smallest allowed number.
+        most (int, optional): The largest allowed number.
 
     Raises:
-        InputError: The value is no integer (1e3 is a float), or it is below ``least``.
+        InputError: The value is no integer (1e3 is a float), or it is below ``least`` or above ``most``.
     """
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if whole and int(value) >= least and (most is None or int(value) <= most):
         return int(value)
-    raise InputError(f"{name}={value!r} must be a whole number of at least {least}")
+    bound = "" if most is None else f" and at most {most}"
+    raise InputError(f"{name}={value!r} must be a whole number of at least {least}{bound}")
 
 
 def check_number(

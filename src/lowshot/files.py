@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import stat
@@ -118,6 +120,20 @@ def write_json(path: Pathlike, value: Any, indent: int | None = 1) -> None:
     write_text(path, text + "\n")
 
 
+def open_regular(path: Pathlike) -> io.BufferedReader:
+    """Open a file for reading, buffered, without ever waiting for it.
+
+    Raises:
+        OSError: It is missing or cannot be read, or it is a pipe, a device or a socket, which might never end.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(code, "Is a directory" if code == errno.EISDIR else "Not a regular file", str(path))
+    # Without O_NONBLOCK, a pipe that has taken the file's place in the meantime would be waited for.
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+
+
 def read_bytes(path: Pathlike, what: str = "file") -> bytes:
     """Read a file.
 
@@ -175,7 +191,7 @@ def fingerprint(*values: Any) -> str:
 
 def file_fingerprint(path: Pathlike) -> str:
     """Compute 16 hexadecimal digits of the SHA-256 of a file's content."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 

@@ -29,16 +29,19 @@ def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes
     return buffer.getvalue()
 
 
-def png_that_claims(width: int, height: int) -> bytes:
-    """A few hundred bytes whose header announces an image of any size."""
+def png_of(header: bytes, pixels: bytes) -> bytes:
+    """A PNG of the given header and unpacked pixel data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
-    )
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A few hundred bytes whose header announces an image of any size."""
+    return png_of(struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), bytes(99))
 
 
 def write_tree(root: Path, paths: Iterable[str]) -> Path:

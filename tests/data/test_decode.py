@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from lowshot.data.decode import BadImageError, decode
+from lowshot.data.decode import BadImageError, decode, to_rgb
 from lowshot.errors import InputError
-from tests.data.conftest import encoded, noise, png_that_claims
+from tests.data.conftest import encoded, noise, png_of, png_that_claims
 
 
 def decoded(data: bytes, **options: int) -> Image.Image:
@@ -53,6 +54,62 @@ def test_a_cmyk_photograph_becomes_rgb() -> None:
     assert np.allclose(np.asarray(out), (200, 30, 40), atol=6)
 
 
+def grey_tiff(pixels: bytes, width: int, bits: int, photometric: int = 1, order: str = "<") -> bytes:
+    """A TIFF of one row of grey pixels."""
+    values = {256: width, 257: 1, 258: bits, 259: 1, 262: photometric, 273: 0, 277: 1, 278: 1, 279: len(pixels)}
+    values[273] = 8 + 2 + 12 * len(values) + 4
+    tags = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in values.items())
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(values))
+    return head + tags + bytes(4) + pixels
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_16_bit_grey_of_either_byte_order_is_scaled(order: str) -> None:
+    pixels = np.array([0, 257, 32896, 65535], dtype=f"{order}u2").tobytes()
+    assert np.asarray(decoded(grey_tiff(pixels, 4, 16, order=order)))[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_16_bit_grey_whose_zero_is_white_is_inverted() -> None:
+    pixels = np.array([0, 65535], dtype="<u2").tobytes()
+    assert np.asarray(decoded(grey_tiff(pixels, 2, 16, photometric=0)))[0, :, 0].tolist() == [255, 0]
+
+
+def test_12_bit_grey_has_its_full_range() -> None:
+    assert np.asarray(decoded(grey_tiff(bytes([0x00, 0x0F, 0xFF]), 2, 12)))[0, :, 0].tolist() == [0, 255]
+
+
+def test_16_bit_colour_keeps_the_upper_8_bits() -> None:
+    row = b"\0" + struct.pack(">6H", 0, 0x8000, 0xFFFF, 0x1234, 0x5678, 0x9ABC)
+    out = decoded(png_of(struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0), row))
+    assert [out.getpixel((x, 0)) for x in (0, 1)] == [(0, 0x80, 0xFF), (0x12, 0x56, 0x9A)]
+
+
+def test_a_transparent_colour_of_an_rgb_image_lies_on_white() -> None:
+    image = Image.new("RGB", (2, 1), (10, 20, 30))
+    image.putpixel((1, 0), (40, 50, 60))
+    out = decoded(encoded(image, transparency=(40, 50, 60)))
+    assert [out.getpixel((x, 0)) for x in (0, 1)] == [(10, 20, 30), (255, 255, 255)]
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF", "AVIF", "MPO"])
+def test_of_an_animation_or_of_several_pages_the_first_is_taken(format: str) -> None:
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ((200, 0, 0), (0, 200, 0), (0, 0, 200))]
+    out = decoded(encoded(frames[0], format, save_all=True, append_images=frames[1:]))
+    assert out.size == (32, 32)
+    assert np.allclose(np.asarray(out), (200, 0, 0), atol=8)
+
+
+def test_conversion_in_bands_changes_no_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
+    for mode in ("RGBA", "LA", "P", "CMYK", "L", "1"):
+        image = noise(7, (37, 41)).convert(mode)
+        if mode in ("RGBA", "LA"):
+            image.putalpha(Image.linear_gradient("L").resize(image.size))
+        whole = np.asarray(to_rgb(image))
+        monkeypatch.setattr("lowshot.data.decode._BAND", 100)
+        assert np.array_equal(np.asarray(to_rgb(image)), whole)
+        monkeypatch.undo()
+
+
 def test_a_photograph_is_turned_upright_by_its_exif_record() -> None:
     image = Image.new("RGB", (32, 16), "black")
     image.paste((255, 255, 255), (0, 0, 16, 16))
@@ -61,6 +118,95 @@ def test_a_photograph_is_turned_upright_by_its_exif_record() -> None:
     out = decoded(encoded(image, "JPEG", exif=exif))
     assert out.size == (16, 32)
     assert out.getpixel((8, 4))[0] > 200 > 50 > out.getpixel((8, 28))[0]
+
+
+def records(orientation: int) -> tuple[bytes, bytes]:
+    """The EXIF and the XMP record that state an orientation."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    text = f'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="{orientation}"/>'
+    return exif.tobytes(), f"<x:xmpmeta><rdf:RDF>{text}</rdf:RDF></x:xmpmeta>".encode()
+
+
+def raw_profile(kind: str, record: bytes) -> PngImagePlugin.PngInfo:
+    """The text of a PNG into which ImageMagick packs a record."""
+    lines = [record.hex()[start : start + 72] for start in range(0, 2 * len(record), 72)]
+    text = PngImagePlugin.PngInfo()
+    text.add_text(f"Raw profile type {kind}", "\n".join(["", kind, f"{len(record):8d}", *lines, ""]), zip=True)
+    return text
+
+
+def marked(format: str, place: str, orientation: int) -> bytes:
+    """A 32 x 16 picture, white on its left half, with an orientation in one of the places that programs use."""
+    image = Image.new("RGB", (32, 16), "black")
+    image.paste((255, 255, 255), (0, 0, 16, 16))
+    exif, xmp = records(orientation)
+    if place == "exif":
+        return encoded(image, format, exif=exif)
+    if place == "tag":
+        return encoded(image, format, tiffinfo={0x0112: orientation})
+    if place == "xmp":
+        if format == "PNG":
+            text = PngImagePlugin.PngInfo()
+            text.add_itxt("XML:com.adobe.xmp", xmp.decode())
+            return encoded(image, format, pnginfo=text)
+        return encoded(image, format, **({"tiffinfo": {700: xmp}} if format == "TIFF" else {"xmp": xmp}))
+    kind, _, record = place.partition(" ")
+    packed = {"exif": exif, "xmp": xmp, "xap": b"http://ns.adobe.com/xap/1.0/\0" + xmp}[record]
+    return encoded(image, format, pnginfo=raw_profile(kind, packed))
+
+
+@pytest.mark.parametrize(
+    ("format", "place"),
+    [
+        *(("JPEG", "exif"), ("JPEG", "xmp"), ("MPO", "exif"), ("WEBP", "exif"), ("WEBP", "xmp"), ("AVIF", "exif")),
+        *(("TIFF", "tag"), ("TIFF", "xmp"), ("PNG", "exif"), ("PNG", "xmp"), ("PNG", "exif exif")),
+        *(("PNG", "APP1 exif"), ("PNG", "APP1 xap"), ("PNG", "xmp xmp")),
+    ],
+)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_upright_wherever_its_orientation_stands(format: str, place: str, orientation: int) -> None:
+    out = np.asarray(decoded(marked(format, place, orientation))).astype(int)[:, :, 0]
+    assert out.shape == ((16, 32) if orientation < 5 else (32, 16))
+    sides = {"left": out[:, :8], "right": out[:, -8:], "top": out[:8], "bottom": out[-8:]}
+    white = ["left", "right", "right", "left", "top", "top", "bottom", "bottom"][orientation - 1]
+    assert sides[white].min() > 200
+    opposite = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}[white]
+    assert sides[opposite].max() < 50
+
+
+@pytest.mark.parametrize("record", ["<tiff:Orientation>6</tiff:Orientation>", "tiff:Orientation = '6'"])
+@pytest.mark.parametrize("coding", ["utf-8", "utf-16-le"])
+def test_xmp_is_understood_in_its_other_spellings(record: str, coding: str) -> None:
+    assert decoded(encoded(noise(0, (32, 16)), "JPEG", xmp=record.encode(coding))).size == (16, 32)
+
+
+def test_exif_is_believed_before_xmp() -> None:
+    exif, _ = records(1)
+    _, xmp = records(6)
+    assert decoded(encoded(noise(0, (32, 16)), "JPEG", exif=exif, xmp=xmp)).size == (32, 16)
+
+
+def test_an_iphone_photograph_is_turned_by_its_container_and_not_once_more_by_its_records() -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    image = Image.new("RGB", (64, 32), "black")
+    image.paste((255, 255, 255), (0, 0, 32, 32))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.info["exif"] = exif.tobytes()
+    data = encoded(image, "HEIF")  # pillow-heif writes the orientation as the container's rotation, as phones do
+    out = np.asarray(decoded(data))
+    assert out.shape == (64, 32, 3)
+    assert out[:24].min() > 200 > 50 > out[-24:].max()
+
+
+@pytest.mark.parametrize("key", ["Raw profile type exif", "Raw profile type xmp"])
+def test_intact_pixels_are_read_despite_a_damaged_raw_profile(key: str) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text(key, "\nexif\n 9\nnot hexadecimal")
+    assert decoded(encoded(noise(0, (16, 8)), pnginfo=text)).size == (16, 8)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")

@@ -188,3 +188,17 @@ def test_labels_beyond_the_named_classes_are_refused() -> None:
         Experiments.random(LABELS, PATHS, NAMES[:2])
     with pytest.raises(InputError, match="0 experiments of 20 shots"):
         Experiments.random(LABELS, PATHS, NAMES, n_experiments=0)
+
+
+@pytest.mark.parametrize("asked", [2_000_000, 10_001])
+def test_the_largest_number_of_experiments_is_named_and_works(asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"are too many: set split\.experiments=10000 at most$"):
+        Experiments.random(np.array([0, 1]), None, n_experiments=asked, max_shots=1)
+    monkeypatch.setattr("lowshot.data.experiments.MOST_ROWS", 100)
+    labels = np.repeat([0, 1], 50)
+    message = (
+        r"experiments that list 20 images each are too many: set split\.experiments=5 at most, or a smaller split\.max"
+    )
+    with pytest.raises(InputError, match=message):
+        Experiments.random(labels, None, n_experiments=asked, max_shots=10)
+    assert len(Experiments.random(labels, None, n_experiments=5, max_shots=10)) == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,52 @@ def test_a_split_asks_for_no_more_classes_than_there_are() -> None:
         ClassSplit.random(NAMES, (2, 2), (2, 1))
     with pytest.raises(InputError, match="two halves of at least one class"):
         ClassSplit.random(NAMES, (2, 0), (2, 1))
+
+
+def test_classes_are_chosen_by_name_and_the_rest_is_drawn_from_the_others() -> None:
+    split = ClassSplit.random(NAMES, (["fox", "ant"], 1), (["dog"], 2), seed=3)
+    assert split.base_1.tolist() == [0, 5]
+    assert split.novel_1.tolist() == [3]
+    assert sorted([*split.base_2, *split.novel_2]) == [1, 2, 4]
+    assert split == ClassSplit.random(NAMES, (["ant", "fox"], 1), (["dog"], 2), seed=3)
+
+
+def test_names_leave_the_draw_of_a_split_by_numbers_as_it_is() -> None:
+    by_number = ClassSplit.random(NAMES, (1, 2), (1, 1), seed=5)
+    groups = (by_number.base_1, by_number.base_2, by_number.novel_1, by_number.novel_2)
+    named = [[NAMES[label] for label in group] for group in groups]
+    assert ClassSplit.random(NAMES, tuple(named[:2]), tuple(named[2:])) == by_number
+
+
+@pytest.mark.parametrize(
+    ("base", "novel", "message"),
+    [
+        ((["ant", "cows"], 1), (1, 1), r"the split names 'cows', which is no class of the data\. Did you mean 'cow'"),
+        ((["ant"], 1), (["ant"], 1), r"base_classes_1 and novel_classes_1 overlap in label 0 \('ant'\)"),
+        ((["ant", "ant"], 1), (1, 1), r"base_classes_1 lists label 0 \('ant'\) more than once"),
+        (([], 1), (1, 1), r"base \(0 by name, 1\) and novel \(1, 1\): give each two halves of at least one class"),
+        ((["ant"], 2), (2, 2), r"base \(1 by name, 2\) and novel \(2, 2\) need 7 classes, but the data set has 6"),
+    ],
+)
+def test_names_that_cannot_be_meant_are_refused(base: Any, novel: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ClassSplit.random(NAMES, base, novel)
+
+
+@pytest.mark.parametrize("count", [4, 5, 6, 7, 12, 13])
+def test_the_split_that_a_refusal_advises_fits(count: int) -> None:
+    names = [str(number) for number in range(count)]
+    with pytest.raises(InputError) as caught:
+        ClassSplit.random(names, (64, 1), (1, 1))
+    advised = re.search(r"set split\.base=\[(\d+),(\d+)\] split\.novel=\[(\d+),(\d+)\]", str(caught.value))
+    assert advised is not None
+    base_1, base_2, novel_1, novel_2 = (int(size) for size in advised.groups())
+    assert ClassSplit.random(names, (base_1, base_2), (novel_1, novel_2)).num_classes == count
+
+
+def test_three_classes_are_too_few_for_any_split_and_the_message_says_so() -> None:
+    with pytest.raises(InputError, match="A split takes four classes at least"):
+        ClassSplit.random(NAMES[:3], (1, 1), (1, 1))
 
 
 def test_a_data_set_with_another_label_space_is_refused() -> None:

@@ -301,7 +301,11 @@ def read_zip(path: Path, folder: Path) -> None:
 
 
 def image_seeds(folder: Path) -> list[Any]:
-    return [picture(kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")]
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    kinds = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "HEIF", "JPEG2000", "QOI", "DDS", "SGI", "PPM")
+    return [picture(kind) for kind in kinds]
 
 
 def read_image(path: Path, folder: Path) -> None:

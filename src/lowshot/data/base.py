@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 
 from lowshot.data.decode import MAX_PIXELS, BadImageError, decode, to_rgb
 from lowshot.errors import InputError
-from lowshot.files import fingerprint
+from lowshot.files import fingerprint, open_regular
 
 
 class ImageDataset:
@@ -32,6 +33,8 @@ class ImageDataset:
         max_pixels (int): The largest size of an image; a larger one is refused before it is decoded.
         decode_size (int or None): The least side length that a large JPEG may be reduced to while it is decoded. None
             decodes at full size.
+        left_out (mapping): What stands beside the images and is none of them, in words → the number of files.
+        taken_in (mapping): What may surprise among the images, in words → their number.
 
     Attributes:
         paths (list of N str): The name of each image.
@@ -52,6 +55,8 @@ class ImageDataset:
         options: Mapping[str, Any] | None = None,
         max_pixels: int = MAX_PIXELS,
         decode_size: int | None = None,
+        left_out: Mapping[str, int] | None = None,
+        taken_in: Mapping[str, int] | None = None,
     ) -> None:
         self.paths = list(paths)
         self.labels = np.asarray(labels, dtype=np.int64).reshape(-1)
@@ -60,6 +65,8 @@ class ImageDataset:
         self.options = dict(options or {})
         self.max_pixels = max_pixels
         self.decode_size = decode_size
+        self.left_out = dict(left_out or {})
+        self.taken_in = dict(taken_in or {})
         if not len(self.paths) == len(self.labels) == len(self.content):
             raise InputError(
                 f"{len(self.paths)} images, {len(self.labels)} labels and {len(self.content)} content numbers: "
@@ -76,6 +83,11 @@ class ImageDataset:
     def num_classes(self) -> int:
         """C, the size of the label space, which may include classes without an image."""
         return len(self.class_names)
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest size of an encoded image in bytes: four per pixel, and 16 MiB of whatever else it carries."""
+        return 4 * self.max_pixels + 2**24
 
     @cached_property
     def fingerprint(self) -> str:
@@ -149,7 +161,13 @@ class ImageFiles(ImageDataset):
         self._root = root.resolve()
 
     def _open(self, row: int) -> BinaryIO:
-        return open(self._root / self.paths[row], "rb")
+        file = open_regular(self._root / self.paths[row])
+        if (size := os.fstat(file.fileno()).st_size) > self.max_bytes:
+            file.close()
+            raise BadImageError(
+                f"image {self.paths[row]} has {size} bytes, more than an image of max_pixels {self.max_pixels} can have"
+            )
+        return file
 
 
 class ArrayImages(ImageDataset):
@@ -187,6 +205,8 @@ class Subset(ImageDataset):
             options=dataset.options,
             max_pixels=dataset.max_pixels,
             decode_size=dataset.decode_size,
+            left_out=dataset.left_out,
+            taken_in=dataset.taken_in,
         )
         self._dataset: ImageDataset = dataset._dataset if isinstance(dataset, Subset) else dataset
         self._rows: np.ndarray = dataset._rows[chosen] if isinstance(dataset, Subset) else chosen

@@ -11,6 +11,12 @@ import numpy as np
 from lowshot.data.experiment_files import Draw, files_to_read, files_to_write, read_draw, write_draw
 from lowshot.errors import InputError
 
+MOST_EXPERIMENTS = 10_000
+"""The largest number of experiments; each is a file."""
+
+MOST_ROWS = 20_000_000
+"""The largest number of rows that all experiments together list: a gigabyte in memory."""
+
 
 class Experiments:
     """E draws of shots: for each class a list of rows of the training features, of which the first n are its n shots.
@@ -68,7 +74,8 @@ class Experiments:
             seed (int): The seed that all draws derive from.
 
         Raises:
-            InputError: A number is below 1, or a label is outside the named classes.
+            InputError: A number is below 1, there are more than ``MOST_EXPERIMENTS`` or they would list more than
+                ``MOST_ROWS`` rows, or a label is outside the named classes.
         """
         if n_experiments < 1 or max_shots < 1:
             raise InputError(f"{n_experiments} experiments of {max_shots} shots: both must be at least 1")
@@ -76,6 +83,12 @@ class Experiments:
         size = len(class_names) if class_names is not None else int(labels.max(initial=0)) + 1
         if len(outside := labels[(labels < 0) | (labels >= size)]):
             raise InputError(f"label {outside[0]} is outside 0..{size - 1}, the named classes")
+        listed = int(np.minimum(np.bincount(labels, minlength=size), max_shots).sum())
+        if (most := min(MOST_EXPERIMENTS, MOST_ROWS // max(listed, 1))) < n_experiments:
+            raise InputError(
+                f"{n_experiments} experiments that list {listed} images each are too many: set "
+                f"split.experiments={most} at most{', or a smaller split.max_shots' if most < MOST_EXPERIMENTS else ''}"
+            )
         order = np.argsort(labels, kind="stable")
         classes = np.split(order, np.searchsorted(labels[order], np.arange(1, size)))
         draws = []

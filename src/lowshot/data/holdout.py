@@ -28,18 +28,33 @@ def holdout(labels: np.ndarray, class_names: Sequence[str], part: str, test_per_
         (n,) int64 rows, sorted.
 
     Raises:
-        InputError: A class would have no image left to train on.
+        InputError: A class would have no image left to train on; the message names the largest number that works.
     """
     check_count("test_per_class", test_per_class)
     check_count("seed", seed, least=0)
     held_out = np.zeros(len(labels), dtype=bool)
     order = np.argsort(labels, kind="stable")
     sizes = np.bincount(labels, minlength=len(class_names))
+    _check_sizes(sizes, class_names, test_per_class)
     for name, rows in zip(class_names, np.split(order, np.cumsum(sizes)[:-1])):
-        if 0 < len(rows) <= test_per_class:
-            raise InputError(
-                f"class {name!r} has {len(rows)} images: test_per_class {test_per_class} leaves none to train on"
-            )
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         held_out[rng.permutation(rows)[:test_per_class]] = True
     return np.flatnonzero(held_out if part == "test" else ~held_out)
+
+
+def _check_sizes(sizes: np.ndarray, class_names: Sequence[str], test_per_class: int) -> None:
+    small = np.flatnonzero((sizes > 0) & (sizes <= test_per_class))
+    if not len(small):
+        return
+    least = int(small[np.argmin(sizes[small])])
+    others = f" (and {len(small) - 1} more classes have too few)" if len(small) > 1 else ""
+    largest = int(sizes[least]) - 1
+    advice = (
+        f"set it to {largest} at most (data.options.test_per_class={largest} in a recipe)"
+        if largest
+        else "give that class a second image, or leave it out"
+    )
+    raise InputError(
+        f"class {class_names[least]!r} has {sizes[least]} images: test_per_class {test_per_class} leaves none to train "
+        f"on{others}; {advice}"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from lowshot.errors import InputError, first_few
+from lowshot.errors import InputError, did_you_mean, first_few
 from lowshot.files import fingerprint, read_json, write_json
+
+Half = int | Sequence[str]
+"""The classes of one half of a split: their number, or their names."""
+
+_OTHER_SPLIT = "Use a split of this data set, or have one drawn (split.file=null)"
 
 GROUPS = ("base_classes_1", "base_classes_2", "novel_classes_1", "novel_classes_2")
 
@@ -111,12 +117,12 @@ class ClassSplit:
             first = "" if isinstance(class_names, int) else f" ({class_names[self.num_classes]!r})"
             raise InputError(
                 f"the data set has labels outside the split: {count} classes, but the split knows {self.num_classes}, "
-                f"so label {self.num_classes}{first} has no role. Make a split for this data set: lowshot split"
+                f"so label {self.num_classes}{first} has no role. {_OTHER_SPLIT}"
             )
         if count < self.num_classes:
             raise InputError(
                 f"the split names {self.num_classes} classes, but the data set has {count}: label "
-                f"{self.describe(count)} has no images. Make a split for this data set: lowshot split"
+                f"{self.describe(count)} has no images. {_OTHER_SPLIT}"
             )
         if isinstance(class_names, int):
             return
@@ -124,7 +130,7 @@ class ClassSplit:
             if here != there:
                 raise InputError(
                     f"label {label} is {here!r} in the split but {there!r} in the data set: "
-                    "they were made for different data, or the classes are in another order"
+                    f"they were made for different data, or the classes are in another order. {_OTHER_SPLIT}"
                 )
 
     def check_labels(self, labels: np.ndarray) -> None:
@@ -150,30 +156,39 @@ class ClassSplit:
 
     @classmethod
     def random(
-        cls, class_names: Sequence[str], base: tuple[int, int], novel: tuple[int, int], seed: int = 0
+        cls, class_names: Sequence[str], base: tuple[Half, Half], novel: tuple[Half, Half], seed: int = 0
     ) -> ClassSplit:
         """Draw a split. Classes that are left over take no part.
 
         Args:
             class_names (sequence of C str): The names of the classes.
-            base (two int): The number of base classes in each half.
-            novel (two int): The number of novel classes in each half.
+            base (two int or sequences of str): The base classes of each half: their number, or their names.
+            novel (two int or sequences of str): The novel classes of each half. Numbers are drawn from the classes that
+                are not named.
             seed (int): The seed of the draw.
 
         Raises:
-            InputError: More classes are asked for than there are, or a half is empty.
+            InputError: More classes are asked for than there are, a half is empty, or a name is no class or is given
+                twice.
         """
-        sizes = [int(size) for size in (*base, *novel)]
+        halves = [int(half) if isinstance(half, numbers.Integral) else half for half in (*base, *novel)]
+        sizes = [half if isinstance(half, int) else len(half) for half in halves]
+        shown = f"base {_shown(base)} and novel {_shown(novel)}"
         if len(sizes) != 4 or min(sizes) < 1:
-            raise InputError(f"base {tuple(base)} and novel {tuple(novel)}: give each two halves of at least one class")
+            raise InputError(f"{shown}: give each two halves of at least one class{_fitting(len(class_names))}")
         if sum(sizes) > len(class_names):
-            raise InputError(
-                f"base {tuple(base)} and novel {tuple(novel)} need {sum(sizes)} classes, "
-                f"but the data set has {len(class_names)}"
-            )
+            given = len(class_names)
+            raise InputError(f"{shown} need {sum(sizes)} classes, but the data set has {given}{_fitting(given)}")
+        named = [[] if isinstance(half, int) else _labels(half, class_names) for half in halves]
+        taken = {label for labels in named for label in labels}
         order = np.random.default_rng(seed).permutation(len(class_names))
-        groups = np.split(order[: sum(sizes)], np.cumsum(sizes)[:-1])
-        base_1, base_2, novel_1, novel_2 = (np.sort(group) for group in groups)
+        free = order[~np.isin(order, list(taken))] if taken else order
+        groups = []
+        for half, labels in zip(halves, named):
+            drawn = half if isinstance(half, int) else 0
+            groups.append(np.sort(np.array([*labels, *free[:drawn]], dtype=np.int64)))
+            free = free[drawn:]
+        base_1, base_2, novel_1, novel_2 = groups
         return cls(base_1, base_2, novel_1, novel_2, class_names)
 
     @classmethod
@@ -248,3 +263,27 @@ class ClassSplit:
 
     def _some(self, labels: np.ndarray) -> str:
         return f"label {first_few([self.describe(int(label)) for label in labels])}"
+
+
+def _labels(names: Sequence[str], class_names: Sequence[str]) -> list[int]:
+    """The labels of classes that are chosen by name."""
+    label_of = {name: label for label, name in enumerate(class_names)}
+    for name in names:
+        if name not in label_of:
+            raise InputError(
+                f"the split names {name!r}, which is no class of the data. {did_you_mean(name, class_names)}"
+            )
+    return [label_of[name] for name in names]
+
+
+def _shown(halves: Sequence[Half]) -> str:
+    return f"({', '.join(str(half) if isinstance(half, int) else f'{len(half)} by name' for half in halves)})"
+
+
+def _fitting(count: int) -> str:
+    """The end of a message about a split that does not fit: one that does."""
+    if count < 4:
+        return ". A split takes four classes at least, a base and a novel one in each half"
+    base = count // 4
+    novel = (count - 2 * base) // 2
+    return f". For {count} classes set split.base=[{base},{base}] split.novel=[{novel},{novel}]"

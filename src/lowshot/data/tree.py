@@ -6,43 +6,16 @@ divide. Labels are the sorted class names; rows are sorted by class, then by pat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from lowshot.checks import check_count
-from lowshot.data.decode import EXTENSIONS
+from lowshot.data.formats import RAW_EXTENSIONS
 from lowshot.data.holdout import holdout
 from lowshot.data.listing import Listing
+from lowshot.data.parts import Images, Layout, Parts, find_parts, find_prefix, part_without_images, quoted
 from lowshot.errors import InputError, first_few
-
-Images = list[tuple[str, int]]
-"""The path of each image relative to the prefix, and its index in the listing's files."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The roles of folders: the options of ``image_folder`` and ``image_zip``.
-
-    Attributes:
-        class_depth (int): The number of folders that name a class: 2 for ``ALPHABET/CHARACTER/image``.
-        train_folder (str or None): The folder of the training part; None takes ``train`` if there is one.
-        test_folder (str or None): The folder of the test part; None takes ``test`` if there is one.
-        test_per_class (int or None): The number of images of each class to hold out as the test part, if the tree has
-            no test folder.
-        seed (int): The seed of that holdout.
-        prefix (str or None): The folder in which the tree starts; None descends as long as there is only one folder.
-    """
-
-    class_depth: int = 1
-    train_folder: str | None = None
-    test_folder: str | None = None
-    test_per_class: int | None = None
-    seed: int = 0
-    prefix: str | None = None
-
-    def __post_init__(self) -> None:
-        check_count("class_depth", self.class_depth)
 
 
 @dataclass(frozen=True)
@@ -56,6 +29,8 @@ class Table:
         class_names (list of C str): The names of the classes.
         files (int64, (N,)): The indices of the rows in the listing's files.
         content (list of N int): The numbers that change with the content of each image.
+        left_out (dict): What is in the tree and in none of its parts, in words → the number of files.
+        taken_in (dict): What may surprise in its parts, in words → the number of images.
     """
 
     prefix: str
@@ -64,10 +39,23 @@ class Table:
     class_names: list[str]
     files: np.ndarray
     content: list[int]
+    left_out: dict[str, int] = field(default_factory=dict)
+    taken_in: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The images of each class in one part, those outside its class folders, and the number in folders inside them."""
+
+    classes: dict[str, Images]
+    strays: list[str]
+    deeper: int
 
 
 def image_table(listing: Listing, part: str, layout: Layout) -> Table:
     """Label the images of one part of a tree by their folders.
+
+    Images outside class folders are left out where they are fewer than the classes.
 
     Args:
         listing (Listing): The images and folders.
@@ -75,21 +63,22 @@ def image_table(listing: Listing, part: str, layout: Layout) -> Table:
         layout (Layout): The roles of the folders.
 
     Raises:
-        InputError: There are no images, a part is missing, a class folder has no images, an image is outside a class
-            folder, train and test name different classes, or a class is too small for the holdout.
+        InputError: There are no images, a part is missing, a class folder has no images, many images are outside class
+            folders, train and test name different classes, or a class is too small for the holdout.
     """
-    images = [(path, index) for index, path in enumerate(listing.files)]
-    if not images:
-        raise InputError(f"{listing.name} holds no images (looked for {', '.join(sorted(EXTENSIONS))})")
-    prefix = _prefix(listing.name, images, layout)
-    images = [(path.removeprefix(prefix), index) for path, index in images if path.startswith(prefix)]
-    folders = {folder.removeprefix(prefix) for folder in listing.folders if folder.startswith(prefix)}
+    everything = [(path, index) for index, path in enumerate(listing.files)]
+    if not everything:
+        raise InputError(
+            f"{listing.name} holds no images (.jpg, .png, .heic and the like){_kinds(listing.others, ': it has ')}"
+        )
+    prefix = find_prefix(listing.name, everything, layout)
+    images = [(path.removeprefix(prefix), index) for path, index in everything if path.startswith(prefix)]
     name = f"{listing.name}/{prefix}".rstrip("/")
-    part_folders = _part_folders(name, images, layout)
-    parts = {key: _classes(name, images, folders, base, layout.class_depth) for key, base in part_folders.items()}
-    if len(parts) == 2:
-        _check_same_classes(name, part_folders, parts)
-    classes = _classes_of_part(name, parts, part, layout)
+    parts = find_parts(name, images, layout)
+    found = {key: _part(name, images, listing, prefix, base, parts, layout) for key, base in parts.folders.items()}
+    if len(found) == 2:
+        _check_same_classes(name, parts, found)
+    classes = _classes_of_part(name, images, parts, found, part, layout)
     class_names = sorted(classes)
     rows = [(path, file, label) for label, cls in enumerate(class_names) for path, file in sorted(classes[cls])]
     labels = np.array([label for _, _, label in rows], dtype=np.int64)
@@ -98,86 +87,109 @@ def image_table(listing: Listing, part: str, layout: Layout) -> Table:
         rows, labels = [rows[row] for row in chosen], labels[chosen]
     files = np.array([file for _, file, _ in rows], dtype=np.int64)
     content = [listing.content[file] for file in files]
-    return Table(prefix, [path for path, _, _ in rows], labels, class_names, files, content)
+    left_out = _left_out(listing, images, len(everything) - len(images), parts, found)
+    deeper = sum(one.deeper for one in found.values())
+    taken_in = {"from folders inside class folders": deeper} if deeper else {}
+    return Table(prefix, [path for path, _, _ in rows], labels, class_names, files, content, left_out, taken_in)
 
 
-def _prefix(name: str, images: Images, layout: Layout) -> str:
-    if layout.prefix is not None:
-        prefix = f"{layout.prefix.strip('/')}/".lstrip("/")
-        if not any(path.startswith(prefix) for path, _ in images):
-            raise InputError(f"{name} holds no images under prefix {layout.prefix!r}. {_top_folders(images)}")
-        return prefix
-    prefix = ""
-    parts = {(layout.train_folder or "train").split("/")[0], (layout.test_folder or "test").split("/")[0]}
-    while True:
-        tops = {path[len(prefix) :].partition("/")[0] for path, _ in images}
-        top = min(tops)
-        inner = f"{prefix}{top}/"
-        if len(tops) > 1 or top in parts or any(path.count("/", len(inner)) < layout.class_depth for path, _ in images):
-            return prefix
-        prefix = inner
-
-
-def _part_folders(name: str, images: Images, layout: Layout) -> dict[str, str]:
-    """The folder of each part, ending in ``/``; ``""`` for the train part of a tree without folders for the parts."""
-    found = {}
-    for part, given in (("train", layout.train_folder), ("test", layout.test_folder)):
-        folder = f"{(given or part).strip('/')}/"
-        depths = [path.count("/", len(folder)) for path, _ in images if path.startswith(folder)]
-        # A folder "train" with images directly in it is a class of that name, not a part.
-        if depths and (given or min(depths) >= layout.class_depth):
-            found[part] = folder
-        elif given:
-            raise InputError(f"{name} has no images in {part}_folder {given!r}. {_top_folders(images)}")
-    if "test" in found and "train" not in found:
-        raise InputError(
-            f"{name} has a test folder {found['test']!r} but no train folder: "
-            f"name it with train_folder. {_top_folders(images)}"
-        )
-    return found or {"train": ""}
-
-
-def _classes(name: str, images: Images, folders: set[str], base: str, depth: int) -> dict[str, Images]:
-    """The images of each class under the folder ``base`` of a part."""
+def _part(name: str, images: Images, listing: Listing, prefix: str, base: str, parts: Parts, layout: Layout) -> _Part:
+    """The classes under the folder ``base`` of a part."""
+    depth, apart = layout.class_depth, parts.apart if base == "" else ()
     classes: dict[str, Images] = {}
+    strays: list[str] = []
+    deeper = 0
     for path, index in images:
-        if path.startswith(base):
+        if path.startswith(base) and not path.startswith(apart):
             names = path[len(base) :].split("/")
             if len(names) <= depth:
-                wanted = "/".join(["CLASS"] if depth == 1 else [f"LEVEL{level + 1}" for level in range(depth)])
-                raise InputError(f"image {path} in {name} lies outside a class folder: expected {base}{wanted}/IMAGE")
-            classes.setdefault("/".join(names[:depth]), []).append((path, index))
+                strays.append(path)
+            else:
+                classes.setdefault("/".join(names[:depth]), []).append((path, index))
+                deeper += len(names) > depth + 1
+    if len(strays) >= max(len(classes), 1):
+        wanted = "/".join(["CLASS"] if depth == 1 else [f"LEVEL{level + 1}" for level in range(depth)])
+        more = f" and {len(strays) - 1} more" if len(strays) > 1 else ""
+        raise InputError(
+            f"image {min(strays)}{more} in {name} lies outside a class folder: expected {base}{wanted}/IMAGE"
+        )
+    _check_filled(name, classes, listing, prefix, base, apart, depth)
+    return _Part(classes, sorted(strays), deeper)
+
+
+def _check_filled(
+    name: str, classes: dict[str, Images], listing: Listing, prefix: str, base: str, apart: tuple[str, ...], depth: int
+) -> None:
+    """Refuse class folders without images: a class that is silently missing would change all labels."""
     filled = {"/".join(names[:level]) for cls in classes if (names := cls.split("/")) for level in range(1, depth + 1)}
-    inner = {folder[len(base) :] for folder in folders if folder.startswith(base)}
-    if empty := sorted(folder for folder in inner if folder.count("/") < depth and folder not in filled):
-        raise InputError(f"{name}: class folder {_quoted([base + folder for folder in empty])} holds no images")
-    return classes
+    start = prefix + base
+    inner = {folder[len(start) :] for folder in listing.folders if folder.startswith(start)}
+    empty = sorted(
+        folder
+        for folder in inner
+        if folder and folder.count("/") < depth and folder not in filled and not f"{folder}/".startswith(apart)
+    )
+    if empty:
+        within = tuple(f"{start}{folder}/" for folder in empty)
+        others = [(path, kind) for path, kind in listing.others if path.startswith(within)]
+        raise InputError(
+            f"{name}: class folder {quoted([base + folder for folder in empty])} holds no images"
+            f"{_kinds(others, ' but ')}: put images in it, or move it out of {name}"
+        )
 
 
-def _check_same_classes(name: str, part_folders: dict[str, str], parts: dict[str, dict[str, Images]]) -> None:
+def _check_same_classes(name: str, parts: Parts, found: dict[str, _Part]) -> None:
     for here, there in (("train", "test"), ("test", "train")):
-        if missing := sorted(parts[here].keys() - parts[there].keys()):
+        if missing := sorted(found[here].classes.keys() - found[there].classes.keys()):
             raise InputError(
-                f"{name}: {part_folders[here]!r} has classes that {part_folders[there]!r} lacks: {_quoted(missing)}. "
+                f"{name}: {parts.folders[here]!r} has classes that {parts.folders[there]!r} lacks: {quoted(missing)}. "
                 "Both parts need the same class folders"
             )
 
 
-def _classes_of_part(name: str, parts: dict[str, dict[str, Images]], part: str, layout: Layout) -> dict[str, Images]:
+def _classes_of_part(
+    name: str, images: Images, parts: Parts, found: dict[str, _Part], part: str, layout: Layout
+) -> dict[str, Images]:
     """The classes to take a part from: its own, or with a holdout those of the only part."""
-    if layout.test_per_class is not None and "test" in parts:
-        raise InputError(f"{name} has a test folder already: leave test_per_class out")
-    if part not in parts and layout.test_per_class is None:
+    if layout.test_per_class is not None and "test" in found:
         raise InputError(
-            f"{name} has no test part: add a folder 'test', name one with test_folder, "
-            "or hold images out with test_per_class"
+            f"{name} has a test folder already: leave test_per_class out (data.options.test_per_class=null)"
         )
-    return parts.get(part, parts["train"])
+    if part not in found and layout.test_per_class is None:
+        raise part_without_images(name, parts, images, found["train"].classes, layout)
+    return found.get(part, found["train"]).classes
 
 
-def _top_folders(images: Images) -> str:
-    return f"Folders with images: {_quoted(sorted({path.partition('/')[0] for path, _ in images if '/' in path}))}."
+def _left_out(
+    listing: Listing, images: Images, outside_prefix: int, parts: Parts, found: dict[str, _Part]
+) -> dict[str, int]:
+    """What is in the tree and in none of its parts."""
+    left_out: Counter[str] = Counter()
+    strays = sorted(stray for part in found.values() for stray in part.strays)
+    if strays:
+        left_out[f"outside class folders ({first_few(strays, 2)})"] = len(strays)
+    taken = len(strays) + sum(len(cls) for part in found.values() for cls in part.classes.values())
+    if taken < len(images):
+        bases = tuple(base for base in parts.folders.values() if base)
+        whole = "" in parts.folders.values()
+        for path, _ in images:
+            if not path.startswith(bases) and not (whole and not path.startswith(parts.apart)):
+                top, slash, _ = path.partition("/")
+                reason = " (no class folders)" if f"{top}/" == parts.unlabelled else ""
+                left_out[f"in {top}/{reason}" if slash else "outside the parts"] += 1
+    if outside_prefix:
+        left_out["outside the prefix"] = outside_prefix
+    left_out.update(kind for _, kind in listing.others)
+    if listing.hidden:
+        left_out["hidden"] = listing.hidden
+    return dict(left_out)
 
 
-def _quoted(names: list[str]) -> str:
-    return first_few([repr(name) for name in names])
+def _kinds(others: list[tuple[str, str]], start: str) -> str:
+    """The end of an error message: what there is in place of images."""
+    if not others:
+        return ""
+    counts = Counter(kind for _, kind in others)
+    listed = first_few([f"{count} {kind}" for kind, count in counts.most_common()])
+    raw = " (camera raw: export them as JPEG)" if counts.keys() & RAW_EXTENSIONS else ""
+    return f"{start}{listed}{raw}"

@@ -33,6 +33,8 @@ def _name_of(root: Path, options: dict[str, Any]) -> str:
         return "json_list" if listed else "image_folder"
     if not root.exists():
         raise InputError(f"data root {root} does not exist")
+    if not root.is_file():
+        raise InputError(f"data root {root} is neither a folder nor a regular file")
     if root.suffix.lower() == ".json":
         return "json_list"
     if root.suffix.lower() == ".zip" or zipfile.is_zipfile(root):

@@ -7,7 +7,8 @@ from pathlib import Path
 from lowshot.data.base import ImageDataset, ImageFiles
 from lowshot.data.decode import MAX_PIXELS
 from lowshot.data.listing import list_folder
-from lowshot.data.tree import Layout, image_table
+from lowshot.data.parts import Layout
+from lowshot.data.tree import image_table
 from lowshot.registry import DATASETS
 
 
@@ -33,7 +34,7 @@ def image_folder(
         root (str or Path): The folder.
         part (str): ``"train"`` or ``"test"``.
         class_depth, train_folder, test_folder, test_per_class, seed, prefix: The roles of folders inside it, see
-            :class:`lowshot.data.tree.Layout`.
+            :class:`lowshot.data.parts.Layout`.
         max_pixels, decode_size: The bounds on the size of images, see :class:`lowshot.data.ImageDataset`.
 
     Raises:
@@ -50,4 +51,6 @@ def image_folder(
         content=table.content,
         max_pixels=max_pixels,
         decode_size=decode_size,
+        left_out=table.left_out,
+        taken_in=table.taken_in,
     )

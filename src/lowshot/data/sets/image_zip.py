@@ -9,11 +9,9 @@ from typing import BinaryIO
 from lowshot.data.archive import ZipReader, open_zip
 from lowshot.data.base import ImageDataset
 from lowshot.data.decode import MAX_PIXELS, BadImageError
-from lowshot.data.tree import Layout, Table, image_table
+from lowshot.data.parts import Layout
+from lowshot.data.tree import Table, image_table
 from lowshot.registry import DATASETS
-
-_MOST_BYTES_PER_PIXEL = 8
-_MOST_METADATA_BYTES = 2**24
 
 
 class ZippedImages(ImageDataset):
@@ -27,6 +25,8 @@ class ZippedImages(ImageDataset):
             content=table.content,
             max_pixels=max_pixels,
             decode_size=decode_size,
+            left_out=table.left_out,
+            taken_in=table.taken_in,
         )
         self._reader = reader
         self._members = table.files
@@ -34,12 +34,12 @@ class ZippedImages(ImageDataset):
     def _open(self, row: int) -> BinaryIO:
         member = int(self._members[row])
         # The directory states the unpacked size, so a decompression bomb is refused before it unpacks.
-        if self._reader.sizes[member] > self.max_pixels * _MOST_BYTES_PER_PIXEL + _MOST_METADATA_BYTES:
+        if self._reader.sizes[member] > self.max_bytes:
             raise BadImageError(
                 f"image {self.paths[row]} unpacks to {self._reader.sizes[member]} bytes, more than an image of "
                 f"max_pixels {self.max_pixels} can have: it may be a decompression bomb"
             )
-        return io.BytesIO(self._reader.read(member))
+        return io.BytesIO(self._reader.read(member, self.max_bytes))
 
 
 @DATASETS.register("image_zip", "zip of such a folder, read in place")

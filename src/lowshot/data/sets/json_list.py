@@ -16,6 +16,9 @@ from lowshot.errors import InputError
 from lowshot.files import read_json
 from lowshot.registry import DATASETS
 
+MOST_CLASSES = 1_000_000
+"""The largest number of classes: each gets a name, even where no image has its label."""
+
 
 @dataclass(frozen=True)
 class ImageList:
@@ -112,13 +115,18 @@ def read_list(file: Path) -> ImageList:
     for row, (path, label) in enumerate(zip(paths, labels)):
         if not isinstance(path, str) or not path:
             raise InputError(f"image list {file}, row {row}: image name {path!r} is not a path")
-        if type(label) is not int or not 0 <= label < 2**31:
+        if type(label) is not int or label < 0:
             raise InputError(f"image list {file}, row {row} ({path}): label {label!r} is not an integer from 0 on")
+        if label >= MOST_CLASSES:
+            raise InputError(
+                f"image list {file}, row {row} ({path}): label {label} is too large. Number the classes from 0: there "
+                f"can be at most {MOST_CLASSES} classes"
+            )
     label_names = value.get("label_names")
     if label_names is not None and not (isinstance(label_names, list) and all(isinstance(n, str) for n in label_names)):
         raise InputError(f"image list {file}: label_names must be a list of strings")
     if "num_classes" in value:
-        check_count(f"image list {file}: num_classes", value["num_classes"])
+        check_count(f"image list {file}: num_classes", value["num_classes"], most=MOST_CLASSES)
     stated = max(value.get("num_classes", 0), len(label_names or ()))
     if stated and max(labels) >= stated:
         row = int(np.argmax(labels))
@@ -128,7 +136,7 @@ def read_list(file: Path) -> ImageList:
 
 def _class_names(lists: list[ImageList], num_classes: int | None) -> list[str]:
     if num_classes is not None:
-        check_count("num_classes", num_classes)
+        check_count("num_classes", num_classes, most=MOST_CLASSES)
     size = max(found.num_classes for found in lists)
     if num_classes is not None and size > num_classes:
         raise InputError(f"num_classes is {num_classes}, but {lists[0].file} and its test list need {size}")
