@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import lowshot
 from lowshot.errors import InputError, LowshotError
 from lowshot.registry import REGISTRIES, Registry
 
@@ -77,6 +79,23 @@ def test_every_built_in_part_has_a_description_that_fits_a_line() -> None:
         assert not registry.broken
         for entry in entries:
             assert 10 <= len(entry.description) <= 120, entry
+
+
+def test_a_new_process_finds_every_part_that_the_source_registers() -> None:
+    program = """
+        from lowshot.registry import REGISTRIES
+        for kind, registry in REGISTRIES.items():
+            print(kind.upper(), *registry.names())
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
+    found = {kind: set(names) for kind, *names in map(str.split, done.stdout.splitlines())}
+    source = Path(lowshot.__file__).parent
+    written: dict[str, set[str]] = {kind: set() for kind in found}
+    for path in source.rglob("*.py"):
+        for kind, name in re.findall(r'^@([A-Z]+)\.register\(\s*"([^"]+)"', path.read_text(), re.MULTILINE):
+            if kind in written:
+                written[kind].add(name)
+    assert found == written
 
 
 def test_an_installed_package_adds_parts_and_a_broken_one_harms_nobody(tmp_path: Path) -> None:

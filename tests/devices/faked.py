@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import pytest
@@ -23,18 +23,21 @@ from torch._subclasses.fake_tensor import (
     DynamicOutputShapeException,
     FakeTensor,
     FakeTensorMode,
+    UnsupportedOperatorException,
 )
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only, tree_unflatten
 
 from tests.devices.real import close
 
-aten = torch.ops.aten
+CPU, META, CUDA = torch.device("cpu"), torch.device("meta"), torch.device("cuda", 0)
 
+# In inference mode those of the second line arrive whole.
 PRODUCTS = frozenset({"mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "convolution"})
+PRODUCTS |= {"linear", "matmul", "conv2d", "lstm", "lstm_cell"}
 
 # These alone take indices or sources from another device. Pointwise operations also take scalars of the CPU.
-MIXING = frozenset({"_to_copy", "copy_", "fill_", "index_put_", "index_put", "_index_put_impl_", "device"})
+MIXING = frozenset({"copy_", "fill_", "index_put_", "index_put", "_index_put_impl_", "_has_compatible_shallow_copy_type"})
 
 
 class FakedGPU(FakeTensorMode):
@@ -52,7 +55,7 @@ class FakedGPU(FakeTensorMode):
     avoid_device_init = True
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(allow_fallback_kernels=False)
         self.operations: Counter[str] = Counter()
         self.cpu_products: Counter[str] = Counter()
         self.doubles: Counter[str] = Counter()
@@ -68,12 +71,10 @@ class FakedGPU(FakeTensorMode):
         name = func._opname
         if name == "device":
             return self._device_for_cpp(args[0])
-        if name == "_pin_memory":  # the driver's work
-            return args[0].clone()
-        if _kind(kwargs.get("device")) == "meta":
-            kwargs["device"] = torch.device("cuda")
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        if not any(map(_on_device, tensors)) and _kind(kwargs.get("device")) != "cuda":
+        args, kwargs = tree_map_only(torch.device, lambda device: CUDA if device == META else device, (args, kwargs))
+        leaves = tree_leaves((args, kwargs))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        if not any(map(_on_device, tensors)) and not any(_is_cuda(leaf) for leaf in leaves):
             self.cpu_products[name] += name in PRODUCTS
             return func(*args, **kwargs)
         _check(func, tensors, args, kwargs)
@@ -95,35 +96,34 @@ class FakedGPU(FakeTensorMode):
             return tensor.device
         if self.in_backward or id(tensor) in self._new:
             self._new.discard(id(tensor))
-            return torch.device("meta")
-        return torch.device("cuda", 0)
+            return META
+        return CUDA
 
     def meet(self, module: torch.nn.Module, inputs: Any) -> None:
         """Let autograd ask for the device of a module's parameters."""
-        for parameter in module.parameters():
+        for parameter in module.parameters() if torch.is_grad_enabled() else ():
             if parameter.requires_grad and _on_device(parameter) and id(parameter) not in self._leaves:
                 self._new.add(id(parameter))
                 self._leaves[id(parameter)] = torch.autograd.graph.get_gradient_edge(parameter)
 
     def _faked_results(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """The results without values; None where their number or shape depends on values."""
+        """The results without values; None where these depend on values, or FakeTensorMode does not know them."""
 
         def fake(tensor: torch.Tensor) -> torch.Tensor:
-            return tensor if _on_device(tensor) else self._wear("cpu", tensor)
+            return tensor if _on_device(tensor) else self._wear(CPU, tensor)
 
         args, kwargs = tree_map_only(torch.Tensor, fake, (args, kwargs))
         self._within_fake = True
         try:
             return super().__torch_dispatch__(func, types, args, kwargs)
-        except (DataDependentOutputException, DynamicOutputShapeException):
+        except (DataDependentOutputException, DynamicOutputShapeException, UnsupportedOperatorException):
             return None
         finally:
             self._within_fake = False
 
     def _value_results(self, func: Any, args: Any, kwargs: Any) -> Any:
         args, kwargs = tree_map_only(torch.Tensor, _value, (args, kwargs))
-        if "device" in kwargs:
-            kwargs["device"] = torch.device("cpu")
+        args, kwargs = tree_map_only(torch.device, lambda device: CPU, (args, kwargs))
         return KERNELS.get(func._opname, func)(*args, **kwargs)
 
     def _joined(self, name: str, faked: Any, values: Any, arguments: list[torch.Tensor]) -> Any:
@@ -134,10 +134,13 @@ class FakedGPU(FakeTensorMode):
         def join(value: Any, fake: Any) -> Any:
             if not isinstance(value, torch.Tensor):
                 return value if fake is None else fake
-            if id(value) in known:
-                return known[id(value)]
             on = device if fake is None else fake.device
-            if _kind(on) == "cpu":
+            same = known.get(id(value))
+            if same is not None and same.device == on:
+                return same
+            if same is not None:  # moved
+                value = value.clone()
+            if on == CPU:
                 return value
             if value.dtype == torch.float64:
                 self.doubles[name] = max(self.doubles[name], value.numel())
@@ -149,10 +152,10 @@ class FakedGPU(FakeTensorMode):
             assert (fakes[0].shape, fakes[0].dtype) == (leaves[0].shape, leaves[0].dtype), name
         return tree_unflatten([join(value, fake) for value, fake in zip(leaves, fakes, strict=True)], structure)
 
-    def _wear(self, device: Any, like: torch.Tensor, value: torch.Tensor | None = None) -> FakeTensor:
+    def _wear(self, device: torch.device, like: torch.Tensor, value: torch.Tensor | None = None) -> FakeTensor:
         with _disable_current_modes():
             meta = torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device="meta")
-            tensor = FakeTensor(self, meta, torch.device(device))
+            tensor = FakeTensor(self, meta, device)
         tensor.value = value
         return tensor
 
@@ -211,8 +214,8 @@ def _torch_with_a_gpu(mode: FakedGPU) -> Iterator[None]:
         patch.setattr(torch.autograd, "_engine_run_backward", run_backward)
         for name, answer in answers.items():
             patch.setattr(torch.cuda, name, lambda *args, answer=answer, **kwargs: answer)
-        # Module.to keeps a parameter's identity on a real GPU; a FakeTensor can only do that by swapping.
-        patch.setattr(torch.__future__, "_swap_module_params_on_conversion", True)
+        patch.setattr(torch.nn.Module, "_apply", _swapping(torch.nn.Module._apply))
+        patch.setattr(torch.Tensor, "pin_memory", torch.Tensor.clone)  # loaders pin in other threads, too
         # A checkpoint holds values.
         patch.setattr(FakeTensor, "__reduce_ex__", lambda tensor, protocol: tensor.value.__reduce_ex__(protocol))
         patch.setattr(FakeTensor, "__deepcopy__", _deepcopy, raising=False)
@@ -221,10 +224,24 @@ def _torch_with_a_gpu(mode: FakedGPU) -> Iterator[None]:
     hook.remove()
 
 
+def _swapping(apply: Callable[..., Any]) -> Callable[..., Any]:
+    """``Module._apply``, which keeps the identity of parameters on a real GPU, and of FakeTensors only by swapping."""
+
+    def swapping(module: torch.nn.Module, function: Any, recurse: bool = True) -> Any:
+        before = torch.__future__.get_swap_module_params_on_conversion()
+        torch.__future__.set_swap_module_params_on_conversion(True)
+        try:
+            return apply(module, function, recurse)
+        finally:
+            torch.__future__.set_swap_module_params_on_conversion(before)
+
+    return swapping
+
+
 def _deepcopy(tensor: FakeTensor, memo: dict[int, Any]) -> torch.Tensor:
     if id(tensor) not in memo:
         copy = tensor.detach().clone()
-        memo[id(tensor)] = torch.nn.Parameter(copy, tensor.requires_grad) if tensor._is_param else copy
+        memo[id(tensor)] = torch.nn.Parameter(copy, tensor.requires_grad) if isinstance(tensor, torch.nn.Parameter) else copy
     return memo[id(tensor)]
 
 
@@ -252,8 +269,8 @@ def _value(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.value if isinstance(tensor, FakeTensor) else tensor
 
 
-def _kind(device: Any) -> str | None:
-    return None if device is None else torch.device(device).type
+def _is_cuda(argument: Any) -> bool:
+    return isinstance(argument, torch.device) and argument.type == "cuda"
 
 
 def _lstm_cell(

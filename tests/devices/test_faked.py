@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,10 +41,13 @@ def on_gpu(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
 def test_a_mistake_is_refused(mistake: Callable[[], object]) -> None:
     with Faked(), pytest.raises((RuntimeError, TypeError, IndexError)):
         mistake()
+    with Faked(), torch.inference_mode(), pytest.raises((RuntimeError, TypeError, IndexError)):
+        mistake()
 
 
-def test_branches_see_true_values() -> None:
-    with Faked():
+@pytest.mark.parametrize("context", [contextlib.nullcontext, torch.inference_mode, torch.no_grad])
+def test_branches_see_true_values(context: Any) -> None:
+    with Faked(), context():
         x = torch.tensor([3.0, -1.0, 2.0], device="cuda")
         assert x.max().item() == 3.0
         assert bool((x > 0).any())
@@ -53,6 +58,11 @@ def test_branches_see_true_values() -> None:
         assert torch.repeat_interleave(x, counts).tolist() == [3.0, 2.0, 2.0]
         x[1:] += 1
         assert x.tolist() == [3.0, 0.0, 3.0]
+        assert x.to("cpu").device.type == x.to("cuda").cpu().device.type == "cpu"
+        assert x.to("cuda") is x
+        moved = torch.ones(3).to("cuda")
+        assert (moved @ x).item() == 6.0
+        assert x[[0, 2]].tolist() == [3.0, 3.0]
         assert x.device == torch.device("cuda:0")
 
 
