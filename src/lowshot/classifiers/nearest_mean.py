@@ -39,6 +39,7 @@ class NearestMean(TransformsFeatures, LowShotClassifier):
         ['dog']
     """
 
+    per_class_arrays = ("means_",)
     novel_parameters = frozenset({"metric"})
     tuning_grid = {"metric": METRICS, "feature_transform": TRANSFORMS}
 
@@ -50,12 +51,12 @@ class NearestMean(TransformsFeatures, LowShotClassifier):
         check_choice("metric", self.metric, METRICS)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
-        self._fit_centre(X)
+        self._fit_centre(X, codes, self._example_weights(codes, base=True))
         self._base_means_ = self.means_ = self._class_means(X, codes)
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
         if not self.n_base_classes_:
-            self._fit_centre(X)
+            self._fit_centre(X, codes, self._example_weights(codes))
         novel_means = self._class_means(X, codes)
         self.means_ = np.vstack([self._base_means_, novel_means]) if self.n_base_classes_ else novel_means
 
