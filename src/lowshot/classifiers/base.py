@@ -29,6 +29,7 @@ from lowshot.checks import check_number
 from lowshot.classifiers.class_weight import ClassWeight, check_class_weight, example_weights
 from lowshot.classifiers.incremental import IncrementalClasses, listed
 from lowshot.errors import InputError
+from lowshot.estimator_files import LearnedState
 from lowshot.parameters import keyword_parameters
 
 Examples = tuple[np.ndarray, np.ndarray]
@@ -257,6 +258,16 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
     def _scores(self, X: np.ndarray) -> np.ndarray:
         """(N, C) scores over ``classes_`` for checked input."""
         raise NotImplementedError
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        """Refuse learned attributes from a file whose shapes or values this classifier would never learn.
+
+        Names and the attributes of this class are checked before; sizes ``C``, ``B``, ``N`` and ``D`` are the numbers
+        of classes, base classes and novel classes, and the width of the features.
+
+        Args:
+            learned (LearnedState): The checks, each of which raises an InputError.
+        """
 
     def _temperature(self) -> float:
         """The number that scores are divided by, before their softmax gives probabilities."""

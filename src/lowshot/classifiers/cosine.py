@@ -13,6 +13,7 @@ from lowshot.classifiers.base import LowShotClassifier
 from lowshot.classifiers.class_weight import cumulative, draw_rows
 from lowshot.classifiers.moments import class_means
 from lowshot.classifiers.transforms import TransformsFeatures, unit_rows
+from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
 
 
@@ -114,6 +115,18 @@ class Cosine(TransformsFeatures, LowShotClassifier):
                 base, base_codes = self._base_examples_
                 pools.insert(0, _Pool(base, base_codes, self._row_weights(base_codes, base=True)))
             self.coef_, self.scale_ = self._trained(coef, scale, pools, self.fine_tune_steps)
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        super()._check_learned(learned)
+        learned.array("coef_", "C", "D")
+        learned.number("scale_")
+        if self.n_base_classes_:
+            learned.array("_base_coef_", "B", "D")
+            learned.number("_base_scale_")
+        if self.n_base_classes_ and self.fine_tune_steps:
+            features, codes = learned.parts("_base_examples_", 2)
+            learned.check("_base_examples_", features, "base examples", "D")
+            learned.check_codes("_base_examples_", codes, "base examples", self.n_base_classes_)
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         return self._transformed(X) @ (self.scale_ * self.coef_).T.astype(X.dtype)

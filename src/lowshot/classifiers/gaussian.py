@@ -9,6 +9,7 @@ from lowshot.classifiers.class_weight import example_weights
 from lowshot.classifiers.moments import ClassMoments, class_means, class_moments
 from lowshot.classifiers.shrinkage import Shrinkage, eigh, shrunk_covariance
 from lowshot.classifiers.transforms import TransformsFeatures
+from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
 
 # The model. A feature of class c is x ~ N(mu_c, S) and a class mean is itself a draw, mu_c ~ N(m, T). The base classes
@@ -87,6 +88,21 @@ class Gaussian(TransformsFeatures, LowShotClassifier):
         self._moments_ = ClassMoments(counts, means, covariances * counts.sum() / len(counts))
         self.means_, self.variances_ = self._set_model(self._moments_, prior=False)
         return True
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        super()._check_learned(learned)
+        for name, shape in (("_origin_", "D"), ("_axes_", "DD"), ("_precision_", "D")):
+            learned.array(name, *shape)
+        learned.array("means_", "C", "D")
+        learned.array("variances_", "C", "D")
+        if self.n_base_classes_:
+            for part in learned.parts("_base_posterior_", 2):
+                learned.check("_base_posterior_", part, "B", "D")
+        if learned.has("_moments_"):
+            counts, means, scatter = learned.parts("_moments_", 3)
+            learned.check_counts("_moments_", counts, "C")
+            learned.check("_moments_", means, "C", "D")
+            learned.check("_moments_", scatter, "D", "D")
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         """Log densities in the basis of the model, up to a constant."""

@@ -19,10 +19,13 @@ from lowshot.classifiers.linear import LinearLowShotClassifier
 from lowshot.classifiers.softmax import class_balanced, fit_softmax
 from lowshot.devices import PRECISIONS, matmul_precision, pick_device, to_device
 from lowshot.errors import InputError
+from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
 
 # A root mean square length of features that the learning rates in use suit; pooled features of ResNets have 10 to 30.
 USUAL_LENGTH = 20.0
+
+MOST_OUTPUTS = 1_000_000
 
 
 @CLASSIFIERS.register("logistic", "softmax regression by SGD on batches that balance base and novel classes")
@@ -114,6 +117,8 @@ class Logistic(LinearLowShotClassifier):
         check_count("gradient_every", self.gradient_every)
         for name in ("lr", "weight_decay", "dampening"):
             check_number(name, getattr(self, name), least=0)
+        if self.n_outputs is not None and check_count("n_outputs", self.n_outputs) > MOST_OUTPUTS:
+            raise InputError(f"n_outputs={self.n_outputs} must be at most {MOST_OUTPUTS}")
         if self.rescale_above is not None:
             check_number("rescale_above", self.rescale_above, above=0)
         check_number("momentum", self.momentum, least=0, below=1)
@@ -135,6 +140,15 @@ class Logistic(LinearLowShotClassifier):
 
     def _forget_novel(self) -> None:
         del self.coef_, self.intercept_  # those of the base classes are learned when scores are asked for
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        if self.n_base_classes_:
+            features, codes = learned.parts("_base_examples_", 2)
+            learned.check("_base_examples_", features, "base examples", "D")
+            learned.check_codes("_base_examples_", codes, "base examples", self.n_base_classes_)
+            learned.number("_base_seed_")
+        if len(self.classes_) > self.n_base_classes_ or learned.has("coef_"):
+            super()._check_learned(learned)
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         if not hasattr(self, "coef_"):

@@ -12,6 +12,7 @@ from lowshot.classifiers.matching_module import MatchingModule
 from lowshot.classifiers.moments import blocks
 from lowshot.classifiers.training_episodes import distinct
 from lowshot.devices import autocast, to_device
+from lowshot.estimator_files import LearnedState
 from lowshot.files import Pathlike
 from lowshot.registry import CLASSIFIERS
 
@@ -160,6 +161,19 @@ class MatchingNetwork(EpisodicClassifier):
         novel = counts[self.n_base_classes_ :]
         self._vote_offsets_ = np.zeros(len(counts), np.float32)
         self._vote_offsets_[self.n_base_classes_ :] = np.log(novel.min() / novel)
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        super()._check_learned(learned)
+        if not learned.has("classes_"):
+            return
+        encoded = learned.array("_encoded_", "support examples", "D")
+        learned.counts("_counts_", "C", total=len(encoded))
+        if learned.has("_vote_offsets_"):
+            learned.array("_vote_offsets_", "C")
+        if self.n_base_classes_:
+            support, counts = learned.parts("_base_support_", 2)
+            learned.check("_base_support_", support, "base support examples", "D")
+            learned.check_counts("_base_support_", counts, "B", total=len(support))
 
     def _repeated(self, X: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Examples class after class, those of a class repeated until there are ``n_support``, and the counts."""

@@ -13,6 +13,7 @@ from lowshot.classifiers.episodic import EpisodicClassifier
 from lowshot.classifiers.moments import blocks, class_means
 from lowshot.classifiers.transforms import TransformsFeatures
 from lowshot.devices import autocast, to_device
+from lowshot.estimator_files import LearnedState
 from lowshot.files import Pathlike
 from lowshot.registry import CLASSIFIERS
 
@@ -153,6 +154,14 @@ class Prototypical(TransformsFeatures, EpisodicClassifier):
             self._fit_centre(X, codes, self._example_weights(codes))
         prototypes = self._class_means(X, codes)
         self.prototypes_ = np.vstack([self._base_prototypes_, prototypes]) if self.n_base_classes_ else prototypes
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        super()._check_learned(learned)
+        EpisodicClassifier._check_learned(self, learned)
+        if learned.has("classes_"):
+            learned.array("prototypes_", "C", "D")
+            if self.n_base_classes_:
+                learned.array("_base_prototypes_", "B", "D")
 
     @torch.inference_mode()
     def _class_means(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from lowshot.classifiers.class_weight import ClassWeight, class_masses
 from lowshot.classifiers.linear import LinearLowShotClassifier, linear_scores
 from lowshot.classifiers.moments import class_means, class_moments
 from lowshot.classifiers.shrinkage import eigh
+from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
 
 # The algebra. With weights w_i that sum to one, minimise over W (D, C) and b (C,)
@@ -103,6 +104,19 @@ class Ridge(LinearLowShotClassifier):
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._set_shots(X, codes)
         self.coef_, self.intercept_ = self._solve(self.alpha)
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        super()._check_learned(learned)
+        for name in ("_centre_", "_base_variances_", "_mean_", "_weighted_variances_"):
+            learned.array(name, "D")
+        learned.array("_axes_", "D", "D")
+        learned.array("_base_means_", "B", "D")
+        learned.array("_base_shares_", "B")
+        learned.array("_update_", "rows", "D")
+        learned.array("_offsets_", "C", "D")
+        learned.array("_class_weights_", "C")
+        if learned.has("_shot_counts_"):
+            learned.counts("_shot_counts_", "N")
 
     def _scores_of_tasks(
         self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]

@@ -14,6 +14,7 @@ import numpy as np
 
 from lowshot.checks import check_choice
 from lowshot.classifiers.moments import class_means
+from lowshot.estimator_files import LearnedState
 
 TRANSFORMS = ("none", "l2", "centred_l2")
 
@@ -49,6 +50,9 @@ class TransformsFeatures:
     def _classes_are_independent(self) -> bool:
         """True where the transform does not depend on the novel classes."""
         return self.n_base_classes_ > 0 or self.feature_transform != "centred_l2"
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        learned.array("_centre_", "D")
 
     def _transformed(self, X: np.ndarray) -> np.ndarray:
         """(N, D) transformed features in the dtype of ``X``."""
