@@ -144,7 +144,13 @@ def test_few_examples_of_some_digits_are_learned_beside_many_of_others(name, pha
         order = np.random.default_rng(seed).permutation(len(y))
         train = np.concatenate([order[y[order] == c][: 100 if c < 5 else 5] for c in range(10)])
         small = np.setdiff1d(np.flatnonzero(y >= 5), train)
-        params = {"n_steps": 500} if name == "logistic" else {"n_episodes": 30} if "n_way" in vars(build(name)) else {}
+        params = (
+            {"n_steps": 3000, "random_state": 0}
+            if name == "logistic"
+            else {"n_episodes": 30}
+            if "n_way" in vars(build(name))
+            else {}
+        )
         classifier = CLASSIFIERS.build(name, **params)
         getattr(classifier, phases)(X[train], y[train])
         found.append(np.mean(classifier.predict(X[small]) == y[small]))
