@@ -58,7 +58,8 @@ def test_fit_alone_has_no_base_and_forgets_an_earlier_one():
 def test_a_second_call_replaces_the_novel_classes_of_the_first():
     p = problem()
     run = Memory().fit_base(*p.base).fit_novel(*p.novel)
-    run.fit_novel(p.novel[0][p.novel[1] == 3], [3] * 2)
+    with pytest.warns(UserWarning, match=r"replaces the novel classes \[1, 5\]"):
+        run.fit_novel(p.novel[0][p.novel[1] == 3], [3] * 2)
     assert run.classes_.tolist() == [0, 2, 4, 6, 8, 3]
 
 

@@ -33,6 +33,8 @@ OTHERS = {
     "alpha": 7.0,
     "predictive": True,
     "metric": "euclidean",
+    "class_weight": {1: 5.0},
+    "rescale_above": 1.0,
 }
 SHARED = [(name, parameter) for name in OWN for parameter in sorted(CLASSIFIERS.get(name).novel_parameters)]  # type: ignore[attr-defined]
 

@@ -19,7 +19,7 @@ def groups_of(p, dtype=np.float64):
 
 def objective(groups, coef, intercept, weight_decay):
     loss = weight_decay / 2 * ((coef**2).sum() + (intercept**2).sum())
-    for X, codes, weight in groups:
+    for X, codes, weight, _ in groups:
         scores = X @ coef.T + intercept
         loss += weight * np.mean(np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(len(X)), codes])
     return loss
@@ -88,7 +88,7 @@ def test_large_features_are_learned_to_the_optimum_in_either_precision(dtype):
     groups = groups_of(scaled, dtype)
     coef, intercept = fit_softmax(groups, 8, 0.01)
     gradient = 0.01 * np.hstack([coef, intercept[:, None]])
-    for X, codes, weight in groups:
+    for X, codes, weight, _ in groups:
         scores = X @ coef.T + intercept
         p = np.exp(scores - scores.max(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)

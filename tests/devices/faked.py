@@ -37,7 +37,9 @@ PRODUCTS = frozenset({"mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "convoluti
 PRODUCTS |= {"linear", "matmul", "conv2d", "lstm", "lstm_cell"}
 
 # These alone take indices or sources from another device. Pointwise operations also take scalars of the CPU.
-MIXING = frozenset({"copy_", "fill_", "index_put_", "index_put", "_index_put_impl_", "_has_compatible_shallow_copy_type"})
+MIXING = frozenset(
+    {"copy_", "fill_", "index_put_", "index_put", "_index_put_impl_", "_has_compatible_shallow_copy_type"}
+)
 
 
 class FakedGPU(FakeTensorMode):
@@ -241,7 +243,9 @@ def _swapping(apply: Callable[..., Any]) -> Callable[..., Any]:
 def _deepcopy(tensor: FakeTensor, memo: dict[int, Any]) -> torch.Tensor:
     if id(tensor) not in memo:
         copy = tensor.detach().clone()
-        memo[id(tensor)] = torch.nn.Parameter(copy, tensor.requires_grad) if isinstance(tensor, torch.nn.Parameter) else copy
+        memo[id(tensor)] = (
+            torch.nn.Parameter(copy, tensor.requires_grad) if isinstance(tensor, torch.nn.Parameter) else copy
+        )
     return memo[id(tensor)]
 
 

@@ -24,9 +24,7 @@ def backbone() -> Backbone:
 
 
 def extract(out: Path, precision: str, network: Backbone) -> Path:
-    return extract_features(
-        network, TinyImages(7), transforms(), out, batch_size=3, precision=precision, workers=0
-    )
+    return extract_features(network, TinyImages(7), transforms(), out, batch_size=3, precision=precision, workers=0)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])

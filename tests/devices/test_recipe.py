@@ -8,7 +8,7 @@ import pytest
 
 from lowshot.pipeline import run_recipe
 from tests.devices.conftest import GPU
-from tests.pipeline.conftest import TINY, write_tiny_recipe
+from tests.pipeline.conftest import write_tiny_recipe
 
 EVALUATE = {
     "n_shots": [1],
@@ -23,9 +23,7 @@ GENERATORS = {"analogies": {"params": {"n_clusters": 2, "n_steps": 3, "batch_siz
 
 def test_a_recipe_runs(gpu: GPU, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOWSHOT_CACHE", str(tmp_path / "cache"))
-    recipe = write_tiny_recipe(
-        tmp_path, representations={"baseline": {}}, generators=GENERATORS, evaluate=EVALUATE
-    )
+    recipe = write_tiny_recipe(tmp_path, representations={"baseline": {}}, generators=GENERATORS, evaluate=EVALUATE)
     with gpu:
         run_recipe(recipe)
     gpu.check_work()

@@ -110,7 +110,7 @@ class Method:
     @cached_property
     def params(self) -> dict[str, Any]:
         """The classifier's parameters as JSON has them."""
-        return plain(self.classifier.get_params())
+        return plain(self.classifier.recorded_params())
 
     @cached_property
     def fingerprinted(self) -> Sequence[Any]:

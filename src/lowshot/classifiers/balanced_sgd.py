@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from lowshot.classifiers.balanced_batches import BalancedBatches, Pool
@@ -108,11 +109,14 @@ def balanced_sgd(
                 gradient.zero_()
             if base is not None:
                 X = base.features.index_select(0, rows)
-                _add_base_gradient(gradients, weight, bias, X, base.columns[rows], scale)
+                factors = None if batches.base_weights is None else batches.base_weights[0, rows]
+                _add_base_gradient(gradients, weight, bias, X, base.columns[rows], scale, factors)
             if batches.weighted:
                 _add_shot_gradient(gradients, weight, bias, features, columns, drawn * scale)
             else:
                 weights = torch.full(drawn.shape, scale, device=drawn.device)
+                if batches.shot_weights is not None:
+                    weights *= batches.shot_weights.gather(1, drawn)
                 X = stacked.index_select(0, (drawn + offsets).flatten()).view(*drawn.shape, features.shape[2])
                 _add_shot_gradient(gradients, weight, bias, X, columns.gather(1, drawn), weights)
             if not settings.bias:
@@ -185,14 +189,18 @@ def _losses(
         loss = (1 - share) * _loss(own, weight[run], bias[run])
         if base is not None and batches.from_base:
             few = slice(None, None, math.ceil(batches.n_base_rows / batches.from_base))
-            loss += share * _loss(Pool(base.features[few], base.columns[few]), weight[run], bias[run])
+            weights = None if base.weights is None else base.weights[few]
+            loss += share * _loss(Pool(base.features[few], base.columns[few], weights), weight[run], bias[run])
         losses.append(loss)
     return losses
 
 
 def _loss(examples: Pool, weight: torch.Tensor, bias: torch.Tensor) -> float:
     scores = torch.addmm(bias, examples.features, weight.T)
-    return float(torch.nn.functional.cross_entropy(scores, examples.columns))
+    if examples.weights is None:
+        return float(torch.nn.functional.cross_entropy(scores, examples.columns))
+    losses = torch.nn.functional.cross_entropy(scores, examples.columns, reduction="none")
+    return float(np.average(losses.cpu().numpy(), weights=examples.weights))
 
 
 def _check_descent(before: Sequence[float], after: Sequence[float], settings: SGDSettings) -> None:
@@ -205,13 +213,21 @@ def _check_descent(before: Sequence[float], after: Sequence[float], settings: SG
 
 
 def _add_base_gradient(
-    gradients: Gradients, weight: torch.Tensor, bias: torch.Tensor, X: torch.Tensor, columns: torch.Tensor, scale: float
+    gradients: Gradients,
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    X: torch.Tensor,
+    columns: torch.Tensor,
+    scale: float,
+    factors: torch.Tensor | None,
 ) -> None:
-    """Add to all runs the gradient of one batch of base examples, X (n, D), each with weight ``scale``."""
+    """Add to all runs the gradient of one batch of base examples, X (n, D), each with weight ``scale`` times factor."""
     runs, outputs, dim = weight.shape
     scores = torch.addmm(bias.view(-1), X, weight.view(-1, dim).T)
     residual = scores.view(len(X), runs, outputs).softmax(2)
     residual[torch.arange(len(X), device=X.device), :, columns] -= 1
+    if factors is not None:
+        residual *= factors[:, None, None]
     residual = residual.view(len(X), runs * outputs)
     gradients[0].view(-1, dim).addmm_(residual.T, X, alpha=scale)
     gradients[1].view(-1).add_(residual.sum(0), alpha=scale)

@@ -16,23 +16,29 @@ from __future__ import annotations
 
 import copy
 import inspect
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lowshot.checks import check_number
+from lowshot.classifiers.class_weight import ClassWeight, check_class_weight, example_weights
+from lowshot.classifiers.incremental import IncrementalClasses, listed
 from lowshot.errors import InputError
+from lowshot.estimator_files import LearnedState
+from lowshot.parameters import keyword_parameters
 
 Examples = tuple[np.ndarray, np.ndarray]
 
 _TRAINING_PARAMETERS = ("random_state", "checkpoint", "pretrained")
 
 
-class LowShotClassifier(ClassifierMixin, BaseEstimator):
+class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
     """Base class. Constructors only store parameters; learned attributes end in an underscore.
 
     :meth:`fit` and :meth:`fit_base` delete all that was learned before: a refitted estimator equals a fresh one.
@@ -42,6 +48,8 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         n_base_classes_ (int): The number of base classes among ``classes_``.
         n_features_in_ (int): D, the width of the features.
         novel_bias_ (float): The bias that :meth:`with_calibration_bias` adds to novel scores; absent without one.
+        class_weight (str, mapping or None): The weights of classes of unequal size; see
+            :mod:`~lowshot.classifiers.class_weight`. Classifiers that weigh examples have a parameter of this name.
         novel_parameters (frozenset of str): The parameters that :meth:`fit_base` does not read, so that one fit of the
             base classes serves all their values. A name missing here costs time; a wrong one gives wrong results.
         tuning_grid (Mapping): Parameter → values worth trying, which ``grid: default`` in a recipe stands for.
@@ -49,6 +57,8 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
             recipe then has a stage for it, which sets three parameters that the constructor must have:
             ``random_state``, ``checkpoint`` (the file to resume from) and, in later stages, ``pretrained`` (the file
             of the trained classifier, with which :meth:`fit_base` trains nothing).
+        unrecorded_defaults (frozenset of str): The parameters that files and records of results leave out at their
+            default, because there are files and results without them.
         inference_parameters (frozenset of str): The parameters that a trained network does not depend on. With
             ``trained_on_episodes`` these alone can be tuned, and methods that differ in nothing else share a training.
     """
@@ -57,7 +67,9 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
     tuning_grid: ClassVar[Mapping[str, Sequence[Any]]] = {}
     trained_on_episodes: ClassVar[bool] = False
     inference_parameters: ClassVar[frozenset[str]] = frozenset()
+    unrecorded_defaults: ClassVar[frozenset[str]] = frozenset({"class_weight", "rescale_above"})
 
+    class_weight: ClassWeight = "auto"
     classes_: np.ndarray
     n_base_classes_: int
     n_features_in_: int
@@ -100,6 +112,8 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
     def fit_novel(self, X: Any, y: Any) -> Self:
         """Add novel classes to the base classes; a second call replaces the novel classes of the first.
 
+        :meth:`add_classes` adds to them.
+
         Args:
             X (array-like, (M, D)): The shots, with any generated features.
             y (array-like, (M,)): Their labels, none of them a base class.
@@ -107,8 +121,18 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: :meth:`fit_base` was not called, ``y`` is empty or names a base class, or labels are text in
                 one phase and numbers in the other.
+
+        Warns:
+            UserWarning: An earlier call had novel classes that this one has not.
         """
+        known = self._novel_classes() if hasattr(self, "classes_") else np.empty(0, np.int64)
         X, codes = self._checked_shots(X, y)
+        if len(replaced := np.setdiff1d(known, self._novel_classes())):
+            warnings.warn(
+                f"{type(self).__name__}.fit_novel replaces the novel classes {listed(replaced)}: they are forgotten. "
+                "add_classes adds to them; or give fit_novel the examples of all novel classes",
+                stacklevel=2,
+            )
         self._fit_novel(X, codes)
         return self
 
@@ -166,7 +190,8 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         pattern = copy.copy(self)
         codes = pattern._add_novel(np.repeat(labels, n_shots))
         flat = shots.reshape(n_tasks, n_way * n_shots, dim)
-        return np.stack(self._scores_of_tasks(pattern._copies(seeds), [(X, codes) for X in flat], list(queries)))
+        scores = self._scores_of_tasks(pattern._copies(seeds), [(X, codes) for X in flat], list(queries))
+        return np.stack([self._checked_scores(own, queries.shape[1], n_way) for own in scores])
 
     def scores(self, X: Any) -> np.ndarray:
         """Scores over ``classes_``, one column each also for two classes.
@@ -179,7 +204,7 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "classes_")
         X = validate_data(self, X, reset=False, dtype=[np.float32, np.float64])
-        scores = np.asarray(self._scores(X))
+        scores = self._checked_scores(self._scores(X), len(X), len(self.classes_))
         if bias := getattr(self, "novel_bias_", 0.0):
             scores = scores + np.where(np.arange(scores.shape[1]) < self.n_base_classes_, 0, bias).astype(scores.dtype)
         return scores
@@ -203,6 +228,24 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         """Scores as scikit-learn has them: those of :meth:`scores`, or for two classes (N,) their difference."""
         scores = self.scores(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities of the classes: the softmax of the scores, divided by a temperature.
+
+        ``logistic``, ``cosine``, ``gaussian``, ``matching_network`` and ``prototypical`` are models of these
+        probabilities, with temperature 1. ``nearest_mean`` and ``ridge`` are not, and have a temperature that their
+        documentation names. None of them is calibrated: for one that is, see scikit-learn's
+        ``CalibratedClassifierCV``. A calibration bias enters with the scores.
+
+        Args:
+            X (array-like, (N, D)): The queries.
+
+        Returns:
+            (N, C) float64, each row summing to one. The columns are in the order of ``classes_``, base classes first:
+            for a metric that expects sorted classes, take ``[:, np.argsort(classes_)]``.
+        """
+        scores = self.scores(X).astype(np.float64)
+        return softmax(scores / self._temperature(), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
         """(N,) labels of the classes with the highest scores; among equal scores the first of ``classes_``."""
@@ -228,6 +271,20 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         """(N, C) scores over ``classes_`` for checked input."""
         raise NotImplementedError
 
+    def _check_learned(self, learned: LearnedState) -> None:
+        """Refuse learned attributes from a file whose shapes or values this classifier would never learn.
+
+        Names and the attributes of this class are checked before; sizes ``C``, ``B``, ``N`` and ``D`` are the numbers
+        of classes, base classes and novel classes, and the width of the features.
+
+        Args:
+            learned (LearnedState): The checks, each of which raises an InputError.
+        """
+
+    def _temperature(self) -> float:
+        """The number that scores are divided by, before their softmax gives probabilities."""
+        return 1.0
+
     def _scores_of_tasks(
         self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
@@ -243,6 +300,39 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
                 copied.__dict__["random_state"] = seed
         return copies
 
+    def _example_weights(self, codes: np.ndarray, base: bool = False) -> np.ndarray | None:
+        """The weight of an example of each class by ``class_weight``, one on average; None where all are equal.
+
+        Args:
+            codes (array, (N,) int): The class of each example, from 0, as ``_fit_base`` and ``_fit_novel`` get them.
+            base (bool): True for base examples.
+        """
+        labels = self.classes_[: self.n_base_classes_] if base else self.classes_[self.n_base_classes_ :]
+        return example_weights(self.class_weight, codes, labels, base)
+
+    def _row_weights(self, codes: np.ndarray, base: bool = False) -> np.ndarray | None:
+        """(N,) weights of the examples themselves; arguments as :meth:`_example_weights` takes them."""
+        weights = self._example_weights(codes, base)
+        return None if weights is None else weights[codes]
+
+    def _checked_scores(self, scores: Any, n_queries: int, n_classes: int) -> np.ndarray:
+        found = np.asarray(scores)
+        if found.shape != (n_queries, n_classes) or found.dtype.kind not in "fiu":
+            raise InputError(
+                f"classifier {type(self).__name__}: _scores returned {found.dtype} of shape {found.shape}; "
+                f"expected numbers of shape ({n_queries}, {n_classes}), for {n_queries} queries and {n_classes} classes"
+            )
+        return found
+
+    def recorded_params(self) -> dict[str, Any]:
+        """The parameters as files and records of results have them: without some that have their default."""
+        defaults = {name: parameter.default for name, parameter in keyword_parameters(type(self)).items()}
+        return {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in self.unrecorded_defaults or value != defaults[name]
+        }
+
     def _delete_learned(self) -> None:
         learned = [name for name in vars(self) if name.endswith("_")]
         for name in set(learned) - {"n_features_in_", "feature_names_in_"}:
@@ -253,16 +343,19 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
         if not hasattr(self, "_base_classes_"):
             raise InputError(f"{type(self).__name__}: call fit_base before fit_novel, or fit for classes alone")
         X, y = self._validated(X, y, reset=False)
-        if _is_text(y) != _is_text(self._base_classes_):
-            # Joined in one array, numbers would turn into text, and no caller's label would be found again.
-            kinds = ["text" if _is_text(labels) else "numbers" for labels in (self._base_classes_, y)]
+        self._check_kind(y, self._base_classes_)
+        if len(known := np.intersect1d(y, self._base_classes_)):
+            raise InputError(f"novel labels {listed(known)} are base classes already: a label has one role")
+        return X, self._add_novel(y)
+
+    def _check_kind(self, y: np.ndarray, known: np.ndarray) -> None:
+        """Refuse text labels beside numbers: joined in one array, numbers would turn into text."""
+        if _is_text(y) != _is_text(known):
+            kinds = ["text" if _is_text(labels) else "numbers" for labels in (known, y)]
             raise InputError(
                 f"{type(self).__name__}: base labels are {kinds[0]} and novel labels are {kinds[1]}; "
                 "give both phases labels of one kind"
             )
-        if len(known := np.intersect1d(y, self._base_classes_)):
-            raise InputError(f"novel labels {known[:5].tolist()} are base classes already: a label has one role")
-        return X, self._add_novel(y)
 
     def _add_novel(self, y: np.ndarray) -> np.ndarray:
         """Set the labels of ``y`` as the novel classes; returns their codes."""
@@ -274,6 +367,7 @@ class LowShotClassifier(ClassifierMixin, BaseEstimator):
 
     def _validated(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         self._check_parameters()
+        check_class_weight(self.class_weight)
         X, y = validate_data(self, X, y, reset=reset, dtype=[np.float32, np.float64])
         if y.dtype.kind not in "iuU":  # with few shots scikit-learn would warn that integers look like a regression
             check_classification_targets(y)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from lowshot.checks import check_count
-from lowshot.classifiers.base import Examples, LowShotClassifier
+from lowshot.classifiers.base import LowShotClassifier
+from lowshot.classifiers.class_weight import cumulative, draw_rows
 from lowshot.classifiers.moments import class_means
 from lowshot.classifiers.transforms import TransformsFeatures, unit_rows
+from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
+
+
+class _Pool(NamedTuple):
+    """Examples to draw from: (N, D) features, (N,) codes and (N,) weights, None for equal ones."""
+
+    features: np.ndarray
+    codes: np.ndarray
+    weights: np.ndarray | None
 
 
 @CLASSIFIERS.register("cosine", "cosine classifier with a learned scale; novel weights imprinted, then fine-tuned")
@@ -44,6 +56,7 @@ class Cosine(TransformsFeatures, LowShotClassifier):
         scale_ (float): The learned scale.
     """
 
+    per_class_arrays = ("coef_",)
     feature_transforms = ("l2", "centred_l2")
     tuning_grid = {"scale": (5.0, 10.0, 20.0), "fine_tune_steps": (0, 100)}
 
@@ -75,25 +88,45 @@ class Cosine(TransformsFeatures, LowShotClassifier):
         check_count("batch_size", self.batch_size)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
-        self._fit_centre(X)
+        weights = self._example_weights(codes, base=True)
+        self._fit_centre(X, codes, weights)
         if self.fine_tune_steps:
             self._base_examples_ = (X, codes)
-        imprinted = self._imprinted(X, codes)
-        self._base_coef_, self._base_scale_ = self._trained(imprinted, self.scale, [(X, codes)], self.n_steps)
+        pool = _Pool(X, codes, None if weights is None else weights[codes])
+        self._base_coef_, self._base_scale_ = self._trained(self._imprinted(X, codes), self.scale, [pool], self.n_steps)
+        self._forget_novel()
+
+    def _forget_novel(self) -> None:
         self.coef_, self.scale_ = self._base_coef_, self._base_scale_
+
+    def _classes_are_independent(self) -> bool:
+        return not self.fine_tune_steps and super()._classes_are_independent()
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
         if self.n_base_classes_:
             coef, scale = np.vstack([self._base_coef_, self._imprinted(X, codes)]), self._base_scale_
         else:
-            self._fit_centre(X)
+            self._fit_centre(X, codes, self._example_weights(codes))
             coef, scale = self._imprinted(X, codes), self.scale
         self.coef_, self.scale_ = coef, scale
         if self.fine_tune_steps:
-            pools = [(X, codes + self.n_base_classes_)]
+            pools = [_Pool(X, codes + self.n_base_classes_, self._row_weights(codes))]
             if self.n_base_classes_:
-                pools.insert(0, self._base_examples_)
+                base, base_codes = self._base_examples_
+                pools.insert(0, _Pool(base, base_codes, self._row_weights(base_codes, base=True)))
             self.coef_, self.scale_ = self._trained(coef, scale, pools, self.fine_tune_steps)
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        super()._check_learned(learned)
+        learned.array("coef_", "C", "D")
+        learned.number("scale_")
+        if self.n_base_classes_:
+            learned.array("_base_coef_", "B", "D")
+            learned.number("_base_scale_")
+        if self.n_base_classes_ and self.fine_tune_steps:
+            features, codes = learned.parts("_base_examples_", 2)
+            learned.check("_base_examples_", features, "base examples", "D")
+            learned.check_codes("_base_examples_", codes, "base examples", self.n_base_classes_)
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         return self._transformed(X) @ (self.scale_ * self.coef_).T.astype(X.dtype)
@@ -101,9 +134,9 @@ class Cosine(TransformsFeatures, LowShotClassifier):
     def _imprinted(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
         return unit_rows(class_means(X, codes, codes.max() + 1, self._transformed))
 
-    def _trained(self, coef: np.ndarray, scale: float, pools: list[Examples], n_steps: int) -> tuple[np.ndarray, float]:
+    def _trained(self, coef: np.ndarray, scale: float, pools: list[_Pool], n_steps: int) -> tuple[np.ndarray, float]:
         """Weights and scale after SGD on batches that share out examples by the pools' numbers of classes."""
-        shares = np.array([len(np.unique(codes)) for _, codes in pools]) / len(coef)
+        shares = np.array([len(np.unique(pool.codes)) for pool in pools]) / len(coef)
         first = round(self.batch_size * shares[0])
         sizes = [first, self.batch_size - first]
         rng = np.random.default_rng(self.random_state)
@@ -114,11 +147,12 @@ class Cosine(TransformsFeatures, LowShotClassifier):
             {"params": [factor], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum)
+        likely = [cumulative(pool.weights) for pool in pools]
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
         for _ in range(n_steps):
-            rows = [rng.integers(len(codes), size=size) for (_, codes), size in zip(pools, sizes)]
-            features = np.concatenate([X[drawn] for (X, _), drawn in zip(pools, rows)])
-            codes = np.concatenate([codes[drawn] for (_, codes), drawn in zip(pools, rows)])
+            rows = [draw_rows(rng, len(pool.codes), size, own) for pool, size, own in zip(pools, sizes, likely)]
+            features = np.concatenate([pool.features[drawn] for pool, drawn in zip(pools, rows)])
+            codes = np.concatenate([pool.codes[drawn] for pool, drawn in zip(pools, rows)])
             queries = torch.from_numpy(self._transformed(features)).float()
             optimizer.zero_grad()
             F.cross_entropy(factor * queries @ F.normalize(weight, dim=1).T, torch.from_numpy(codes)).backward()

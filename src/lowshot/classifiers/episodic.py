@@ -14,10 +14,11 @@ from torch.nn import functional as F
 
 from lowshot.checks import check_choice, check_count
 from lowshot.classifiers.base import Examples, LowShotClassifier
-from lowshot.classifiers.persistence import read_state
+from lowshot.classifiers.persistence import load_network
 from lowshot.classifiers.training_episodes import Episode, EpisodeSampler
 from lowshot.devices import PRECISIONS, autocast, pick_device, to_device
 from lowshot.errors import InputError
+from lowshot.estimator_files import LearnedState
 from lowshot.files import Pathlike, fingerprint
 from lowshot.progress import progress
 from lowshot.torch_files import load_torch, save_torch
@@ -172,7 +173,7 @@ class EpisodicClassifier(LowShotClassifier):
 
     def _fingerprint(self, X: np.ndarray, codes: np.ndarray) -> str:
         """A fingerprint of everything that the trained network depends on."""
-        params = {name: value for name, value in self.get_params(deep=False).items() if name not in LOCAL_PARAMETERS}
+        params = {name: value for name, value in self.recorded_params().items() if name not in LOCAL_PARAMETERS}
         return fingerprint(type(self).__name__, params, codes, X)
 
     def _device(self) -> str:
@@ -180,8 +181,8 @@ class EpisodicClassifier(LowShotClassifier):
 
     def _pretrained_weights(self, dim: int) -> dict[str, np.ndarray]:
         assert self.pretrained is not None
-        weights = read_state(self.pretrained, type(self))[1].get("_weights_", {})
-        expected = {name: tuple(value.shape) for name, value in self._build(dim, trained=True).state_dict().items()}
+        weights = load_network(self.pretrained, type(self))
+        expected = self._weight_shapes(dim)
         found = {name: value.shape for name, value in weights.items()}
         if found != expected:
             raise InputError(
@@ -189,6 +190,26 @@ class EpisodicClassifier(LowShotClassifier):
                 f"{found}, and {dim}-wide features need {expected}"
             )
         return weights
+
+    def _weight_shapes(self, dim: int) -> dict[str, tuple[int, ...]]:
+        """The shape of each weight of a trained network for ``dim``-wide features, without making any."""
+        with torch.device("meta"):
+            return {name: tuple(value.shape) for name, value in self._build(dim, trained=True).state_dict().items()}
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        weights = vars(self).get("_weights_", {})
+        if not isinstance(weights, dict):
+            raise InputError(f"{learned.source}: _weights_ must be a mapping of arrays")
+        if not weights:
+            return
+        try:
+            expected = self._weight_shapes(learned.sizes["D"])
+        except (RuntimeError, OverflowError, TypeError):
+            raise InputError(f"{learned.source}: there is no network with these parameters") from None
+        if differing := sorted(expected.keys() ^ weights.keys()):
+            raise InputError(f"{learned.source}: _weights_ lacks, or should not have, {', '.join(differing[:5])}")
+        for name, shape in expected.items():
+            learned.check(f"_weights_.{name}", weights[name], *shape)
 
 
 def _by_shape(episodes: Sequence[Episode]) -> Iterable[list[Episode]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from lowshot.classifiers.base import LowShotClassifier
-from lowshot.classifiers.moments import class_means, class_moments
+from lowshot.classifiers.class_weight import example_weights
+from lowshot.classifiers.moments import ClassMoments, class_means, class_moments
 from lowshot.classifiers.shrinkage import Shrinkage, eigh, shrunk_covariance
 from lowshot.classifiers.transforms import TransformsFeatures
+from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
 
 # The model. A feature of class c is x ~ N(mu_c, S) and a class mean is itself a draw, mu_c ~ N(m, T). The base classes
@@ -29,7 +31,8 @@ class Gaussian(TransformsFeatures, LowShotClassifier):
 
     The two-covariance model (PLDA: Ioffe 2006; Prince and Elder 2007), fitted by moments. Like ``nearest_mean`` a class
     is its mean, but distances are Mahalanobis distances under the covariance within base classes, and the mean of few
-    shots is shrunk towards the prior mean of the classes.
+    shots is shrunk towards the prior mean of the classes. Where classes differ in size, each contributes equally to the
+    covariance.
 
     Args:
         feature_transform (str): "none", "l2" or "centred_l2", as in ``nearest_mean``.
@@ -44,8 +47,11 @@ class Gaussian(TransformsFeatures, LowShotClassifier):
         variances_ (array, (C, D)): The posterior variances in that basis, in which the variance within a class is one.
     """
 
+    per_class_arrays = ("means_", "variances_")
     novel_parameters = frozenset({"predictive"})
     tuning_grid = {"shrinkage": (0.03, 0.1, 0.3, 0.6), "predictive": (False, True)}
+
+    _moments_: ClassMoments
 
     def __init__(
         self, feature_transform: str = "centred_l2", shrinkage: Shrinkage = 0.1, predictive: bool = False
@@ -55,16 +61,48 @@ class Gaussian(TransformsFeatures, LowShotClassifier):
         self.predictive = predictive
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
-        self._base_posterior_ = self._fit_model(X, codes)
+        self._base_posterior_ = self._fit_model(X, codes, self._example_weights(codes, base=True))
         self.means_, self.variances_ = self._base_posterior_
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
         if not self.n_base_classes_:
-            self.means_, self.variances_ = self._fit_model(X, codes, prior=False)
+            self.means_, self.variances_ = self._fit_model(X, codes, self._example_weights(codes), prior=False)
             return
         counts = np.bincount(codes)
         novel = self._posterior(class_means(X, codes, len(counts), self._projected), counts)
         self.means_, self.variances_ = (np.vstack(pair) for pair in zip(self._base_posterior_, novel))
+
+    def _classes_are_independent(self) -> bool:
+        return self.n_base_classes_ > 0
+
+    def _join_classes(self, X: np.ndarray, codes: np.ndarray, labels: np.ndarray, order: np.ndarray) -> bool:
+        if self.n_base_classes_:
+            return super()._join_classes(X, codes, labels, order)
+        if not hasattr(self, "_moments_"):
+            return False
+        weights = example_weights(self.class_weight, codes, labels)
+        parts = [self._moments_, class_moments(X, codes, len(labels), self._transformed, weights)]
+        counts, means = (np.concatenate(pair)[order] for pair in zip(*(part[:2] for part in parts)))
+        # Every class weighs the same: a scatter is N/C times the sum of the covariances of its C classes.
+        covariances = sum(scatter * len(count) / count.sum() for count, _, scatter in parts)
+        self._moments_ = ClassMoments(counts, means, covariances * counts.sum() / len(counts))
+        self.means_, self.variances_ = self._set_model(self._moments_, prior=False)
+        return True
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        super()._check_learned(learned)
+        for name, shape in (("_origin_", "D"), ("_axes_", "DD"), ("_precision_", "D")):
+            learned.array(name, *shape)
+        learned.array("means_", "C", "D")
+        learned.array("variances_", "C", "D")
+        if self.n_base_classes_:
+            for part in learned.parts("_base_posterior_", 2):
+                learned.check("_base_posterior_", part, "B", "D")
+        if learned.has("_moments_"):
+            counts, means, scatter = learned.parts("_moments_", 3)
+            learned.check_counts("_moments_", counts, "C")
+            learned.check("_moments_", means, "C", "D")
+            learned.check("_moments_", scatter, "D", "D")
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         """Log densities in the basis of the model, up to a constant."""
@@ -78,12 +116,21 @@ class Gaussian(TransformsFeatures, LowShotClassifier):
         linear, precision, constant = (a.astype(X.dtype) for a in (self.means_ * precision, precision, constant))
         return X @ linear.T - (X**2 @ precision.T + constant) / 2
 
-    def _fit_model(self, X: np.ndarray, codes: np.ndarray, prior: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    def _fit_model(
+        self, X: np.ndarray, codes: np.ndarray, weights: np.ndarray | None, prior: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Learn the basis, its origin and the prior precisions 1/t; returns the posterior of these classes."""
-        self._fit_centre(X)
-        counts, means, scatter = class_moments(X, codes, codes.max() + 1, self._transformed)
+        self._fit_centre(X, codes, weights)
+        moments = class_moments(X, codes, codes.max() + 1, self._transformed, weights)
+        if not prior and self.feature_transform != "centred_l2":
+            self._moments_ = moments
+        return self._set_model(moments, prior)
+
+    def _set_model(self, moments: ClassMoments, prior: bool) -> tuple[np.ndarray, np.ndarray]:
+        """The model of :meth:`_fit_model` from the moments of transformed features."""
+        counts, means, scatter = moments
         self._origin_ = means.mean(axis=0)
-        variances, axes = eigh(self._within_covariance(scatter, len(X) - len(means), means))
+        variances, axes = eigh(self._within_covariance(scatter, counts.sum() - len(means), means))
         # Features without any variance carry no information: with the floor they are finite and near zero.
         self._axes_ = axes / np.sqrt(np.maximum(variances, variances.max() * 1e-12 or 1.0))
         self._precision_ = np.zeros(len(scatter))

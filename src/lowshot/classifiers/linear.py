@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lowshot.classifiers.base import LowShotClassifier
+from lowshot.estimator_files import LearnedState
 
 
 class LinearLowShotClassifier(LowShotClassifier):
@@ -17,6 +18,10 @@ class LinearLowShotClassifier(LowShotClassifier):
 
     coef_: np.ndarray
     intercept_: np.ndarray
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        learned.array("coef_", "C", "D")
+        learned.array("intercept_", "C")
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         return linear_scores(X, self.coef_, self.intercept_)

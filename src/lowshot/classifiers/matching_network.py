@@ -12,6 +12,7 @@ from lowshot.classifiers.matching_module import MatchingModule
 from lowshot.classifiers.moments import blocks
 from lowshot.classifiers.training_episodes import distinct
 from lowshot.devices import autocast, to_device
+from lowshot.estimator_files import LearnedState
 from lowshot.files import Pathlike
 from lowshot.registry import CLASSIFIERS
 
@@ -33,7 +34,8 @@ class MatchingNetwork(EpisodicClassifier):
     A training episode has all base classes in random order, 1 to 10 support examples and one query of each. At
     inference the support set holds ``n_support`` random examples of each base class, drawn once by :meth:`fit_base`,
     and the shots of each novel class repeated ceil(``n_support`` / n) times. It is encoded once for each
-    :meth:`fit_novel`. The default training is the paper's and wants a GPU.
+    :meth:`fit_novel`. Where that leaves novel classes with different numbers, the votes of each class together weigh as
+    much as those of the smallest. The default training is the paper's and wants a GPU.
 
     The encoding depends on the order of the support set. Here the base classes come first and the novel ones after
     them, both in sorted order and class after class; the examples of a base class in the order in which they were
@@ -111,14 +113,67 @@ class MatchingNetwork(EpisodicClassifier):
         drawn = rows[(np.cumsum(sizes) - sizes)[:, None] + places]
         exists = np.arange(self.n_support) < sizes[:, None]
         self._base_support_ = self._repeated(X[drawn[exists]], np.nonzero(exists)[0])
-        self._encode(*self._base_support_)
+        self._forget_novel()
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
         support, counts = self._repeated(X, codes)
         if self.n_base_classes_:
             base_support, base_counts = self._base_support_
             support, counts = np.concatenate([base_support, support]), np.concatenate([base_counts, counts])
-        self._encode(support, counts)
+        self._set_support(self._encoded(support), counts)
+
+    def _forget_novel(self) -> None:
+        support, self._counts_ = self._base_support_
+        self._encoded_ = self._encoded(support)
+        if hasattr(self, "_vote_offsets_"):
+            del self._vote_offsets_
+
+    def _classes_are_independent(self) -> bool:
+        """True where an example is encoded by itself: in the plain variant, and where no network was trained."""
+        return not self.contextual or not getattr(self, "_weights_", {})
+
+    def _join_classes(self, X: np.ndarray, codes: np.ndarray, labels: np.ndarray, order: np.ndarray) -> bool:
+        if not self._classes_are_independent():
+            return False
+        support, counts = self._repeated(X, codes)
+        groups = np.split(self._encoded_, np.cumsum(self._counts_)[:-1])
+        groups += np.split(self._encoded(support), np.cumsum(counts)[:-1])
+        places = np.arange(len(groups))
+        self._set_groups(groups, self._joined(places[: -len(labels)], places[-len(labels) :], order))
+        return True
+
+    def _keep_classes(self, kept: np.ndarray) -> bool:
+        if not self._classes_are_independent():
+            return False
+        groups = np.split(self._encoded_, np.cumsum(self._counts_)[:-1])
+        base = self.n_base_classes_
+        self._set_groups(groups, np.concatenate([np.arange(base), base + kept]))
+        return True
+
+    def _set_groups(self, groups: list[np.ndarray], classes: np.ndarray) -> None:
+        chosen = [groups[place] for place in classes]
+        self._set_support(np.concatenate(chosen), np.array([len(group) for group in chosen]))
+
+    def _set_support(self, encoded: np.ndarray, counts: np.ndarray) -> None:
+        """Take the (S, D) encodings of the support set and the (C,) number of each class's."""
+        self._encoded_, self._counts_ = encoded, counts
+        # A class of more shots than ``n_support`` has more votes than another; each of them then weighs less.
+        novel = counts[self.n_base_classes_ :]
+        self._vote_offsets_ = np.zeros(len(counts), np.float32)
+        self._vote_offsets_[self.n_base_classes_ :] = np.log(novel.min() / novel)
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        super()._check_learned(learned)
+        if not learned.has("classes_"):
+            return
+        encoded = learned.array("_encoded_", "support examples", "D")
+        learned.counts("_counts_", "C", total=len(encoded))
+        if learned.has("_vote_offsets_"):
+            learned.array("_vote_offsets_", "C")
+        if self.n_base_classes_:
+            support, counts = learned.parts("_base_support_", 2)
+            learned.check("_base_support_", support, "base support examples", "D")
+            learned.check_counts("_base_support_", counts, "B", total=len(support))
 
     def _repeated(self, X: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Examples class after class, those of a class repeated until there are ``n_support``, and the counts."""
@@ -129,11 +184,11 @@ class MatchingNetwork(EpisodicClassifier):
         return X[order].astype(np.float32), counts * times
 
     @torch.inference_mode()
-    def _encode(self, support: np.ndarray, counts: np.ndarray) -> None:
+    def _encoded(self, support: np.ndarray) -> np.ndarray:
         device = self._device()
         with autocast(device, self.precision):
-            self._encoded_ = self._network().encode(to_device(support, device)).float().cpu().numpy()
-        self._counts_ = counts
+            encoded: np.ndarray = self._network().encode(to_device(support, device)).float().cpu().numpy()
+        return encoded
 
     @torch.inference_mode()
     def _scores(self, X: np.ndarray) -> np.ndarray:
@@ -144,4 +199,5 @@ class MatchingNetwork(EpisodicClassifier):
         with autocast(device, self.precision):
             for rows in blocks(len(X), max(1, ATTENTION_CELLS // len(encoded))):
                 scores[rows] = network.compare(to_device(X[rows], device), encoded, counts).cpu().numpy()
-        return scores
+        offsets = getattr(self, "_vote_offsets_", None)  # none after fit_base alone
+        return scores if offsets is None or not offsets.any() else scores + offsets

@@ -19,7 +19,8 @@ class ClassMoments(NamedTuple):
     Attributes:
         counts (array, (C,)): The number of examples of each class.
         means (array, (C, D)): The class means.
-        scatter (array, (D, D)): The sum over all examples of the outer product of their offset from their class mean.
+        scatter (array, (D, D)): The sum over all examples of the outer product of their offset from their class mean,
+            weighted where weights are given.
     """
 
     counts: np.ndarray
@@ -55,12 +56,23 @@ def class_means(X: np.ndarray, codes: np.ndarray, n_classes: int, row_map: RowMa
     return np.asarray(sums) / np.bincount(codes, minlength=n_classes)[:, None]
 
 
-def class_moments(X: np.ndarray, codes: np.ndarray, n_classes: int, row_map: RowMap | None = None) -> ClassMoments:
-    """Counts, means and within-class scatter, for the arguments of :func:`class_means`."""
+def class_moments(
+    X: np.ndarray,
+    codes: np.ndarray,
+    n_classes: int,
+    row_map: RowMap | None = None,
+    weights: np.ndarray | None = None,
+) -> ClassMoments:
+    """Counts, means and within-class scatter, for the arguments of :func:`class_means`.
+
+    Args:
+        X, codes, n_classes, row_map: As :func:`class_means` takes them.
+        weights (array, (C,), optional): The weight of an example of each class in the scatter; None for one.
+    """
     # Two passes: subtracting the finished means first loses no digits.
     means = class_means(X, codes, n_classes, row_map)
     scatter = np.zeros((means.shape[1], means.shape[1]))
     for rows in blocks(len(X)):
         offsets = (X[rows] if row_map is None else row_map(X[rows])) - means[codes[rows]]
-        scatter += offsets.T @ offsets
+        scatter += (offsets.T if weights is None else offsets.T * weights[codes[rows]]) @ offsets
     return ClassMoments(np.bincount(codes, minlength=n_classes), means, scatter)

@@ -11,6 +11,7 @@ from lowshot.checks import check_choice
 from lowshot.classifiers.base import Examples, LowShotClassifier
 from lowshot.classifiers.moments import class_means
 from lowshot.classifiers.transforms import TRANSFORMS, TransformsFeatures, unit_rows
+from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
 
 METRICS = ("cosine", "euclidean")
@@ -39,6 +40,7 @@ class NearestMean(TransformsFeatures, LowShotClassifier):
         ['dog']
     """
 
+    per_class_arrays = ("means_",)
     novel_parameters = frozenset({"metric"})
     tuning_grid = {"metric": METRICS, "feature_transform": TRANSFORMS}
 
@@ -50,14 +52,20 @@ class NearestMean(TransformsFeatures, LowShotClassifier):
         check_choice("metric", self.metric, METRICS)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
-        self._fit_centre(X)
+        self._fit_centre(X, codes, self._example_weights(codes, base=True))
         self._base_means_ = self.means_ = self._class_means(X, codes)
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
         if not self.n_base_classes_:
-            self._fit_centre(X)
+            self._fit_centre(X, codes, self._example_weights(codes))
         novel_means = self._class_means(X, codes)
         self.means_ = np.vstack([self._base_means_, novel_means]) if self.n_base_classes_ else novel_means
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        super()._check_learned(learned)
+        learned.array("means_", "C", "D")
+        if self.n_base_classes_:
+            learned.array("_base_means_", "B", "D")
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         return self._compared(X, self.means_)

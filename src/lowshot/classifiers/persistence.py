@@ -7,14 +7,19 @@ finished recogniser.
 from __future__ import annotations
 
 import json
+import math
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Json
 
+from lowshot.checks import check_count
 from lowshot.classifiers.base import LowShotClassifier
+from lowshot.classifiers.class_weight import check_class_weight
 from lowshot.errors import InputError, LowshotError
-from lowshot.estimator_files import read_estimator, write_estimator
+from lowshot.estimator_files import LearnedState, check_attribute, read_estimator, write_estimator
 from lowshot.files import Pathlike
 from lowshot.registry import CLASSIFIERS
 
@@ -22,27 +27,53 @@ FORMAT = "lowshot-classifier-2"
 # In this one every key of the header is an entry of the file's metadata.
 _FIRST_FORMAT = "lowshot-classifier-1"
 
+# Nesting of packed values; what lowshot writes has two.
+_DEEPEST = 8
+
+
+class ClassifierHeader(BaseModel):
+    """The header of a classifier file.
+
+    Attributes:
+        format (str): The format of the file.
+        classifier (str): The registered name.
+        params (dict): The parameters, packed.
+        state (dict): The learned attributes, packed; their arrays are in the file.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal["lowshot-classifier-1", "lowshot-classifier-2"]
+    classifier: str
+    params: Json[dict[str, Any]]
+    state: Json[dict[str, Any]]
+
 
 def save_classifier(classifier: LowShotClassifier, path: Pathlike) -> None:
     """Write a fitted classifier as one safetensors file, atomically; equal classifiers give equal bytes.
 
     Args:
-        classifier (LowShotClassifier): The fitted classifier.
+        classifier (LowShotClassifier): The fitted classifier, or a network of one that is ``trained_on_episodes``.
         path (path-like): The file.
 
     Raises:
-        InputError: Its class is not registered, so that nothing could load the file.
+        InputError: The classifier is not fitted, or its class is not registered, so that nothing could load the file.
         LowshotError: An attribute is neither an array, a plain value, nor a dictionary or tuple of these.
     """
+    name = CLASSIFIERS.name_of(type(classifier))
+    if not _is_fitted(classifier):
+        raise InputError(
+            f"{type(classifier).__name__} is not fitted, so there is nothing to save in {path}: call fit or fit_base"
+        )
     params = classifier.get_params(deep=False)
     arrays: dict[str, np.ndarray] = {}
     state = {
         name: _packed(value, name, arrays) for name, value in sorted(vars(classifier).items()) if name not in params
     }
-    header = {"format": FORMAT, "classifier": CLASSIFIERS.name_of(type(classifier))}
+    header = {"format": FORMAT, "classifier": name}
     try:
         header |= {
-            "params": json.dumps(_packed(params, "", {}), default=os.fspath),
+            "params": json.dumps(_packed(classifier.recorded_params(), "", {}), default=os.fspath),
             "state": json.dumps(state),
         }
     except TypeError as error:
@@ -58,30 +89,86 @@ def load_classifier(path: Pathlike, **params: Any) -> LowShotClassifier:
         params: Parameters that replace the saved ones.
 
     Raises:
-        InputError: The file is missing, damaged or no classifier's, or its classifier is not installed.
+        InputError: The file is missing, damaged or no classifier's, its classifier is not installed, or what it says
+            was learned is not what such a classifier learns.
     """
-    header, state = read_state(path)
-    saved = _unpacked(json.loads(header["params"]), {})
-    classifier = CLASSIFIERS.build(header["classifier"], **(saved | params))
-    vars(classifier).update(state)
-    return classifier
+    return _load(path, None, params)
 
 
-def read_state(path: Pathlike, expected: type | None = None) -> tuple[dict[str, str], dict[str, Any]]:
-    """The header and the learned attributes in a file that :func:`save_classifier` wrote.
+def load_network(path: Pathlike, expected: type[LowShotClassifier]) -> dict[str, np.ndarray]:
+    """The weights of the network in a classifier file, by name; empty where none was trained.
 
     Args:
         path (path-like): The file.
-        expected (type, optional): The class of classifier that it must hold.
+        expected (type): The class of classifier that it must hold.
 
     Raises:
-        InputError: The file is missing, damaged, no classifier's or another classifier's.
+        InputError: As of :func:`load_classifier`, or the file holds another classifier.
     """
-    header, arrays = read_estimator(path, "classifier", FORMAT, _FIRST_FORMAT)
-    name = header["classifier"]
-    if expected is not None and CLASSIFIERS.get(name) is not expected:
-        raise InputError(f"{path} holds classifier {name!r}; a {CLASSIFIERS.name_of(expected)!r} is needed here")
-    return header, {key: _unpacked(value, arrays) for key, value in json.loads(header["state"]).items()}
+    weights: dict[str, np.ndarray] = vars(_load(path, expected, {})).get("_weights_", {})
+    return weights
+
+
+def _load(path: Pathlike, expected: type | None, params: Mapping[str, Any]) -> LowShotClassifier:
+    source = f"classifier file {path}"
+    header, arrays = read_estimator(path, "classifier", ClassifierHeader, FORMAT, _FIRST_FORMAT)
+    factory = CLASSIFIERS.get(header.classifier)
+    if expected is not None and factory is not expected:
+        raise InputError(
+            f"{path} holds classifier {header.classifier!r}; a {CLASSIFIERS.name_of(expected)!r} is needed here"
+        )
+    saved = _unpacked(header.params, {}, f"{source}: params")
+    if not isinstance(saved, dict):
+        raise InputError(f"{source}: params must be a mapping")
+    saved.pop("checkpoint", None)  # a place to write to, which no file may choose
+    state = {name: _unpacked(value, arrays, f"{source}: {name}") for name, value in header.state.items()}
+    try:
+        classifier = CLASSIFIERS.build(header.classifier, **{**saved, **params})
+        if (seed := saved.get("random_state")) is not None:
+            check_count("random_state", seed, least=0)
+        classifier._check_parameters()
+        check_class_weight(classifier.class_weight)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    for name in state:
+        if name in classifier.get_params(deep=False):
+            raise InputError(f"{source}: {name} is a parameter, and cannot be learned")
+        check_attribute(source, type(classifier), name)
+    vars(classifier).update(state)
+    _check_state(classifier, source)
+    return classifier
+
+
+def _check_state(classifier: LowShotClassifier, source: str) -> None:
+    """Refuse learned attributes that such a classifier does not learn."""
+    learned = LearnedState(source, classifier)
+    dim = learned.sizes["D"] = check_count(f"{source}: n_features_in_", learned.value("n_features_in_"))
+    if learned.has("feature_names_in_"):
+        names = learned.value("feature_names_in_")
+        if not isinstance(names, np.ndarray) or names.shape != (dim,):
+            raise InputError(f"{source}: feature_names_in_ must be {dim} names")
+    if not _is_fitted(classifier):
+        raise InputError(f"{source} holds a classifier that is not fitted")
+    if learned.has("classes_"):
+        classes, n_base = learned.value("classes_"), learned.value("n_base_classes_")
+        if not isinstance(classes, np.ndarray) or classes.ndim != 1 or not len(classes):
+            raise InputError(f"{source}: classes_ must be a list of labels")
+        if len(np.unique(classes)) < len(classes):
+            raise InputError(f"{source}: classes_ holds a label twice")
+        check_count(f"{source}: n_base_classes_", n_base, least=0)
+        base = vars(classifier).get("_base_classes_", classes[:0])
+        if not isinstance(base, np.ndarray) or not np.array_equal(base, classes[:n_base]) or n_base > len(classes):
+            raise InputError(f"{source}: n_base_classes_ and the base classes do not fit classes_")
+        learned.sizes |= {"C": len(classes), "B": n_base, "N": len(classes) - n_base}
+    if learned.has("novel_bias_"):
+        learned.number("novel_bias_")
+    classifier._check_learned(learned)
+
+
+def _is_fitted(classifier: LowShotClassifier) -> bool:
+    """True after a fit, and for a network that was trained elsewhere and has not met any class yet."""
+    learned = vars(classifier)
+    return "n_features_in_" in learned and ("classes_" in learned or bool(learned.get("_weights_")))
 
 
 def _packed(value: Any, name: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -93,20 +180,48 @@ def _packed(value: Any, name: str, arrays: dict[str, np.ndarray]) -> dict[str, A
         return {"array": value.tolist(), "dtype": value.dtype.str}
     if isinstance(value, np.generic):
         return {"value": value.item()}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
+        return {"pairs": [[_packed(part, "", {}) for part in pair] for pair in value.items()]}
+    if isinstance(value, Mapping):
         return {"dict": {key: _packed(item, f"{name}.{key}", arrays) for key, item in value.items()}}
     if isinstance(value, tuple):
         return {"tuple": [_packed(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]}
     return {"value": value}
 
 
-def _unpacked(packed: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
-    if "tensor" in packed:
-        return arrays[packed["tensor"]]
-    if "array" in packed:
-        return np.array(packed["array"], dtype=packed["dtype"])
-    if "dict" in packed:
-        return {key: _unpacked(item, arrays) for key, item in packed["dict"].items()}
-    if "tuple" in packed:
-        return tuple(_unpacked(item, arrays) for item in packed["tuple"])
-    return packed["value"]
+def _unpacked(packed: Any, arrays: Mapping[str, np.ndarray], source: str, depth: int = 0) -> Any:
+    """The value that :func:`_packed` packed.
+
+    Raises:
+        InputError: It is in no form that :func:`_packed` writes.
+    """
+
+    def inner(item: Any, name: Any) -> Any:
+        return _unpacked(item, arrays, f"{source}.{name}", depth + 1)
+
+    match packed if depth < _DEEPEST else None:
+        case {"tensor": str(name), **rest} if not rest and name in arrays:
+            return arrays[name]
+        case {"array": list(items), "dtype": str(dtype), **rest} if not rest and all(isinstance(i, str) for i in items):
+            return np.array(items, dtype=object if dtype == "|O" else np.str_)
+        case {"dict": dict(items), **rest} if not rest:
+            return {key: inner(item, key) for key, item in items.items()}
+        case {"pairs": list(items), **rest} if not rest and all(isinstance(i, list) and len(i) == 2 for i in items):
+            pairs = [(inner(key, i), inner(item, i)) for i, (key, item) in enumerate(items)]
+            if all(isinstance(key, str | int | float | bool) for key, _ in pairs):
+                return dict(pairs)
+        case {"tuple": list(items), **rest} if not rest:
+            return tuple(inner(item, i) for i, item in enumerate(items))
+        case {"value": value, **rest} if not rest and _is_plain(value):
+            return value
+    raise InputError(f"{source} is in no form that lowshot writes")
+
+
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """True for a finite number, a text, a truth value or None, and for short nests of lists and mappings of these."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, list | dict):
+        inner = value.values() if isinstance(value, dict) else value
+        return depth < _DEEPEST and all(_is_plain(item, depth + 1) for item in inner)
+    return value is None or isinstance(value, str | int)

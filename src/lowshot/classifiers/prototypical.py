@@ -13,6 +13,7 @@ from lowshot.classifiers.episodic import EpisodicClassifier
 from lowshot.classifiers.moments import blocks, class_means
 from lowshot.classifiers.transforms import TransformsFeatures
 from lowshot.devices import autocast, to_device
+from lowshot.estimator_files import LearnedState
 from lowshot.files import Pathlike
 from lowshot.registry import CLASSIFIERS
 
@@ -96,6 +97,8 @@ class Prototypical(TransformsFeatures, EpisodicClassifier):
         prototypes_ (array, (C, D) float64): The class means in the learned space.
     """
 
+    per_class_arrays = ("prototypes_",)
+
     def __init__(
         self,
         feature_transform: str = "centred_l2",
@@ -142,15 +145,23 @@ class Prototypical(TransformsFeatures, EpisodicClassifier):
         return PrototypeModule(self.feature_transform, self._centre_, self.hidden if trained else 0, self.scale)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
-        self._fit_centre(X)
+        self._fit_centre(X, codes, self._example_weights(codes, base=True))
         self._learn(X, codes)
         self._base_prototypes_ = self.prototypes_ = self._class_means(X, codes)
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
         if not self.n_base_classes_:
-            self._fit_centre(X)
+            self._fit_centre(X, codes, self._example_weights(codes))
         prototypes = self._class_means(X, codes)
         self.prototypes_ = np.vstack([self._base_prototypes_, prototypes]) if self.n_base_classes_ else prototypes
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        super()._check_learned(learned)
+        EpisodicClassifier._check_learned(self, learned)
+        if learned.has("classes_"):
+            learned.array("prototypes_", "C", "D")
+            if self.n_base_classes_:
+                learned.array("_base_prototypes_", "B", "D")
 
     @torch.inference_mode()
     def _class_means(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -11,9 +11,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from lowshot.checks import check_number
 from lowshot.classifiers.base import Examples
+from lowshot.classifiers.class_weight import ClassWeight, class_masses
 from lowshot.classifiers.linear import LinearLowShotClassifier, linear_scores
 from lowshot.classifiers.moments import class_means, class_moments
 from lowshot.classifiers.shrinkage import eigh
+from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
 
 # The algebra. With weights w_i that sum to one, minimise over W (D, C) and b (C,)
@@ -21,9 +23,10 @@ from lowshot.registry import CLASSIFIERS
 #     sum_i w_i |W'x_i + b - y_i|^2  +  alpha s |W|^2,         y_i one-hot,
 #
 # where, as in the batches of the low-shot phase, w = B/(B+N)/n for a base example and w = N/(B+N)/M for a shot: there
-# are B base classes of n examples in all and N novel classes of M shots in all. The unit s is the mean variance of a
-# feature, trace(S)/D, so that one alpha suits features of any scale. The intercept is free, so it centres all at the
-# weighted mean m. With p_c the weight of class c and mu_c its mean, the normal equations are
+# are B base classes of n examples in all and N novel classes of M shots in all. Where classes of unequal size weigh the
+# same, 1/n and 1/M become v/n and v/M, with v the weight of an example, one on average. The unit s is the mean variance
+# of a feature, trace(S)/D, so that one alpha suits features of any scale. The intercept is free, so it centres all at
+# the weighted mean m. With p_c the weight of class c and mu_c its mean, the normal equations are
 #
 #     (S + alpha s I) W = R,     column c of R = p_c (mu_c - m),     b_c = p_c - w_c'm,
 #
@@ -51,6 +54,10 @@ class Ridge(LinearLowShotClassifier):
 
     Args:
         alpha (float): The strength of the penalty, above 0, in units of the mean variance of a feature.
+        class_weight (str, mapping or None): The weights of classes of unequal size among the base classes, and among
+            the novel ones: "balanced" for equal weights; None to weigh every example the same; "auto", which is
+            "balanced" except for base classes whose sizes differ by less than a factor of two. A mapping gives the
+            weight of an example by its label.
 
     Attributes:
         coef_ (array, (C, D) float64): The weights.
@@ -60,8 +67,9 @@ class Ridge(LinearLowShotClassifier):
     novel_parameters = frozenset({"alpha"})
     tuning_grid = {"alpha": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)}
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, class_weight: ClassWeight = "auto") -> None:
         self.alpha = alpha
+        self.class_weight = class_weight
 
     def scores_for(self, X: np.ndarray, alphas: Iterable[float]) -> Iterator[np.ndarray]:
         """Scores of several strengths of the penalty, without fitting again.
@@ -82,8 +90,9 @@ class Ridge(LinearLowShotClassifier):
         check_number("alpha", self.alpha, above=0)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
-        moments = class_moments(X, codes, self.n_base_classes_)
-        shares = moments.counts / len(X)
+        weights = self._example_weights(codes, base=True)
+        moments = class_moments(X, codes, self.n_base_classes_, weights=weights)
+        shares = (moments.counts if weights is None else moments.counts * weights) / len(X)
         centre = shares @ moments.means
         offsets = moments.means - centre
         covariance = moments.scatter / len(X) + (offsets.T * shares) @ offsets
@@ -95,6 +104,19 @@ class Ridge(LinearLowShotClassifier):
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._set_shots(X, codes)
         self.coef_, self.intercept_ = self._solve(self.alpha)
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        super()._check_learned(learned)
+        for name in ("_centre_", "_base_variances_", "_mean_", "_weighted_variances_"):
+            learned.array(name, "D")
+        learned.array("_axes_", "D", "D")
+        learned.array("_base_means_", "B", "D")
+        learned.array("_base_shares_", "B")
+        learned.array("_update_", "rows", "D")
+        learned.array("_offsets_", "C", "D")
+        learned.array("_class_weights_", "C")
+        if learned.has("_shot_counts_"):
+            learned.counts("_shot_counts_", "N")
 
     def _scores_of_tasks(
         self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]
@@ -111,24 +133,83 @@ class Ridge(LinearLowShotClassifier):
         D = X.shape[1]
         if not self.n_base_classes_:
             self._set_base(X.mean(axis=0, dtype=np.float64), np.eye(D), np.zeros(D), np.zeros((0, D)), np.zeros(0))
-        n_shots, n_novel = len(X), len(self.classes_) - self.n_base_classes_
+        n_novel = len(self.classes_) - self.n_base_classes_
+        shots = (X - self._centre_) @ self._axes_
+        total = max(len(X), 1)
+        weights = self._row_weights(codes)
+        mean = (shots if weights is None else weights[:, None] * shots).sum(axis=0) / total
+        offsets = shots - mean
+        rows = offsets if weights is None else np.sqrt(weights)[:, None] * offsets
+        means = class_means(shots, codes, n_novel) if n_novel else shots
+        shares = np.bincount(codes, weights, minlength=n_novel) / total
+        self._shot_counts_ = np.bincount(codes, minlength=n_novel)
+        self._set_novel_moments(rows, total, mean, means, shares)
+
+    def _set_novel_moments(
+        self, rows: np.ndarray, total: float, mean: np.ndarray, means: np.ndarray, shares: np.ndarray
+    ) -> None:
+        """Set what the solution needs of the novel classes, in the basis of the base classes.
+
+        Args:
+            rows (array, (n, D)): Rows whose products, summed and divided by ``total``, are the scatter about ``mean``.
+            total (float): The divisor.
+            mean (array, (D,)): The mean of the shots.
+            means (array, (N, D)): The class means.
+            shares (array, (N,)): The weights of the classes, one together.
+        """
+        base_weight = self.n_base_classes_ / (self.n_base_classes_ + len(means))
+        novel_weight = 1 - base_weight
+        update = np.vstack(
+            [np.sqrt(novel_weight / total) * rows, np.sqrt(base_weight * novel_weight) * mean]  # the base mean is 0
+        )
+        self._is_reduced_ = update.shape[0] > update.shape[1]
+        self._update_ = np.asarray(np.linalg.qr(update, mode="r")) if self._is_reduced_ else update
+        self._mean_ = novel_weight * mean
+        self._offsets_ = np.vstack([self._base_means_, means]) - self._mean_
+        self._class_weights_ = np.concatenate([base_weight * self._base_shares_, novel_weight * shares])
+        self._weighted_variances_ = base_weight * self._base_variances_
+
+    def _join_classes(self, X: np.ndarray, codes: np.ndarray, labels: np.ndarray, order: np.ndarray) -> bool:
+        """The scatter of all shots is that of either part about its own mean, and that of the two means."""
+        if not hasattr(self, "_shot_counts_"):  # from a file that has no such numbers
+            return False
+        known = self._novel_classes()
+        counts = np.concatenate([self._shot_counts_, np.bincount(codes)])
+        masses = class_masses(self.class_weight, counts, np.concatenate([known, labels]))
+        masses = counts if masses is None else masses
+        shares = masses / masses.sum()
+        old_share, new_share = shares[: len(known)].sum(), shares[len(known) :].sum()
+        old_rows, old_mean, old_means = self._novel_moments()
+        shots = (X - self._centre_) @ self._axes_
+        weights = (shares[len(known) :] / counts[len(known) :])[codes]  # together new_share
+        new_mean = weights @ shots / new_share
+        mean = old_share * old_mean + new_share * new_mean
+        rows = [
+            np.sqrt(old_share) * old_rows,
+            np.sqrt(old_share) * (old_mean - mean)[None],
+            np.sqrt(weights)[:, None] * (shots - mean),
+        ]
+        means = np.vstack([old_means, class_means(shots, codes, len(labels))])
+        self._shot_counts_ = counts[order]
+        self._set_novel_moments(np.vstack(rows), 1.0, mean, means[order], shares[order])
+        self.coef_, self.intercept_ = self._solve(self.alpha)
+        return True
+
+    def _novel_moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows whose products sum to the scatter of the shots about their mean, that mean, and the class means."""
         base_weight = self.n_base_classes_ / len(self.classes_)
         novel_weight = 1 - base_weight
-        shots = (X - self._centre_) @ self._axes_
-        novel_mean = shots.sum(axis=0) / max(n_shots, 1)  # the base mean is the origin here
-        update = np.vstack(
-            [
-                np.sqrt(novel_weight / max(n_shots, 1)) * (shots - novel_mean),
-                np.sqrt(base_weight * novel_weight) * novel_mean,
-            ]
-        )
-        self._update_ = np.asarray(np.linalg.qr(update, mode="r")) if len(update) > D else update
-        novel_means = class_means(shots, codes, n_novel) if n_novel else shots
-        self._mean_ = novel_weight * novel_mean
-        self._offsets_ = np.vstack([self._base_means_, novel_means]) - self._mean_
-        novel_shares = np.bincount(codes, minlength=n_novel) / max(n_shots, 1)
-        self._class_weights_ = np.concatenate([base_weight * self._base_shares_, novel_weight * novel_shares])
-        self._weighted_variances_ = base_weight * self._base_variances_
+        mean = self._mean_ / novel_weight
+        means = self._offsets_[self.n_base_classes_ :] + self._mean_
+        if not self._is_reduced_:
+            return self._update_[:-1] / np.sqrt(novel_weight), mean, means
+        scatter = self._update_.T @ self._update_ / novel_weight - base_weight * np.outer(mean, mean)
+        variances, axes = eigh(scatter)
+        return np.sqrt(variances.clip(0))[:, None] * axes.T, mean, means
+
+    def _forget_novel(self) -> None:
+        self._set_novel(self._novel_classes()[:0])
+        self._fit_novel(np.empty((0, len(self._centre_))), np.empty(0, np.int64))
 
     def _set_base(
         self, centre: np.ndarray, axes: np.ndarray, variances: np.ndarray, means: np.ndarray, shares: np.ndarray

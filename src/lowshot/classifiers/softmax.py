@@ -23,15 +23,23 @@ class Group(NamedTuple):
         features (array, (N, D)): The features.
         codes (array, (N,) int): Their classes, 0..C-1.
         weight (float): The weight of their mean loss.
+        example_weights (array, (N,), optional): The weight of each example in that mean, one on average; None for
+            equal ones.
     """
 
     features: np.ndarray
     codes: np.ndarray
     weight: float
+    example_weights: np.ndarray | None = None
 
 
 def class_balanced(
-    base: tuple[np.ndarray, np.ndarray] | None, novel: tuple[np.ndarray, np.ndarray], n_base: int, n_novel: int
+    base: tuple[np.ndarray, np.ndarray] | None,
+    novel: tuple[np.ndarray, np.ndarray],
+    n_base: int,
+    n_novel: int,
+    base_weights: np.ndarray | None = None,
+    novel_weights: np.ndarray | None = None,
 ) -> list[Group]:
     """The groups of the low-shot phase: weight B/(B+N) on the mean base loss and N/(B+N) on the mean novel loss.
 
@@ -42,10 +50,12 @@ def class_balanced(
         novel (tuple of arrays): Features and codes of the shots.
         n_base (int): B, the number of base classes.
         n_novel (int): N, the number of novel classes.
+        base_weights (array, (N,), optional): The weight of each base example, one on average; None for equal ones.
+        novel_weights (array, (M,), optional): The same of the shots.
     """
-    parts = [(base, n_base), (novel, n_novel)]
+    parts = [(base, n_base, base_weights), (novel, n_novel, novel_weights)]
     total = n_base + n_novel
-    return [Group(*part, n / total) for part, n in parts if part is not None and len(part[1])]
+    return [Group(*part, n / total, weights) for part, n, weights in parts if part is not None and len(part[1])]
 
 
 def fit_softmax(
@@ -90,15 +100,19 @@ def fit_softmax(
             for rows in blocks(len(group.codes), BLOCK_ROWS):
                 X, codes = group.features[rows].astype(dtype, copy=False), group.codes[rows]
                 scale = group.weight / len(group.codes)
+                weight = np.ones(1, X.dtype) if group.example_weights is None else group.example_weights[rows]
+                weight = weight.astype(X.dtype, copy=False)
                 scores = X @ weights[:, :dim].T.astype(X.dtype) + weights[:, dim].astype(X.dtype)
                 scores -= scores.max(axis=1, keepdims=True)
                 own = np.arange(len(codes)), codes
-                loss -= scale * scores[own].sum(dtype=np.float64)
+                loss -= scale * (weight * scores[own]).sum(dtype=np.float64)
                 p = np.exp(scores, out=scores)
-                total = p.sum(axis=1, keepdims=True)
-                loss += scale * np.log(total).sum(dtype=np.float64)
-                p /= total
+                total = p.sum(axis=1)
+                loss += scale * (weight * np.log(total)).sum(dtype=np.float64)
+                p /= total[:, None]
                 p[own] -= 1  # now the derivative of the loss with respect to the scores
+                if group.example_weights is not None:
+                    p *= weight[:, None]
                 gradient[:, :dim] += scale * (p.T @ X)
                 gradient[:, dim] += scale * p.sum(axis=0, dtype=np.float64)
         return float(loss), gradient.ravel()

@@ -1,8 +1,9 @@
 """Feature transforms of SimpleShot (Wang et al. 2019, arXiv 1911.04623, section 3).
 
 "none" leaves the features as they are, "l2" scales each to length one, "centred_l2" first subtracts a centre: the mean
-of the base features, or of the given ones where there are no base classes. Features that end in a ReLU all lie in one
-corner of the space, where every cosine is near one; centring widens the angles between classes.
+of the base features, or of the given ones where there are no base classes, in which classes of unequal size weigh the
+same. Features that end in a ReLU all lie in one corner of the space, where every cosine is near one; centring widens
+the angles between classes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import ClassVar
 import numpy as np
 
 from lowshot.checks import check_choice
+from lowshot.classifiers.moments import class_means
+from lowshot.estimator_files import LearnedState
 
 TRANSFORMS = ("none", "l2", "centred_l2")
 
@@ -25,13 +28,31 @@ class TransformsFeatures:
 
     feature_transforms: ClassVar[tuple[str, ...]] = TRANSFORMS
     feature_transform: str
+    n_base_classes_: int
     _centre_: np.ndarray
 
-    def _fit_centre(self, X: np.ndarray) -> None:
-        """Learn the (D,) float64 centre from (N, D) features; it is zero where the transform subtracts nothing."""
+    def _fit_centre(self, X: np.ndarray, codes: np.ndarray, weights: np.ndarray | None) -> None:
+        """Learn the (D,) float64 centre; it is zero where the transform subtracts nothing.
+
+        Args:
+            X (array, (N, D)): The features.
+            codes (array, (N,) int): Their classes, 0..C-1.
+            weights (array, (C,), optional): The weight of an example of each class; None for equal ones.
+        """
         check_choice("feature_transform", self.feature_transform, self.feature_transforms)
-        centred = self.feature_transform == "centred_l2"
-        self._centre_ = X.mean(axis=0, dtype=np.float64) if centred else np.zeros(X.shape[1])
+        if self.feature_transform != "centred_l2":
+            self._centre_ = np.zeros(X.shape[1])
+        elif weights is None:
+            self._centre_ = X.mean(axis=0, dtype=np.float64)
+        else:
+            self._centre_ = np.bincount(codes) * weights / len(codes) @ class_means(X, codes, len(weights))
+
+    def _classes_are_independent(self) -> bool:
+        """True where the transform does not depend on the novel classes."""
+        return self.n_base_classes_ > 0 or self.feature_transform != "centred_l2"
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        learned.array("_centre_", "D")
 
     def _transformed(self, X: np.ndarray) -> np.ndarray:
         """(N, D) transformed features in the dtype of ``X``."""

@@ -14,19 +14,54 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
 from lowshot import __version__
 from lowshot.checks import as_classifier_weight, as_features, as_labels, check_count
 from lowshot.errors import InputError
-from lowshot.estimator_files import read_estimator, write_estimator
+from lowshot.estimator_files import LearnedState, check_attribute, read_estimator, write_estimator
 from lowshot.files import Pathlike, fingerprint
 from lowshot.hallucination.sampling import seed_rows
 from lowshot.registry import GENERATORS
 
 FORMAT = "lowshot-generator"
 FORMAT_VERSION = 1
+
+
+class Attributes(BaseModel):
+    """The learned attributes in the header of a generator file: everything but arrays.
+
+    Attributes:
+        n_features_in_ (int): D, the width of the features.
+        provenance_ (dict): What it was fitted on.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    n_features_in_: int = Field(ge=1)
+    provenance_: dict[str, Any]
+
+
+class GeneratorHeader(BaseModel):
+    """The header of a generator file.
+
+    Attributes:
+        format (str): The format of the file.
+        version (int): Its version.
+        generator (str): The registered name.
+        params (dict): The parameters.
+        attributes (Attributes): The learned attributes but for arrays.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: str
+    version: int
+    generator: str
+    params: dict[str, Any]
+    attributes: Attributes
 
 
 class Generator(BaseEstimator):
@@ -168,32 +203,31 @@ class Generator(BaseEstimator):
             InputError: The file is missing, truncated or no generator's, lacks some of what was learned, or holds an
                 unknown generator or, for a subclass, another one.
         """
-        header, arrays = read_estimator(path, "generator", FORMAT)
-        _check_contents(path, header, arrays)
-        factory = GENERATORS.get(header["generator"])
+        source = f"generator file {path}"
+        header, arrays = read_estimator(path, "generator", GeneratorHeader, FORMAT)
+        if header.version != FORMAT_VERSION:
+            raise InputError(
+                f"{path} has generator format version {header.version}; this lowshot reads {FORMAT_VERSION}. "
+                "Fit and save the generator again"
+            )
+        factory = GENERATORS.get(header.generator)
         if not (isinstance(factory, type) and issubclass(factory, cls)):
             raise InputError(
-                f"{path} holds a {header['generator']!r} generator, which is no {cls.__name__}: "
+                f"{path} holds a {header.generator!r} generator, which is no {cls.__name__}: "
                 "Generator.load opens any kind"
             )
         try:
-            generator = factory(**header["params"])
-        except TypeError as error:
-            raise InputError(
-                f"{path} has parameters that this version's {header['generator']!r} does not take: {error}"
-            ) from None
+            generator: Self = GENERATORS.build(header.generator, **header.params)
+        except InputError as error:
+            raise InputError(f"{path} has parameters that this version does not take: {error}") from None
+        if (seed := header.params.get("random_state")) is not None:
+            check_count(f"{source}: random_state", seed, least=0)
         if lacking := [name for name in factory.fitted_arrays if name not in arrays]:
             raise InputError(
                 f"{path} lacks {', '.join(lacking)}, so it cannot generate: fit and save the generator again"
             )
-        attributes: dict[str, Any] = generator.__dict__
-        attributes.update(header["attributes"])
-        for name, value in arrays.items():
-            name, slash, key = name.partition("/")
-            if slash:
-                attributes.setdefault(name, {})[key] = value
-            else:
-                attributes[name] = value
+        generator.__dict__.update(_attributes(source, factory, header.attributes.model_dump(), arrays))
+        generator._check_learned(LearnedState(source, generator, D=generator.n_features_in_))
         return generator
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, classifier_weight: np.ndarray | None) -> None:
@@ -204,32 +238,39 @@ class Generator(BaseEstimator):
         """(M, D), one new feature for each seed (M, D) float32. All randomness comes from ``rng``."""
         raise NotImplementedError
 
+    def _check_learned(self, learned: LearnedState) -> None:
+        """Refuse learned attributes from a file whose shapes or values this generator would never learn.
+
+        Args:
+            learned (LearnedState): The checks, each of which raises an InputError; its size ``D`` is the width of the
+                features.
+        """
+
     def _check_fitted(self, advice: str) -> None:
         if not hasattr(self, "n_features_in_"):
             raise InputError(f"{type(self).__name__} is not fitted: {advice}")
 
 
-def _check_contents(path: Pathlike, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Refuse a header that :meth:`Generator.save` never writes, before any of it becomes an attribute."""
-    if header.get("version") != FORMAT_VERSION:
-        raise InputError(
-            f"{path} has generator format version {header.get('version')}; this lowshot reads {FORMAT_VERSION}. "
-            "Fit and save the generator again"
-        )
-    for key, expected in (("generator", str), ("params", dict), ("attributes", dict)):
-        if not isinstance(header.get(key), expected):
-            raise InputError(f"the header of generator file {path} needs {key!r}, of type {expected.__name__}")
-    plain = header["attributes"]
-    check_count(f"generator file {path}: n_features_in_", plain.get("n_features_in_"))
-    if not isinstance(plain.get("provenance_"), dict):
-        raise InputError(f"generator file {path}: provenance_, what it was fitted on, is missing or no mapping")
+def _attributes(
+    source: str, factory: type, plain: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """The learned attributes in a file, by name; an array ``name/key`` is one of a dictionary."""
     single = {name for name in arrays if "/" not in name}
     grouped = {name.partition("/")[0] for name in arrays if "/" in name}
     for name in sorted(single | grouped | plain.keys()):
         if name.startswith("_") or not name.endswith("_"):
-            raise InputError(f"generator file {path}: {name!r} is no name of a fitted attribute, which end in one '_'")
+            raise InputError(f"{source}: {name!r} is no name of a fitted attribute, which end in one '_'")
+        check_attribute(source, factory, name)
         if (name in single) + (name in grouped) + (name in plain) > 1:
-            raise InputError(f"generator file {path} holds {name!r} twice")
+            raise InputError(f"{source} holds {name!r} twice")
+    attributes = dict(plain)
+    for name, value in arrays.items():
+        name, slash, key = name.partition("/")
+        if slash:
+            attributes.setdefault(name, {})[key] = value
+        else:
+            attributes[name] = value
+    return attributes
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 
 from lowshot.checks import check_count, check_number
 from lowshot.errors import InputError
+from lowshot.estimator_files import LearnedState
 from lowshot.hallucination.base import Generator
 from lowshot.registry import GENERATORS
 
@@ -65,6 +66,17 @@ class CalibrationGenerator(Generator):
         self.means_ = np.stack(means)
         self.roots_ = np.concatenate(roots)
         self.root_counts_ = np.array([len(root) for root in roots], np.int64)
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        check_number(f"{learned.source}: power", self.power, above=0)
+        check_number(f"{learned.source}: alpha", self.alpha, least=0)
+        classes = len(learned.array("means_", "classes", "D"))
+        if check_count(f"{learned.source}: n_nearest", self.n_nearest) > classes:
+            raise InputError(f"{learned.source}: n_nearest={self.n_nearest}, but there are {classes} base classes")
+        roots = learned.array("roots_", "rows", "D")
+        counts = learned.check("root_counts_", self.root_counts_, "classes", whole=True)
+        if (counts < 0).any() or counts.sum() != len(roots):
+            raise InputError(f"{learned.source}: root_counts_ must be counts, and together {len(roots)}")
 
     def _hallucinate(self, seeds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         seeds = self._transformed(seeds, "shots")

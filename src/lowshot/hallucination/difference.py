@@ -6,6 +6,7 @@ import numpy as np
 
 from lowshot.checks import check_count
 from lowshot.errors import InputError
+from lowshot.estimator_files import LearnedState
 from lowshot.hallucination.base import Generator
 from lowshot.hallucination.sampling import draw_pairs
 from lowshot.registry import GENERATORS
@@ -50,6 +51,9 @@ class DifferenceGenerator(Generator):
             raise InputError("no base class has two examples (after max_per_class): there is no difference to transfer")
         self.examples_ = features[np.concatenate(chosen)]
         self.counts_ = np.array([len(rows) for rows in chosen], np.int64)
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        learned.counts("counts_", "classes", total=len(learned.array("examples_", "examples", "D")))
 
     def _hallucinate(self, seeds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         first, second = draw_pairs(self.counts_, len(seeds), rng)

@@ -7,6 +7,7 @@ import numpy as np
 from lowshot.checks import check_count
 from lowshot.devices import pick_device
 from lowshot.errors import InputError
+from lowshot.estimator_files import LearnedState
 from lowshot.files import fingerprint
 from lowshot.hallucination.analogies.cache import ArrayCache, Folder
 from lowshot.hallucination.analogies.classifier import fit_classifier
@@ -158,6 +159,14 @@ class AnalogyGenerator(Generator):
             random_state=seed,
             device=device,
         )
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        centroids = learned.array("concatenated_centroids_", "centroids", "D")
+        learned.counts("counts_", "classes", total=len(centroids))
+        dim = learned.sizes["D"]
+        for layer, out, into in (("fc1", "hidden", 3 * dim), ("fc2", "hidden", "hidden"), ("fc3", dim, "hidden")):
+            learned.check(f"weights_/{layer}.bias", self.weights_[f"{layer}.bias"], out)
+            learned.check(f"weights_/{layer}.weight", self.weights_[f"{layer}.weight"], out, into)
 
     def _hallucinate(self, seeds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         c, d = draw_pairs(self.counts_, len(seeds), rng)
