@@ -96,7 +96,7 @@ def test_tasks_scored_together_are_the_novel_columns_of_each_alone(name: str, n_
     known = CLASSIFIERS.build(name, **params.get(name, {})).fit_base(base, base_labels)
     shots = rng.normal(size=(4, 5, n_shots, 6)).astype(np.float32)
     queries = rng.normal(size=(4, 7, 6)).astype(np.float32)
-    scores = known.scores_of_tasks(shots, queries, [1, 2, 3, 4])
+    scores = known.scores_of_episodes(shots, queries, [1, 2, 3, 4])
     assert scores.shape == (4, 7, 5)
     labels = np.repeat([10, 11, 12, 13, 14], n_shots)
     for task in range(4):
@@ -110,16 +110,16 @@ def test_a_task_of_a_matching_network_has_its_own_shots_as_support() -> None:
     base, labels = rng.normal(size=(20, 4)).astype(np.float32), np.repeat(["a", "b"], 10)
     known = CLASSIFIERS.build("matching_network", n_episodes=3, n_support=4).fit_base(base, labels)
     shots, queries = rng.normal(size=(3, 2, 1, 4)).astype(np.float32), rng.normal(size=(3, 5, 4)).astype(np.float32)
-    scores = known.scores_of_tasks(shots, queries, [0, 0, 0])
+    scores = known.scores_of_episodes(shots, queries, [0, 0, 0])
     np.testing.assert_allclose(np.exp(scores).sum(axis=2), 1, rtol=1e-5)  # probabilities of the two novel classes alone
-    again = known.scores_of_tasks(shots[1:2], queries[1:2], [0])
+    again = known.scores_of_episodes(shots[1:2], queries[1:2], [0])
     np.testing.assert_allclose(scores[1:2], again, rtol=1e-4, atol=1e-6)
 
 
 def test_tasks_of_another_width_are_refused() -> None:
     known = CLASSIFIERS.build("nearest_mean").fit_base(np.eye(4), [0, 1, 2, 3])
     with pytest.raises(InputError, match="shots have 5"):
-        known.scores_of_tasks(np.zeros((1, 2, 1, 5)), np.zeros((1, 3, 5)), [0])
+        known.scores_of_episodes(np.zeros((1, 2, 1, 5)), np.zeros((1, 3, 5)), [0])
 
 
 def test_a_classifier_trained_on_episodes_has_the_parameters_of_its_stage() -> None:

@@ -52,14 +52,14 @@ def test_a_fit_ends_as_on_a_cpu(gpu: GPU, name: str) -> None:
         there = fitted(name)
         scores = there.scores(queries)
         shots = np.stack([queries[:6].reshape(3, 2, -1), queries[6:12].reshape(3, 2, -1)])
-        tasks = there.scores_of_tasks(shots, queries[:8].reshape(2, 4, -1), [0, 1])
+        tasks = there.scores_of_episodes(shots, queries[:8].reshape(2, 4, -1), [0, 1])
     gpu.check_work()
     here = fitted(name)
     for key, value in arrays(here).items():
         assert arrays(there)[key].dtype == value.dtype
         gpu.check_close(arrays(there)[key], value, bfloat16="bfloat16" in name)
     gpu.check_close(scores, here.scores(queries), bfloat16="bfloat16" in name)
-    expected = here.scores_of_tasks(shots, queries[:8].reshape(2, 4, -1), [0, 1])
+    expected = here.scores_of_episodes(shots, queries[:8].reshape(2, 4, -1), [0, 1])
     gpu.check_close(tasks, expected, bfloat16="bfloat16" in name)
 
 

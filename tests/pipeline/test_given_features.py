@@ -77,7 +77,7 @@ def test_episodes_have_a_table_of_their_own(hundred: Path, capsys: pytest.Captur
         assert "2-way 1-shot" in text
         assert "2-way 3-shot" in text
         assert f"{100 * records[0]['accuracy']:.2f} ±{100 * records[0]['half_width']:.2f}" in text
-    assert "All rows met the same tasks" in shown["page"]
+    assert "All rows have the same episodes" in shown["page"]
 
 
 def test_only_what_changed_runs_again(hundred: Path) -> None:

@@ -173,7 +173,7 @@ class EpisodeAccuracy:
                 some = slice(first, min(first + at_once, len(episodes.classes)))
                 shots = _with_generated(method, take(episodes.shots[some]), seeds[some])
                 queries = take(episodes.queries[some].reshape(some.stop - first, -1))
-                answers = base.scores_of_tasks(shots, queries, seeds[some]).argmax(axis=2)
+                answers = base.scores_of_episodes(shots, queries, seeds[some]).argmax(axis=2)
                 yield episode_accuracies(answers, truth)
 
     def _reader(self) -> Callable[[np.ndarray], np.ndarray]:

@@ -162,35 +162,35 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
             raise InputError(f"{type(self).__name__}: fit_base reads {read[0]!r} and must run again for another value")
         return copy.copy(self).set_params(**params)
 
-    def scores_of_tasks(self, shots: np.ndarray, queries: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-        """Scores in T small tasks, each over its own novel classes alone: N-way K-shot episodes.
+    def scores_of_episodes(self, shots: np.ndarray, queries: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+        """Scores in T N-way K-shot episodes, each over its own novel classes alone.
 
         The method uses what :meth:`fit_base` learned, but no base class is an answer. The estimator itself does not
-        change. Tasks are learned together where that is faster.
+        change. Episodes are learned together where that is faster.
 
         Args:
-            shots (array, (T, W, K, D) float32): K shots of each of the W classes of a task, finite.
+            shots (array, (T, W, K, D) float32): K shots of each of the W classes of an episode, finite.
             queries (array, (T, Q, D) float32): The queries, finite.
-            seeds (sequence of T int): The ``random_state`` of each task.
+            seeds (sequence of T int): The ``random_state`` of each episode.
 
         Returns:
             (T, Q, W) scores, higher for likelier classes.
         """
         check_is_fitted(self, "_base_classes_")
         self._check_parameters()
-        n_tasks, n_way, n_shots, dim = shots.shape
+        n_episodes, n_way, n_shots, dim = shots.shape
         if dim != self.n_features_in_ or queries.shape[2] != dim:
             raise InputError(
                 f"{type(self).__name__} learned base classes of {self.n_features_in_} features; "
                 f"shots have {dim} and queries {queries.shape[2]}"
             )
-        # Labels that no base class has, and that sort in the order of a task's classes.
+        # Labels that no base class has, and that sort in the order of an episode's classes.
         base, numbers = self._base_classes_, np.arange(n_way)
         labels = np.array([f"{max(base)}+{i:09d}" for i in numbers]) if _is_text(base) else int(max(base)) + 1 + numbers
         pattern = copy.copy(self)
         codes = pattern._add_novel(np.repeat(labels, n_shots))
-        flat = shots.reshape(n_tasks, n_way * n_shots, dim)
-        scores = self._scores_of_tasks(pattern._copies(seeds), [(X, codes) for X in flat], list(queries))
+        flat = shots.reshape(n_episodes, n_way * n_shots, dim)
+        scores = self._scores_of_episodes(pattern._copies(seeds), [(X, codes) for X in flat], list(queries))
         return np.stack([self._checked_scores(own, queries.shape[1], n_way) for own in scores])
 
     def scores(self, X: Any) -> np.ndarray:
@@ -285,7 +285,7 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
         """The number that scores are divided by, before their softmax gives probabilities."""
         return 1.0
 
-    def _scores_of_tasks(
+    def _scores_of_episodes(
         self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         """(Q, W) novel columns of each run; methods that can omit the base columns from the start override it."""

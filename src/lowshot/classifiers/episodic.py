@@ -161,7 +161,7 @@ class EpisodicClassifier(LowShotClassifier):
         return network.to(self._device()).eval()
 
     @torch.inference_mode()
-    def _scores_of_tasks(
+    def _scores_of_episodes(
         self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         """Scores of the network on each task as in training: the support set is the task's shots alone."""

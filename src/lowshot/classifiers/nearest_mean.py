@@ -70,7 +70,7 @@ class NearestMean(TransformsFeatures, LowShotClassifier):
     def _scores(self, X: np.ndarray) -> np.ndarray:
         return self._compared(X, self.means_)
 
-    def _scores_of_tasks(
+    def _scores_of_episodes(
         self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         return [self._compared(X, self._class_means(*own)) for own, X in zip(shots, queries)]

@@ -118,7 +118,7 @@ class Ridge(LinearLowShotClassifier):
         if learned.has("_shot_counts_"):
             learned.counts("_shot_counts_", "N")
 
-    def _scores_of_tasks(
+    def _scores_of_episodes(
         self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         novel = slice(self.n_base_classes_, None)

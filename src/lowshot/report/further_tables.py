@@ -64,8 +64,8 @@ def episode_table(records: Sequence[Record], setup: str = "test") -> TextTable |
     designs = sorted({tuple(record[key] for key in _DESIGN) for record in records})
     names = [f"{n_way}-way {n_shots}-shot" for n_way, n_shots, *_ in designs]
     heads = [
-        name if names.count(name) == 1 else f"{name}, {n_query} queries, {n_tasks} tasks"
-        for name, (*_, n_query, n_tasks) in zip(names, designs)
+        name if names.count(name) == 1 else f"{name}, {n_query} queries, {n_episodes} episodes"
+        for name, (*_, n_query, n_episodes) in zip(names, designs)
     ]
     cells: dict[tuple[str, str], dict[tuple[int, ...], str]] = defaultdict(dict)
     for record in records:
@@ -73,14 +73,14 @@ def episode_table(records: Sequence[Record], setup: str = "test") -> TextTable |
         design = tuple(record[key] for key in _DESIGN)
         cells[record["representation"], record["method"]][design] = f"{100 * record['accuracy']:.2f}{interval}"
     rows = [[*labels, *(row.get(design, MISSING) for design in designs)] for labels, row in cells.items()]
-    tasks, queries = (" or ".join(map(str, sorted({design[i] for design in designs}))) for i in (3, 2))
+    episodes, queries = (" or ".join(map(str, sorted({design[i] for design in designs}))) for i in (3, 2))
     parts = " and ".join(sorted({record["part"] for record in records}))
     same = len({(record["data"]["test"], record["tasks"]) for record in records}) <= len(designs)
     caption = (
         f"Per cent on novel classes of the {setup} setup, images of the {parts} part: mean over "
-        f"{tasks} tasks of {queries} queries a class ± 1.96 standard errors. The classes of a task alone "
+        f"{episodes} episodes of {queries} queries a class ± 1.96 standard errors. The classes of an episode alone "
         "compete, so these numbers are far above those of the joint space and not comparable with them. "
-        + ("All rows met the same tasks." if same else "NOT ALL ROWS MET THE SAME TASKS.")
+        + ("All rows have the same episodes." if same else "NOT ALL ROWS HAVE THE SAME EPISODES.")
     )
     return TextTable("N-way K-shot episodes", [*NAMES, *heads], rows, caption)
 
