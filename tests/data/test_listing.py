@@ -103,9 +103,7 @@ def test_a_file_that_may_not_be_read_is_counted_or_refused_by_name(tmp_path: Pat
 def test_a_class_of_files_that_are_not_read_is_refused_with_what_it_holds(tmp_path: Path) -> None:
     root = write_tree(tmp_path, ["ant/1.png", "bee/"])
     (root / "bee/1.svg").write_text("<svg/>")
-    with pytest.raises(
-        InputError, match=r"class folder 'bee' holds no images but 1 \.svg: put images in it, or move"
-    ):
+    with pytest.raises(InputError, match=r"class folder 'bee' holds no images but 1 \.svg: put images in it, or move"):
         build_dataset("image_folder", root=root)
     (root / "bee").rename(tmp_path.parent / "bee")  # the second advice
     assert build_dataset("image_folder", root=root).class_names == ["ant"]
