@@ -113,10 +113,10 @@ def novel_rows(
     """
     novel, needed = np.sort(split.setup(setup).novel), design.n_shots + design.n_query
     if design.n_way > len(novel):
+        fewer = f"set episodes.n_way={len(novel)}, or " if len(novel) > 1 else ""
         raise InputError(
-            f"episodes of n_way={design.n_way} classes need as many novel classes, but setup {setup!r} has {len(novel)}: "
-            + (f"set episodes.n_way={len(novel)}, or " if len(novel) > 1 else "")
-            + "give split.novel more classes"
+            f"episodes of n_way={design.n_way} classes need as many novel classes, but setup {setup!r} has "
+            f"{len(novel)}: {fewer}give split.novel more classes"
         )
     fewest = {}
     for part in ("test", "train"):
