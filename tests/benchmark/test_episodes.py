@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -208,12 +210,15 @@ def test_shots_and_queries_come_from_the_test_part_if_it_has_enough() -> None:
         (EpisodeDesign(n_way=3), "n_way=3 classes need as many novel classes, but setup 'test' has 2"),
         (
             EpisodeDesign(2, 1, 30),
-            r"need 31 images .* only 6 of class 4 .* in the test part and 19 of class 5",
+            r"need 31 images .* only 6 of class 4 .* in the test part and 19 of class 5.*set episodes\.n_query=18",
         ),
+        (EpisodeDesign(2, 20, 5), r"set episodes\.n_shots=\[1\] and episodes\.n_query=18"),
     ],
 )
 def test_too_few_classes_or_images_are_refused_with_the_numbers(design: EpisodeDesign, says: str) -> None:
     split = ClassSplit([0], [1], [2, 3], [4, 5], [f"class {label}" for label in range(6)])
     labels = {"test": np.tile(np.arange(6), 6), "train": np.concatenate([np.tile(np.arange(6), 19), [4]])}
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=says) as caught:
         novel_rows(labels, split, "test", design)
+    advised = dict(re.findall(r"episodes\.(n_\w+)=\[?(\d+)", str(caught.value)))
+    assert novel_rows(labels, split, "test", replace(design, **{key: int(value) for key, value in advised.items()}))

@@ -17,6 +17,7 @@ from lowshot.classifiers.logistic import Logistic
 from lowshot.classifiers.nearest_mean import NearestMean
 from lowshot.data import ClassSplit, Experiments
 from lowshot.errors import InputError
+from lowshot.features import FeatureStore
 from tests.benchmark.problems import Problem, without_times, write_features
 from tests.reference import calibration as reference
 
@@ -200,8 +201,6 @@ class TestBadInput:
             run_benchmark(*problem.parts, NearestMean(), **{"n_shots": (1, 2), **options})
 
     def test_features_of_another_width(self, problem: Problem, tmp_path: Path) -> None:
-        from lowshot.features import FeatureStore
-
         with FeatureStore.create(tmp_path / "wide.h5", 9) as out:
             out.append(np.zeros((8, 9)), np.arange(8))
         problem.test = FeatureStore.open(tmp_path / "wide.h5")
@@ -213,6 +212,34 @@ class TestBadInput:
         problem.test.attributes["backbone_fingerprint"] = "b"
         with pytest.raises(InputError, match="different weights"):
             self.run(problem)
+
+    def renamed(self, store: FeatureStore, path: Path, names: str) -> FeatureStore:
+        """A copy of a features file that names its classes."""
+        with FeatureStore.create(path, store.dim, class_names=list(names)) as out:
+            out.append(store.features, store.labels, store.paths)
+        return FeatureStore.open(path)
+
+    def test_train_and_test_features_of_other_classes(self, problem: Problem, tmp_path: Path) -> None:
+        problem.train = self.renamed(problem.train, tmp_path / "one.h5", "abdefghi")
+        problem.test = self.renamed(problem.test, tmp_path / "two.h5", "abcdefgi")
+        message = r"one\.h5 and .*two\.h5 have different classes: 'h' is only in .*one\.h5; 'c' is only in .*two"
+        with pytest.raises(InputError, match=message):
+            self.run(problem)
+
+    def test_a_split_or_experiments_of_other_classes(self, problem: Problem, tmp_path: Path) -> None:
+        problem.train = self.renamed(problem.train, tmp_path / "one.h5", "abcdefgh")
+        groups = (problem.split.base_1, problem.split.base_2, problem.split.novel_1, problem.split.novel_2)
+        problem.split = ClassSplit(*groups, list("abdcefgh"))
+        with pytest.raises(InputError, match=r"label 2 is 'd' in the class split but 'c' in .*one\.h5"):
+            self.run(problem)
+        problem.split = ClassSplit(*groups, list("abcdefgh"))
+        problem.experiments.class_names = list("abcdefgx")
+        with pytest.raises(InputError, match=r"'x' is only in the experiments; 'h' is only in .*one\.h5"):
+            self.run(problem)
+
+    def test_names_of_another_kind_are_not_compared(self, problem: Problem, tmp_path: Path) -> None:
+        problem.train = self.renamed(problem.train, tmp_path / "one.h5", "abcdefgh")
+        run_benchmark(*problem.parts, NearestMean(), n_shots=(1,))  # the split says "class 0" for "a"
 
     def test_labels_outside_the_split(self, problem: Problem) -> None:
         problem.split = ClassSplit([0], [1], [2], [3], list("abcd"))

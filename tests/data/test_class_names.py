@@ -11,13 +11,13 @@ from lowshot.errors import InputError
 @pytest.mark.parametrize(
     ("one", "other", "message"),
     [
-        ("abdefghi", "abcdefgi", "train has 'h', which test lacks; test has 'c', which train lacks"),
-        ("abc", "ab", "train has 'c', which test lacks"),
-        ("ab", "abc", "test has 'c', which train lacks"),
+        ("abdefghi", "abcdefgi", "'h' is only in train; 'c' is only in test"),
+        ("abc", "ab", "'c' is only in train"),
+        ("ab", "abc", "'c' is only in test"),
         ("abc", "acb", "label 1 is 'b' in train but 'c' in test"),
         ("aab", "ab", "label 1 is 'a' in train but 'b' in test"),
         ("abb", "ab", "train names 3 classes and test 2"),
-        ("abcdefghij", "a", "train has 'b', 'c', 'd', 'e', 'f' and 4 more, which test lacks"),
+        ("abcdefghij", "a", "'b', 'c', 'd', 'e', 'f' and 4 more are only in train"),
     ],
 )
 def test_a_difference_is_named(one: str, other: str, message: str) -> None:

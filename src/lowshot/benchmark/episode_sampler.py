@@ -113,8 +113,10 @@ def novel_rows(
     """
     novel, needed = np.sort(split.setup(setup).novel), design.n_shots + design.n_query
     if design.n_way > len(novel):
+        fewer = f"set episodes.n_way={len(novel)}, or " if len(novel) > 1 else ""
         raise InputError(
-            f"episodes of n_way={design.n_way} classes need as many novel classes, but setup {setup!r} has {len(novel)}"
+            f"episodes of n_way={design.n_way} classes need as many novel classes, but setup {setup!r} has "
+            f"{len(novel)}: {fewer}give split.novel more classes"
         )
     fewest = {}
     for part in ("test", "train"):
@@ -129,5 +131,14 @@ def novel_rows(
     )
     raise InputError(
         f"episodes of n_shots={design.n_shots} and n_query={design.n_query} need {needed} images of every novel class "
-        f"in one part, but there are only {found}: take a smaller n_query or fewer n_shots"
+        f"in one part, but there are only {found}: {_that_fits(design, max(fewest.values())[0])}"
     )
+
+
+def _that_fits(design: EpisodeDesign, images: int) -> str:
+    """The advice for episodes that need more images of a class than there are."""
+    if images > design.n_shots:
+        return f"set episodes.n_query={images - design.n_shots}, or take fewer episodes.n_shots"
+    if images > 1:
+        return f"set episodes.n_shots=[1] and episodes.n_query={images - 1}"
+    return "leave the class out of split.novel"

@@ -11,6 +11,7 @@ import numpy as np
 
 from lowshot.benchmark.metrics import TopKRanks, concatenate, top_k_ranks
 from lowshot.data import ClassSplit, Experiments
+from lowshot.data.class_names import check_same_classes, same_naming
 from lowshot.data.splits import Setup
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
@@ -34,7 +35,8 @@ class BenchmarkData:
         experiments (Experiments): The rows of ``train`` that are shots.
 
     Raises:
-        InputError: Widths or backbones differ, a label is outside the split, or the experiments are of other data.
+        InputError: Widths, backbones or class names differ, a label is outside the split, or the experiments are of
+            other data.
     """
 
     def __init__(self, train: FeatureStore, test: FeatureStore, split: ClassSplit, experiments: Experiments) -> None:
@@ -175,7 +177,8 @@ def check_inputs(train: FeatureStore, test: FeatureStore, split: ClassSplit, exp
     """Refuse features, a split and experiments that do not belong together.
 
     Raises:
-        InputError: Widths or backbones differ, a label is outside the split, or the experiments are of other data.
+        InputError: Widths, backbones or class names differ, a label is outside the split, or the experiments are of
+            other data.
     """
     if train.dim != test.dim:
         raise InputError(
@@ -187,6 +190,12 @@ def check_inputs(train: FeatureStore, test: FeatureStore, split: ClassSplit, exp
         raise InputError(
             f"{train.path} and {test.path} come from different weights of the backbone: extract both again"
         )
+    check_same_classes(str(train.path), train.class_names, str(test.path), test.class_names)
+    names = train.class_names or test.class_names
+    if names is not None and same_naming(names, split.label_names):
+        check_same_classes("the class split", split.label_names, str(train.path), names)
+    if names is not None and experiments.class_names is not None and same_naming(names, experiments.class_names):
+        check_same_classes("the experiments", experiments.class_names, str(train.path), names)
     for store in (train, test):
         try:
             split.check_labels(store.labels)

@@ -23,8 +23,8 @@ def check_same_classes(one: str, names: Sequence[str] | None, other: str, other_
         return
     missing, further = set(names) - set(other_names), set(other_names) - set(names)
     difference = [
-        f"{owner} has {first_few([repr(name) for name in sorted(extra)])}, which {lacking} lacks"
-        for owner, extra, lacking in ((one, missing, other), (other, further, one))
+        f"{first_few([repr(name) for name in sorted(extra)])} {'is' if len(extra) == 1 else 'are'} only in {owner}"
+        for owner, extra in ((one, missing), (other, further))
         if extra
     ]
     if not difference:
