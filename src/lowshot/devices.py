@@ -107,6 +107,26 @@ def matmul_precision(precision: str) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """A block in which torch's global generators, those of the GPUs too, start from a seed; they are restored after it.
+
+    Args:
+        seed (int): The seed.
+    """
+    import torch
+
+    # Reading the state of a GPU's generator would initialise CUDA; before that, the state is the seed of the CPU's.
+    initialised = torch.cuda.is_initialized()
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if initialised else []):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        if not initialised:
+            torch.cuda.manual_seed_all(torch.initial_seed())
+
+
 def to_device(X: np.ndarray, device: str, *, copy_read_only: bool = True) -> torch.Tensor:
     """Features as a float32 tensor.
 

@@ -177,12 +177,12 @@ class Faked:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def check_work(self) -> None:
-        """Fail unless the device computed all products, and none of them in float64."""
+    def check_work(self, *, float64: bool = False) -> None:
+        """Fail unless the device computed all products, and, where ``float64`` is False, none in float64."""
         assert any(self.mode.operations[name] for name in PRODUCTS), "nothing was multiplied on the device"
         assert not self.mode.cpu_products.total(), f"on the CPU instead: {self.mode.cpu_products}"
         doubles = {name for name in self.mode.doubles if name in PRODUCTS}
-        assert not doubles, f"in float64 on the device: {doubles}"
+        assert float64 or not doubles, f"in float64 on the device: {doubles}"
 
     def check_close(self, found: Any, expected: Any, *, bfloat16: bool = False) -> None:
         """Fail unless two arrays agree. A GPU rounds other operations to bfloat16 than a CPU does."""
@@ -199,9 +199,10 @@ def _torch_with_a_gpu(mode: FakedGPU) -> Iterator[None]:
         "current_device": 0,
         "get_device_capability": (9, 0),
         "get_device_name": "faked",
-        "get_rng_state": torch.zeros(16, dtype=torch.uint8),
-        **dict.fromkeys(("set_rng_state", "set_device", "synchronize", "empty_cache", "manual_seed_all")),
+        "is_initialized": True,
+        **dict.fromkeys(("set_device", "synchronize", "empty_cache")),
     }
+    generator = torch.Generator()
     run = torch.autograd._engine_run_backward
 
     def run_backward(*args: Any, **kwargs: Any) -> Any:
@@ -216,6 +217,9 @@ def _torch_with_a_gpu(mode: FakedGPU) -> Iterator[None]:
         patch.setattr(torch.autograd, "_engine_run_backward", run_backward)
         for name, answer in answers.items():
             patch.setattr(torch.cuda, name, lambda *args, answer=answer, **kwargs: answer)
+        patch.setattr(torch.cuda, "manual_seed_all", generator.manual_seed)
+        patch.setattr(torch.cuda, "get_rng_state", lambda *device: generator.get_state())
+        patch.setattr(torch.cuda, "set_rng_state", lambda state, *device: generator.set_state(state))
         patch.setattr(torch.nn.Module, "_apply", _swapping(torch.nn.Module._apply))
         patch.setattr(torch.Tensor, "pin_memory", torch.Tensor.clone)  # loaders pin in other threads, too
         # A checkpoint holds values.

@@ -16,7 +16,7 @@ from lowshot.checks import check_choice, check_count
 from lowshot.classifiers.base import Examples, LowShotClassifier
 from lowshot.classifiers.persistence import load_network
 from lowshot.classifiers.training_episodes import Episode, EpisodeSampler
-from lowshot.devices import PRECISIONS, autocast, pick_device, to_device
+from lowshot.devices import PRECISIONS, autocast, pick_device, seeded, to_device
 from lowshot.errors import InputError
 from lowshot.estimator_files import LearnedState
 from lowshot.files import Pathlike, fingerprint
@@ -111,9 +111,7 @@ class EpisodicClassifier(LowShotClassifier):
                 stacklevel=4,
             )
             return
-        # The initial weights come from torch's global generator, whose state is restored afterwards.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
+        with seeded(self.random_state):
             network = self._build(X.shape[1], trained=True)
         network.to(self._device())
         self._train(network, X, sampler, self._fingerprint(X, codes) if self.checkpoint else "")

@@ -24,7 +24,7 @@ from lowshot.compat.overwriting import require_own
 from lowshot.compat.precision import only_float32
 from lowshot.compat.program import Flags
 from lowshot.compat.steps import steps
-from lowshot.devices import pick_device, to_device
+from lowshot.devices import pick_device, seeded, to_device
 from lowshot.errors import InputError
 from lowshot.files import fingerprint, require_writable
 from lowshot.progress import progress, say
@@ -60,8 +60,7 @@ def train(given: Flags) -> None:
     X, labels = store.rows(rows), store.labels[rows]
     only_float32()
     keep_freed_memory()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
+    with seeded(SEED):
         network = EpisodeModule(store.dim, given.K).to(pick_device())
     # Hours of training are saved as they go; what is over in a minute is not worth a second copy of the network.
     n_episodes = steps(N_EPISODES)

@@ -21,12 +21,13 @@ import random
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from lowshot.checks import as_features, as_labels, check_count
+from lowshot.devices import seeded
 from lowshot.errors import InputError, LowshotError
 from lowshot.hallucination.base import Generator
 
@@ -136,17 +137,12 @@ def _named(name: str, function: Callable[..., Any]) -> Iterator[None]:
 @contextmanager
 def _seeded_globals(seed: int) -> Iterator[None]:
     """Seed the global random generators within the block, and restore them after it."""
-    torch = sys.modules.get("torch")
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 (the functions use these)
-    torch_state = torch.get_rng_state() if torch else None
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002
-    if torch:
-        torch.manual_seed(seed)
     try:
-        yield
+        with seeded(seed) if "torch" in sys.modules else nullcontext():
+            yield
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)  # noqa: NPY002
-        if torch:
-            torch.set_rng_state(torch_state)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lowshot.data import ImageDataset, ImageLoader, Transforms, make_loader
 from lowshot.errors import InputError
+from lowshot.devices import seeded
 from lowshot.files import fingerprint
 from lowshot.progress import Tick, progress, say
 from lowshot.representation.backbones import build_backbone
@@ -61,8 +62,7 @@ class TrainingRun:
 
 def train_in_process(fabric: Fabric, run: TrainingRun) -> str:
     """Train to the last epoch as one of the processes of a run, and return the path of the last checkpoint."""
-    devices = [fabric.device.index] if fabric.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with seeded(run.seed):
         return str(_TrainingLoop(fabric, run).train())
 
 
@@ -79,7 +79,6 @@ class _TrainingLoop:
             batch = settings.batch_size // fabric.world_size
             self.val_batches = make_loader(run.val, run.transforms.eval, batch, workers=run.workers, shard=shard)
 
-        torch.manual_seed(run.seed)
         if run.resume_from is None:
             backbone = build_backbone(settings.backbone, run.num_classes, **settings.backbone_options)
             if run.initial_state is not None:
