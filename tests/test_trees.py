@@ -109,7 +109,9 @@ def test_interpolations_of_keys_and_of_the_environment_are_written_out(
 ) -> None:
     monkeypatch.setenv("SEED", "7")
     read = load_recipe(
-        recipe(tmp_path, "seed: ${oc.env:SEED}\nreport: {title: '${name} ${split.experiments}'}\nsplit: {experiments: 3}")
+        recipe(
+            tmp_path, "seed: ${oc.env:SEED}\nreport: {title: '${name} ${split.experiments}'}\nsplit: {experiments: 3}"
+        )
     )
     assert (read.seed, read.report.title) == (7, "r 3")
 

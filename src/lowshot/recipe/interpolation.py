@@ -1,4 +1,4 @@
-"""Interpolations of a recipe, ``${section.key}`` and ``${oc.env:NAME}``: which there may be, and what they unfold to."""
+"""The interpolations of a recipe, ``${section.key}`` and ``${oc.env:NAME}``, and the size that they unfold to."""
 
 from __future__ import annotations
 
