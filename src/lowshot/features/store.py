@@ -44,6 +44,7 @@ class FeatureStore:
 
     def __init__(self, source: Pathlike | FeatureFiles) -> None:
         self.source: Path | FeatureFiles
+        self.labels: np.ndarray
         self.attributes: dict[str, Any] = {}
         self._rows: np.ndarray | None = None  # in memory or mapped; None reads them from the file block by block
         if isinstance(source, FeatureFiles):
@@ -64,7 +65,7 @@ class FeatureStore:
             count = layout.row_count(file, self.path)
             features = file[layout.FEATURES]
             self.dim = features.shape[1]
-            self.labels: np.ndarray = file[layout.LABELS][:count].astype(np.int64)
+            self.labels = file[layout.LABELS][:count].astype(np.int64)
             self.attributes = layout.attributes(file, self.path)
             offset, dtype = layout.contiguous_at(features), features.dtype
         if offset is not None:
