@@ -14,19 +14,8 @@ import lowshot
 
 ROOT = Path(lowshot.__file__).parent
 LAYERS = [
-    *(
-        "errors",
-        "trees",
-        "parameters",
-        "registry",
-        "plugins",
-        "checks",
-        "devices",
-        "progress",
-        "exits",
-        "ranks",
-        "lazy",
-    ),
+    *("errors", "trees", "parameters", "registry", "plugins", "checks"),
+    *("devices", "progress", "exits", "ranks", "lazy"),
     *(
         "files",
         "estimator_files",

@@ -108,11 +108,8 @@ def test_interpolations_of_keys_and_of_the_environment_are_written_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEED", "7")
-    read = load_recipe(
-        recipe(
-            tmp_path, "seed: ${oc.env:SEED}\nreport: {title: '${name} ${split.experiments}'}\nsplit: {experiments: 3}"
-        )
-    )
+    text = "seed: ${oc.env:SEED}\nreport: {title: '${name} ${split.experiments}'}\nsplit: {experiments: 3}"
+    read = load_recipe(recipe(tmp_path, text))
     assert (read.seed, read.report.title) == (7, "r 3")
 
 

@@ -16,7 +16,7 @@ from lowshot.benchmark.setup_data import BenchmarkData
 from lowshot.data import ClassSplit, Experiments
 from lowshot.data.splits import Setup
 from lowshot.errors import InputError
-from lowshot.features import FeatureStore
+from lowshot.features import FeatureFiles, FeatureStore
 from lowshot.files import Pathlike, fingerprint
 
 
@@ -49,8 +49,8 @@ class ValidationData(BenchmarkData):
     ) -> None:
         classes = np.union1d(split.base_1, split.novel_1)
         super().__init__(
-            RowsOf(train.path, classes),
-            RowsOf(test.path, classes),
+            RowsOf(train.source, classes),
+            RowsOf(test.source, classes),
             ValidationSplit(split.base_1, split.novel_1, split.label_names),
             _shots_of(split.novel_1, experiments, train.rows_of(classes), n_experiments),
         )
@@ -65,30 +65,31 @@ class ValidationData(BenchmarkData):
 class RowsOf(FeatureStore):
     """The rows of a features file that show one of ``classes``, in their order, as a store of their own.
 
-    Pickles as path and classes. Its fingerprint is that of these rows: other rows of the file may change.
+    Pickles as source and classes. Its fingerprint is that of these rows: other rows of the file may change.
     """
 
-    def __init__(self, path: Pathlike, classes: np.ndarray) -> None:
+    def __init__(self, source: Pathlike | FeatureFiles, classes: np.ndarray) -> None:
         self._classes = np.asarray(classes)
-        self._store = FeatureStore.open(path)
-        self._rows = self._store.rows_of(self._classes)
-        self._mapped = None
-        self.path, self.dim, self.attributes = self._store.path, self._store.dim, self._store.attributes
-        self.labels = self._store.labels[self._rows]
+        self._store = store = FeatureStore.open(source)
+        self._chosen = store.rows_of(self._classes)
+        self._rows = None
+        self.source, self.path, self.dim, self.attributes = store.source, store.path, store.dim, store.attributes
+        self.labels = store.labels[self._chosen]
+        self._block_rows = store._block_rows
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RowsOf, (self.path, self._classes)
+        return RowsOf, (self.source, self._classes)
 
     def rows(self, index: Any) -> np.ndarray:
         index = np.asarray(index, dtype=np.int64)
         if len(outside := index[(index < 0) | (index >= len(self))]):
             raise InputError(f"{self.path}: {len(self)} rows show the chosen classes, there is no row {outside[0]}")
-        return self._store.rows(self._rows[index])
+        return self._store.rows(self._chosen[index])
 
     @cached_property
     def paths(self) -> list[str] | None:
         paths = self._store.paths
-        return None if paths is None else [paths[row] for row in self._rows]
+        return None if paths is None else [paths[row] for row in self._chosen]
 
     @cached_property
     def class_names(self) -> list[str] | None:
@@ -99,7 +100,7 @@ class RowsOf(FeatureStore):
         return fingerprint(self.labels, self.paths, [fingerprint(block) for _, block, _ in self.iter_blocks()])
 
     def _block(self, start: int, stop: int) -> np.ndarray:
-        return self._store.rows(self._rows[start:stop])
+        return self._store.rows(self._chosen[start:stop])
 
 
 class ValidationSplit(ClassSplit):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lowshot.features.arrays import FeatureFiles
 from lowshot.features.store import FeatureStore
 from lowshot.features.writer import FeatureWriter
 from lowshot.lazy import on_first_use
@@ -14,6 +15,6 @@ from lowshot.lazy import on_first_use
 if TYPE_CHECKING:
     from lowshot.features.extraction import extract_features
 
-__all__ = ["FeatureStore", "FeatureWriter", "extract_features"]
+__all__ = ["FeatureFiles", "FeatureStore", "FeatureWriter", "extract_features"]
 
 __getattr__, __dir__ = on_first_use(__name__, {"extraction": ("extract_features",)})

@@ -1,4 +1,4 @@
-"""Interpolations of a recipe, ``${section.key}`` and ``${oc.env:NAME}``: their form, and the size they expand to."""
+"""The interpolations of a recipe, ``${section.key}`` and ``${oc.env:NAME}``, and the size that they unfold to."""
 
 from __future__ import annotations
 
