@@ -32,7 +32,7 @@ def _train(representation: Representation) -> None:
         _train_in_folder(representation)
     except OtherRunError as error:
         # Hours of work may lie there: it is put aside, not deleted.
-        aside = folder.parent / "replaced" / f"{representation.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        aside = folder.parent / KEPT_RUNS / f"{representation.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         aside.parent.mkdir(parents=True, exist_ok=True)
         folder.rename(aside)
         say(f"  {error}\n  The earlier run is kept in {aside}.", style="yellow")
