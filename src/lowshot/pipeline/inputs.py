@@ -28,12 +28,14 @@ class Inputs:
 
     Attributes:
         recipe (Recipe): The recipe.
+        dry (bool): True where looking at the images must write nothing into the output folder.
         outputs (Outputs): The files of its results.
         skipped (list of str): The unreadable images that were left out, each with the reason.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, dry: bool = False) -> None:
         self.recipe = recipe
+        self.dry = dry
         self.outputs = Outputs(recipe.folder)
         self.skipped: list[str] = []
 
@@ -126,7 +128,7 @@ class Inputs:
             )
         images = build_dataset(section.dataset, part=part, root=section.root, **section.options)
         if section.on_bad_image == "skip":
-            images, skipped = drop_bad_images(images, cache=self.outputs.state)
+            images, skipped = drop_bad_images(images, cache=self.outputs.state, save=not self.dry)
             if skipped:
                 total = len(images) + len(skipped)
                 say(f"{part}: {len(skipped)} of {total} images cannot be read and are left out", style="yellow")

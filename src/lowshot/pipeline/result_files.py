@@ -65,7 +65,10 @@ class ResultFiles:
         stamps = Stamps(self._outputs.state)
         for stage in stages:
             if stage.kind in ("evaluate", "episodes") and stamps.stale(stage) is None:
-                ResultStore(stage.outputs[0]).retag(tags(*stage.subject.split("/")))
+                store, today = ResultStore(stage.outputs[0]), tags(*stage.subject.split("/"))
+                if not store.has_tags(today):
+                    with stamps.rewriting(stage):
+                        store.retag(today)
         update_records(self._outputs.results, self.records())
         update_records(self._outputs.episodes, self.episode_records())
 
