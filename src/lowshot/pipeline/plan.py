@@ -29,7 +29,12 @@ Needs = Mapping[str, tuple[Stage, ...]]
 
 
 class Plan:
-    """All stages of one recipe, in the order in which they can run; a ``dry`` one writes nothing to look at its data."""
+    """All stages of one recipe, in the order in which they can run.
+
+    Args:
+        recipe (Recipe): The recipe.
+        dry (bool): True where looking at the data must write nothing into the output folder.
+    """
 
     def __init__(self, recipe: Recipe, dry: bool = False) -> None:
         self.recipe = recipe

@@ -99,8 +99,8 @@ def _run_plan(
                 print_tunings(plan.inputs, [s.stage.subject for s in group if s.stage in ran or only == "tune"])
             continue
         for status in group:
-            ran = _run_action(status, stamps, ranks)
-            if status.stage.kind == "report" and not ran and ranks.first:
+            is_new = _run_action(status, stamps, ranks)
+            if status.stage.kind == "report" and not is_new and ranks.first:
                 print_report(plan.inputs, plan.results, status.stage.needs)
 
 

@@ -21,7 +21,14 @@ from lowshot.pipeline.written import is_intact, known_lines, record_of
 from lowshot.progress import say
 
 _UPSTREAM = "a stage before it changed"
-_ENTRIES = {"fingerprint": str, "inputs": dict, "needs": dict, "files": dict, "result": str, "seconds": (int, float)}
+_ENTRIES: dict[str, Any] = {
+    "fingerprint": str,
+    "inputs": dict,
+    "needs": dict,
+    "files": dict,
+    "result": str,
+    "seconds": (int, float),
+}
 
 
 @dataclass(frozen=True)
@@ -178,7 +185,9 @@ class Stamps:
         return os.path.relpath(path, self.folder.parent)
 
     def _path(self, stage: Stage) -> Path:
-        return self.folder / stage.kind / f"{stage.subject}.json" if stage.subject else self.folder / f"{stage.kind}.json"
+        return (
+            self.folder / stage.kind / f"{stage.subject}.json" if stage.subject else self.folder / f"{stage.kind}.json"
+        )
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -118,7 +118,9 @@ def _ambiguous_names(recipe: Recipe) -> list[str]:
         for label, count in Counter(labels.values()).items():
             if count > 1:
                 same = [name for name, own in labels.items() if own == label]
-                wrong.append(f"{where}: {' and '.join(same)} have the label {label!r}, so tables could not tell them apart")
+                wrong.append(
+                    f"{where}: {' and '.join(same)} have the label {label!r}, so tables could not tell them apart"
+                )
     return wrong
 
 

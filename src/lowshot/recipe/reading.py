@@ -14,9 +14,7 @@ from lowshot.recipe.schema import Recipe
 from lowshot.recipe.tree import read_tree
 
 
-def load_recipe(
-    path: str | Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None
-) -> Recipe:
+def load_recipe(path: str | Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Recipe:
     """Read, override and check a recipe, and import the plugins it names.
 
     Args:
@@ -78,7 +76,8 @@ def _checked(tree: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
                 if mistake["type"] not in ("missing", "too_short") or mistake["loc"] not in named:
                     wrong += [line for line in lines_of(mistake, Recipe) if line not in wrong]
             named |= {part for mistake in mistakes for part in (mistake["loc"], mistake["loc"][:1])}
-            if not any([_set_aside(tree, mistake["loc"], mistake["type"]) for mistake in mistakes]):
+            set_aside = [_set_aside(tree, mistake["loc"], mistake["type"]) for mistake in mistakes]
+            if not any(set_aside):
                 return None, wrong
 
 

@@ -44,11 +44,15 @@ class DataSection(Section):
 
 
 class SplitSection(Section):
-    file: RecipePath | None = Field(None, description="label_idx.json to use, of the sizes below where given; none draws one")
+    file: RecipePath | None = Field(
+        None, description="label_idx.json to use, of the sizes below where given; none draws one"
+    )
     base: tuple[int, int] | None = Field(None, description="base classes of the validation and of the test half")
     novel: tuple[int, int] | None = Field(None, description="novel classes of the validation and of the test half")
     experiments: int = Field(5, ge=1, description="number of draws of shots")
-    experiment_files: PathPattern | None = Field(None, description="pattern such as splitfile_{:d}.json; none draws from seed")
+    experiment_files: PathPattern | None = Field(
+        None, description="pattern such as splitfile_{:d}.json; none draws from seed"
+    )
     max_shots: int = Field(20, ge=1, description="shots drawn per class and experiment; the first n are the n shots")
 
 

@@ -14,7 +14,9 @@ from pydantic import BeforeValidator, StringConstraints
 LONGEST_NAME = 80
 """Two names and what stands around them fit the 255 bytes that file systems allow for the name of a file."""
 
-NAME_RULE = f"at most {LONGEST_NAME} letters a-z and A-Z, digits, dots, underscores and dashes, starting with a letter or digit"
+NAME_RULE = (
+    f"at most {LONGEST_NAME} letters a-z and A-Z, digits, dots, underscores and dashes, starting with a letter or digit"
+)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

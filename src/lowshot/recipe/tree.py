@@ -49,7 +49,7 @@ def read_tree(
         written = yaml.load(text, Loader=yaml.BaseLoader)
         for keys in paths:
             _keep_text(plain, written, keys)
-        tree = OmegaConf.create(plain)  # type: ignore[arg-type]
+        tree = OmegaConf.create(plain)
         for override in overrides:
             key, equals, value = override.partition("=")
             if not equals or not key:
@@ -67,7 +67,7 @@ def read_tree(
         raise InputError(f"recipe {source} with {list(overrides)}: {str(error).splitlines()[0]}") from None
     for key, value in values.items():
         _put(resolved, key.split("."), value)
-    return resolved  # type: ignore[no-any-return]
+    return resolved
 
 
 def to_yaml(tree: Mapping[str, Any]) -> str:
@@ -102,12 +102,15 @@ def _path_keys_in(annotation: Any) -> Iterator[Keys]:
             yield from _path_keys_in(inner)
 
 
-def _keep_text(tree: Any, written: Any, keys: Keys) -> None:
+def _keep_text(tree: Any, written: Any, keys: Sequence[str]) -> None:
     """Put the text of the file in the place of a number, truth value or date that YAML made of it."""
-    if not isinstance(tree, dict | list) or type(written) is not type(tree):
-        return
     first, rest = keys[0], keys[1:]
-    places = list(tree) if isinstance(tree, dict) and first == "*" else range(len(tree)) if first == "*" else [first]
+    if isinstance(tree, dict):
+        places = list(tree) if first == "*" else [first]
+    elif isinstance(tree, list) and first == "*":
+        places = list(range(len(tree)))
+    else:
+        return
     for place in places:
         try:
             value, text = tree[place], written[place]

@@ -68,8 +68,5 @@ def measured_stage(
         **depends,
         **phase.common_inputs,
     }
-    return Stage(kind, subject, inputs, needs, outputs, tasks=group, damage=lambda: _damage(outputs[0]))
-
-
-def _damage(path: Path) -> str | None:
-    return f"{path} is cut off" if ResultStore(path).torn else None
+    own, of_all = outputs
+    return Stage(kind, subject, inputs, needs, (own,), tasks=group, shared=(of_all,), resumes=True)

@@ -24,16 +24,21 @@ def fit_generator_stage(phase: LowShotPhase, name: str, base: list[int], needs: 
         **_file_inputs(params),
     }
     path = phase.outputs.generator(phase.name, name)
+    cache = path.with_suffix(".cache")
 
     def action() -> None:
-        local = {"random_state": phase.recipe.seed, "cache": path.with_suffix(".cache")}
+        local = {"random_state": phase.recipe.seed, "cache": cache}
         accepted = GENERATORS.parameters(section.generator)
         local = {key: value for key, value in local.items() if key in accepted}
         generator = GENERATORS.build(section.generator, **{**local, **params})
         generator.fit(*phase.base_examples(base), _classifier_weight(phase))
         generator.save(path)
 
-    return Stage("fit-generator", f"{phase.name}/{name}", depends, needs, (path,), action)
+    def beside() -> list[Path]:
+        return list(cache.glob("*.safetensors"))
+
+    subject = f"{phase.name}/{name}"
+    return Stage("fit-generator", subject, depends, needs, (path,), action, beside=beside, resumes=True)
 
 
 def _classifier_weight(phase: LowShotPhase) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lowshot.files import read_text
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from lowshot.report import Example
     from lowshot.report.published import RepresentationKind
     from lowshot.report.writing import Report
+
+_KINDS_OF_FILES = (".html", ".md", ".csv", ".png", ".pdf")
 
 Phases = Mapping[str, LowShotPhase]
 
@@ -38,7 +41,11 @@ def report_stage(inputs: Inputs, phases: Phases, results: ResultFiles, needs: tu
     def action() -> None:
         write_report(inputs, phases, results, needs)
 
-    return Stage("report", "", depends, needs, (inputs.outputs.report,), action)
+    def beside() -> list[Path]:
+        return [path for path in page.parent.rglob("*") if path.suffix in _KINDS_OF_FILES]
+
+    page = inputs.outputs.report
+    return Stage("report", "", depends, needs, (page,), action, beside=beside)
 
 
 def write_report(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iterable[Stage]) -> None:

@@ -29,10 +29,12 @@ def split_stage(inputs: Inputs) -> Stage:
 
     def action() -> None:
         experiments = make_experiments(inputs)  # before anything is written: they may not fit the data
+        for left in outputs.experiments_beyond(section.experiments):
+            left.unlink()
         inputs.split.to_json(outputs.split)
         experiments.write(outputs.experiments)
 
-    written = (outputs.split, *(Path(outputs.experiments.format(i)) for i in numbers))
+    written = (outputs.split, *(outputs.experiment(number) for number in numbers))
     return Stage("split", "", depends, (), written, action)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from lowshot.pipeline.representation import Representation
 from lowshot.pipeline.stages.base import Stage
 from lowshot.progress import say
+from lowshot.recipe.texts import KEPT_RUNS
 
 
 def train_stage(representation: Representation) -> Stage:
@@ -20,8 +22,22 @@ def train_stage(representation: Representation) -> Stage:
         "seed": inputs.recipe.seed,
         **({"plugins": inputs.plugins} if inputs.plugins else {}),
     }
-    outputs = (representation.checkpoint,)
-    return Stage("train", representation.name, depends, (), outputs, lambda: _train(representation))
+
+    def beside() -> list[Path]:
+        return [log, *representation.checkpoint.parent.glob("epoch_*.ckpt")]
+
+    log = representation.training_log
+    return Stage(
+        "train",
+        representation.name,
+        depends,
+        needs=(),
+        outputs=(representation.checkpoint,),
+        action=lambda: _train(representation),
+        beside=beside,
+        kept=(log,),
+        resumes=True,
+    )
 
 
 def _train(representation: Representation) -> None:
