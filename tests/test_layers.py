@@ -29,6 +29,7 @@ LAYERS = [
     ),
     *(
         "files",
+        "contents",
         "estimator_files",
         "torch_files",
         "parallel",

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import __version__ as pillow_version
 from PIL import features
 
+from lowshot.contents import cache_folder
 from lowshot.data.glyphs.faces import FACES, path_of
 from lowshot.data.glyphs.photograph import photograph
 from lowshot.errors import InputError, LowshotError
@@ -69,11 +70,7 @@ class Request:
         return np.stack([photograph(character, self.size, self.difficulty, rng) for rng in draws])
 
 
-def default_folder() -> Path:
-    """Return ``$LOWSHOT_CACHE``, or else ``lowshot`` in the user's cache folder."""
-    if own := os.environ.get("LOWSHOT_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lowshot"
+default_folder = cache_folder
 
 
 def cached_images(request: Request, folder: Path) -> np.ndarray:
