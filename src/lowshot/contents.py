@@ -14,9 +14,10 @@ import os
 import stat
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -64,8 +65,9 @@ def content_marks(root: Path, paths: Sequence[str]) -> np.ndarray:
     unknown = np.flatnonzero((marks == UNREADABLE) & (statuses[:, 0] >= 0))
     chunks = [unknown[start : start + _CHUNK] for start in range(0, len(unknown), _CHUNK)]
     with ThreadPoolExecutor(_THREADS) as pool, progress("reading files", len(unknown)) as tick:
-        for rows, found in zip(chunks, pool.map(lambda rows: [_mark(os.path.join(root, paths[r])) for r in rows], chunks)):
-            marks[rows] = found
+        found = pool.map(lambda rows: [_mark(os.path.join(root, paths[row])) for row in rows], chunks)
+        for rows, own in zip(chunks, found):
+            marks[rows] = own
             tick(len(rows))
     fresh = unknown[(marks[unknown] != UNREADABLE) & _is_settled(statuses[unknown])]
     if len(fresh):
@@ -94,11 +96,30 @@ def content_fingerprint(path: Pathlike) -> str:
     return _memory[key]
 
 
+def by_content(value: Any) -> Any:
+    """JSON-like values in which a digest stands for each path of a file, so that its place counts for nothing.
+
+    A path is a text with a dot or a slash in it under which there is a file; ``file:loss.py`` names one too.
+    """
+    if isinstance(value, Mapping):
+        return {key: by_content(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [by_content(item) for item in value]
+    if not isinstance(value, str | Path):
+        return value
+    text = os.fspath(value)
+    prefix, colon, rest = text.partition(":")
+    for before, path in (("", text), (f"{prefix}{colon}", rest)):
+        if ("." in path or os.sep in path) and _status(path)[0] >= 0:
+            return f"{before}file {content_fingerprint(path)}"
+    return text
+
+
 def _status(path: Pathlike) -> tuple[int, ...]:
     """Device, number, size and times of a regular file; -1 for anything else."""
     try:
         found = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # a NUL in a name is a ValueError
         return (-1,) * _STATUS_FIELDS
     if not stat.S_ISREG(found.st_mode):
         return (-1,) * _STATUS_FIELDS

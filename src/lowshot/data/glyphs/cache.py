@@ -20,6 +20,7 @@ from lowshot.data.glyphs.faces import FACES, path_of
 from lowshot.data.glyphs.photograph import photograph
 from lowshot.errors import InputError, LowshotError
 from lowshot.files import atomic_path, file_fingerprint, fingerprint
+from lowshot.parallel.orphans import ending_with_this_process
 from lowshot.progress import progress
 
 RENDERER = 1
@@ -129,7 +130,7 @@ def render(request: Request, path: Path, processes: int | None = None) -> None:
 def _draw(request: Request, processes: int) -> Iterator[np.ndarray]:
     if processes == 1:
         return map(request.draw, request.characters)
-    pool = joblib.Parallel(n_jobs=processes, return_as="generator")
+    pool = joblib.Parallel(processes, backend="loky", return_as="generator", **ending_with_this_process())
     return pool(joblib.delayed(request.draw)(character) for character in request.characters)
 
 

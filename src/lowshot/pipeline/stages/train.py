@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from lowshot.contents import by_content
 from lowshot.pipeline.representation import Representation
 from lowshot.pipeline.stages.base import Stage
 from lowshot.progress import say
@@ -15,7 +16,7 @@ def train_stage(representation: Representation) -> Stage:
     """The training of one representation."""
     inputs, settings = representation.inputs, representation.settings
     depends = {
-        "train": {**settings.fingerprinted(), "epochs": settings.epochs},
+        "train": by_content({**settings.fingerprinted(), "epochs": settings.epochs}),
         "transform": inputs.transforms.description,
         "base": inputs.split.base.tolist(),
         "data": inputs.train_images.fingerprint,

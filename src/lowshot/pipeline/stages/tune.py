@@ -11,6 +11,7 @@ from lowshot.benchmark import ResultStore
 from lowshot.benchmark.parameter_grid import Tuning, declared_grid
 from lowshot.benchmark.task import provenance
 from lowshot.benchmark.tuning import Study
+from lowshot.contents import by_content
 from lowshot.files import write_json
 from lowshot.parallel import TaskGroup
 from lowshot.pipeline.inputs import Inputs
@@ -24,7 +25,7 @@ def tune_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...]) -> St
     recipe, section = phase.recipe, phase.section(method)
     depends = {
         "classifier": section.classifier,
-        "params": section.params_for(phase.name),
+        "params": by_content(section.params_for(phase.name)),
         "n_per_class": section.n_per_class,
         "grid": _grid(section),
         "tune": {**recipe.tune.model_dump(mode="json"), "n_shots": list(recipe.tune_n_shots)},
