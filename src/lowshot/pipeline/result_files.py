@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.benchmark.results import Record, ResultStore, update_records, write_records
+from lowshot.pipeline.bias_note import zero_bias_note
 from lowshot.pipeline.outputs import Outputs
 from lowshot.pipeline.stages.base import Stage
 from lowshot.pipeline.stamps import Stamps
+from lowshot.progress import say
 from lowshot.recipe import Recipe
 
 
@@ -45,7 +47,10 @@ class ResultFiles:
         """Bring the file of all results up to date: at the end, and before that as long as it costs little time."""
         start = time.monotonic()
         if last or start >= self._next_merge:
-            write_records(self._outputs.results, self.records())
+            records = self.records()
+            write_records(self._outputs.results, records)
+            if last and (note := zero_bias_note(records, self._recipe.evaluate.prior_target)):
+                say(note, style="yellow")
             self._next_merge = time.monotonic() + 20 * (time.monotonic() - start)
 
     def merge_episodes(self, last: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lowshot.files import read_text
+from lowshot.pipeline.bias_note import zero_bias_note
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.result_files import ResultFiles
@@ -63,7 +64,7 @@ def write_report(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated
         examples=_examples(inputs, report.records),
         recipe_yaml=recipe.to_yaml(),
         provenance=_provenance(inputs, report.records),
-        notes=_notes(inputs),
+        notes=_notes(inputs, results),
         sections=[generator_section(view) for view in generator_views(inputs, phases)],
     )
     report.print()
@@ -170,8 +171,10 @@ def _provenance(inputs: Inputs, records: list[dict[str, Any]]) -> dict[str, Any]
     }
 
 
-def _notes(inputs: Inputs) -> list[str]:
-    if not (inputs.needs_images and inputs.recipe.data.on_bad_image == "skip"):
-        return []
-    skipped = inputs.skipped
-    return [f"{len(skipped)} images could not be read and were left out everywhere.", *skipped[:20]]
+def _notes(inputs: Inputs, results: ResultFiles) -> list[str]:
+    note = zero_bias_note(results.records(), inputs.recipe.evaluate.prior_target)
+    notes = [] if note is None else [f"{note}."]
+    if inputs.needs_images and inputs.recipe.data.on_bad_image == "skip":
+        skipped = inputs.skipped
+        notes += [f"{len(skipped)} images could not be read and were left out everywhere.", *skipped[:20]]
+    return notes
