@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.benchmark.results import Record, ResultStore, update_records, write_records
+from lowshot.errors import InputError
 from lowshot.pipeline.bias_note import zero_bias_note
 from lowshot.pipeline.outputs import Outputs
 from lowshot.pipeline.stages.base import Stage
@@ -78,9 +79,13 @@ class ResultFiles:
         update_records(self._outputs.episodes, self.episode_records())
 
     def _of(self, methods: Iterable[str], path: Callable[[str, str], Path]) -> list[Record]:
-        return [
-            record
-            for name in self._recipe.representations
-            for method in methods
-            for record in ResultStore(path(name, method)).records
-        ]
+        places = [path(name, method) for name in self._recipe.representations for method in methods]
+        return [record for place in places for record in _readable(place)]
+
+
+def _readable(path: Path) -> list[Record]:
+    """The records in a file; none in a damaged one, which its stage is yet to mend."""
+    try:
+        return ResultStore(path).records
+    except InputError:
+        return []
