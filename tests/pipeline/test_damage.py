@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
-from PIL import Image
 
 from lowshot import pipeline
 from lowshot.benchmark import Engine
@@ -24,7 +22,6 @@ from lowshot.pipeline import validate_recipe, written
 from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.stamps import Stamps
 from lowshot.recipe import load_recipe
-from lowshot.report.figures.style import Plot
 from tests.pipeline.conftest import write_tiny_recipe
 
 run_recipe = functools.partial(pipeline.run_recipe, engine=Engine("serial"))
@@ -120,21 +117,8 @@ def due(path: Path) -> dict[str, str]:
     return {s.stage.key: s.why for s in Stamps(recipe.folder / "state").statuses(Plan(recipe).stages) if s.runs}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_figures() -> Iterator[None]:
-    """Drawing takes longer than all the rest, and other tests look at figures."""
-
-    def render(plot: Plot, theme: Any = None, formats: Sequence[str] = ("png",)) -> dict[str, bytes]:
-        image = io.BytesIO()
-        Image.new("RGB", (4, 4), (len(plot.name), 0, 0)).save(image, "png")
-        return dict.fromkeys(formats, image.getvalue())
-
-    with mock.patch("lowshot.report.writing.render", render):
-        yield
-
-
 @pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def original(quick_figures: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("original")
     run_recipe(write_tiny_recipe(folder, **SECTIONS))
     return folder
