@@ -72,14 +72,15 @@ def print_plan(plan: Plan, statuses: Sequence[Status]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    title = Text(f"{plan.recipe.name} → {plan.outputs.folder}", style="bold")
-    table = Table(box=None, title=title, title_justify="left")
+    table = Table(box=None)
     for column in ("stage", "", "why"):
         table.add_column(column)
     for status in statuses:
         runs = Text("would run", style="bold") if status.runs else Text("skipped", style="dim")
         table.add_row(Text(status.stage.key), runs, Text(status.why))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(Text(f"{plan.recipe.name} → {plan.outputs.folder}", style="bold"), soft_wrap=True)
+    console.print(table)
 
 
 def _duration(seconds: float) -> str:

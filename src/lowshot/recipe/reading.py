@@ -75,7 +75,7 @@ def _checked(tree: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
                 # A key whose value was set aside is missing now, and a section may be empty: that is no second mistake.
                 if mistake["type"] not in ("missing", "too_short") or mistake["loc"] not in named:
                     wrong += [line for line in lines_of(mistake, Recipe) if line not in wrong]
-            named |= {part for mistake in mistakes for part in (mistake["loc"], mistake["loc"][:1])}
+            named |= {mistake["loc"][: n + 1] for mistake in mistakes for n in range(len(mistake["loc"]))}
             set_aside = [_set_aside(tree, mistake["loc"], mistake["type"]) for mistake in mistakes]
             if not any(set_aside):
                 return None, wrong

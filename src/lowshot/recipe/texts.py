@@ -30,10 +30,10 @@ Name = Annotated[str, StringConstraints(pattern=rf"^{_NAME.pattern}$", max_lengt
 def _path(value: Any) -> Path:
     if not isinstance(value, str | os.PathLike) or not (text := os.fspath(value)) or "\0" in text:
         raise ValueError(f"expected a path, got {value!r}")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:  # ~ without a home
-        raise ValueError(f"{text!r}: {error}") from None
+    expanded = os.path.expanduser(text)  # leaves ~name as it is where there is no such user
+    if expanded == "~" or expanded.startswith("~/"):
+        raise ValueError(f"{text!r} is in the home folder, and HOME is not set: give the whole path")
+    return Path(expanded)
 
 
 IS_PATH = "path"
