@@ -18,6 +18,7 @@ LAYERS = [
     *("devices", "progress", "exits", "ranks", "lazy"),
     *(
         "files",
+        "contents",
         "estimator_files",
         "torch_files",
         "parallel",

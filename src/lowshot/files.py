@@ -114,6 +114,12 @@ def write_text(path: Pathlike, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def update_text(path: Pathlike, text: str) -> None:
+    """Write a whole UTF-8 text file atomically, unless it holds just this text."""
+    if not Path(path).is_file() or read_bytes(path) != text.encode("utf-8"):
+        write_text(path, text)
+
+
 def write_json(path: Pathlike, value: Any, indent: int | None = 1) -> None:
     """Write a value as JSON atomically; NumPy scalars and arrays are accepted, NaN is not."""
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False, default=_to_json)

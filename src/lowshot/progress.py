@@ -18,7 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
+# Names and paths are printed as they are: ":b:" is no emoji.
+console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 class Tick(Protocol):
@@ -42,12 +43,12 @@ def progress(title: str, total: int | None, done: int = 0, enabled: bool = True)
         return
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", style="dim"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=total, completed=done, note="")

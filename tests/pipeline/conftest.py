@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
+from PIL import Image
 
 from lowshot.files import locked
+from lowshot.report.figures.style import Plot
 from tests.pipeline.recipes import run_recipe, write_image_recipe
 
 
@@ -18,6 +23,20 @@ from tests.pipeline.recipes import run_recipe, write_image_recipe
 def glyph_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOWSHOT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def quick_render(plot: Plot, theme: Any = None, formats: Sequence[str] = ("png",)) -> dict[str, bytes]:
+    """In place of a figure, a small image that depends on its name."""
+    image = io.BytesIO()
+    Image.new("RGB", (4, 4), (len(plot.name), 0, 0)).save(image, "png")
+    return dict.fromkeys(formats, image.getvalue())
+
+
+@pytest.fixture(scope="module")
+def quick_figures() -> Iterator[None]:
+    """Drawing takes longer than all the rest, and other tests look at figures."""
+    with mock.patch("lowshot.report.writing.render", quick_render):
         yield
 
 

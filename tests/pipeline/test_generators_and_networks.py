@@ -15,7 +15,7 @@ from tests.pipeline.recipes import due, extracted, records, run_recipe
 
 Write = Callable[..., Path]
 
-FITTED = ("generator-baseline-analogies", "classifier-baseline-matching")
+FITTED = ("generator/baseline/analogies", "classifier/baseline/matching")
 
 
 def test_generators_and_learned_classifiers_have_stages_of_their_own(

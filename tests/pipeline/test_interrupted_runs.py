@@ -147,7 +147,7 @@ def test_a_damaged_file_of_winners_is_written_again_without_a_run(after: After, 
 @pytest.mark.parametrize("left", [b"", b'{"fingerprint": "a', b"[]", b"{}"])
 def test_a_damaged_stamp_is_none(after: After, left: bytes) -> None:
     recipe = after("evaluate")
-    [stamp] = (recipe.parent / "out" / "state").glob("evaluate-*.json")
+    [stamp] = (recipe.parent / "out" / "state" / "evaluate").rglob("*.json")
     stamp.write_bytes(left)
     assert "evaluate:given/ridge" in due_but_report(recipe)
     assert go_on(recipe, "evaluate") == []

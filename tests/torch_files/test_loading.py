@@ -40,3 +40,17 @@ def test_equal_values_give_equal_bytes_under_any_name(tmp_path: Path) -> None:
     for name in ("a.ckpt", "longer name.ckpt"):
         save_torch(tmp_path / name, {"state": torch.arange(5)})
     assert (tmp_path / "a.ckpt").read_bytes() == (tmp_path / "longer name.ckpt").read_bytes()
+
+
+def test_equal_values_are_equal_bytes_wherever_their_parts_come_from(tmp_path: Path) -> None:
+    value = {"name": "lr", "groups": [{"lr": 0.1, "params": [0]}, {"lr": 0.1, "params": [0]}], "also": ("lr", "x")}
+    shared = [0]
+    again = {"name": "".join(["l", "r"]), "groups": [{"lr": 0.1, "params": shared}] * 2, "also": ("lr", "x")}
+    for name, one in (("a", value), ("b", again), ("c", load_torch_of(tmp_path, value))):
+        save_torch(tmp_path / name, one)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
+
+
+def load_torch_of(folder: Path, value: object) -> object:
+    save_torch(folder / "saved", value)
+    return load_torch(folder / "saved")

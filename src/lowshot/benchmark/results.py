@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError
-from lowshot.files import Pathlike, read_bytes, write_text
+from lowshot.files import Pathlike, read_bytes, update_text, write_text
 
 Record = dict[str, Any]
 
@@ -76,9 +76,13 @@ class ResultStore:
         if order != list(self._tasks):
             self._put(order)
 
+    def has_tags(self, tags: Mapping[str, Any]) -> bool:
+        """True where every record has these entries."""
+        return all(record.get(key) == value for record in self.records for key, value in tags.items())
+
     def retag(self, tags: Mapping[str, Any]) -> None:
         """Give every record these entries, where an earlier recipe gave it others: its runs are the same."""
-        if any(record.get(key) != value for record in self.records for key, value in tags.items()):
+        if not self.has_tags(tags):
             self._tasks = {task: [{**record, **tags} for record in records] for task, records in self._tasks.items()}
             self._rewrite()
 
@@ -173,8 +177,8 @@ def write_records(path: Pathlike, records: Iterable[Mapping[str, Any]]) -> None:
 def update_records(path: Pathlike, records: Iterable[Mapping[str, Any]]) -> None:
     """Write records where the file does not hold just these; a file that is not there holds none."""
     text = _text(records)
-    if (read_bytes(path) if Path(path).exists() else b"") != text.encode("utf-8"):
-        write_text(path, text)
+    if text or Path(path).exists():
+        update_text(path, text)
 
 
 def _text(records: Iterable[Mapping[str, Any]]) -> str:

@@ -126,6 +126,7 @@ class Study:
         """
         store = self.tasks.store
         store.keep(self.tasks.fingerprints)
+        store.arrange(self.tasks.fingerprints)
         points = [
             _measured(point, [store.find(task.fingerprint) or [] for task in tasks], self.n_shots, self.metric)
             for point, tasks in zip(self.points, self._of_point, strict=True)

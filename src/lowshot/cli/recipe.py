@@ -57,8 +57,15 @@ def run(
     )
 
 
-def validate(recipe: RecipeName, overrides: Overrides = None) -> None:
+def validate(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also read every file of the finished stages, and name those that changed.")
+    ] = False,
+    output: Output = None,
+) -> None:
     """Check a recipe and everything it names, and report all mistakes at once (exit code 2 if there are any)."""
     from lowshot.pipeline import validate_recipe
 
-    typer.echo(validate_recipe(recipe, overrides or ()))
+    typer.echo(validate_recipe(recipe, overrides or (), output=output, deep=deep))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from lowshot.contents import content_mark
 from lowshot.data.formats import SIGNATURE_BYTES
 from lowshot.data.listing import Listing, hidden_part, kind_of_content, kind_of_name
 from lowshot.errors import InputError
@@ -68,8 +69,8 @@ def open_zip(path: str | Path) -> tuple[Listing, ZipReader]:
     for info in pictures.values():
         _require_readable(path, info)
     folders.update([str(parent) for folder in folders for parent in PurePosixPath(folder).parents])
-    crcs = [info.CRC for info in pictures.values()]
-    listing = Listing(str(path), list(pictures), crcs, folders - {"", "."}, others, len(hidden))
+    marks = [content_mark(info.file_size, info.CRC) for info in pictures.values()]
+    listing = Listing(str(path), list(pictures), marks, folders - {"", "."}, others, len(hidden))
     return listing, ZipReader(path, list(pictures.values()))
 
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
+from lowshot.contents import content_marks
 from lowshot.data.decode import MAX_PIXELS, BadImageError, decode, to_rgb
 from lowshot.errors import InputError
 from lowshot.files import fingerprint, open_regular
@@ -27,8 +28,8 @@ class ImageDataset:
             the row order.
         labels (integers, (N,)): The labels, which index ``class_names``.
         class_names (sequence of C str): The names of the classes. A class may have no row (in a subset or a test part).
-        content (integers, (N,)): The numbers that change with the content of each image, such as file sizes or
-            checksums.
+        content (integers, (N,)): The numbers that change with the content of each image, such as checksums; by
+            default those of :meth:`_marks`.
         options (mapping): The JSON-like settings that change the pixels. They enter the fingerprint.
         max_pixels (int): The largest size of an image; a larger one is refused before it is decoded.
         decode_size (int or None): The least side length that a large JPEG may be reduced to while it is decoded. None
@@ -61,16 +62,17 @@ class ImageDataset:
         self.paths = list(paths)
         self.labels = np.asarray(labels, dtype=np.int64).reshape(-1)
         self.class_names = [str(name) for name in class_names]
-        self.content = np.zeros(len(self.paths), np.int64) if content is None else np.asarray(content, np.int64)
+        if content is not None:
+            self.content = np.asarray(content, np.int64)
         self.options = dict(options or {})
         self.max_pixels = max_pixels
         self.decode_size = decode_size
         self.left_out = dict(left_out or {})
         self.taken_in = dict(taken_in or {})
-        if not len(self.paths) == len(self.labels) == len(self.content):
+        if len(self.paths) != len(self.labels) or len(self.paths) != len(self.paths if content is None else content):
+            numbers = "" if content is None else f" and {len(content)} content numbers"
             raise InputError(
-                f"{len(self.paths)} images, {len(self.labels)} labels and {len(self.content)} content numbers: "
-                "each image needs one of each"
+                f"{len(self.paths)} images, {len(self.labels)} labels{numbers}: each image needs one of each"
             )
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < self.num_classes:
             row = int(np.flatnonzero((self.labels < 0) | (self.labels >= self.num_classes))[0])
@@ -88,6 +90,11 @@ class ImageDataset:
     def max_bytes(self) -> int:
         """The largest size of an encoded image in bytes: four per pixel, and 16 MiB of whatever else it carries."""
         return 4 * self.max_pixels + 2**24
+
+    @cached_property
+    def content(self) -> np.ndarray:
+        """The numbers (N,) int64 that change with the content of each image, computed on first use."""
+        return self._marks()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -138,6 +145,10 @@ class ImageDataset:
         """
         return self.subset(np.flatnonzero(np.isin(self.labels, _checked(classes, self.num_classes, "class"))))
 
+    def _marks(self) -> np.ndarray:
+        """Compute ``content``: zeros where the other parts of the fingerprint tell the images."""
+        return np.zeros(len(self), np.int64)
+
     def _open(self, row: int) -> BinaryIO | Image.Image:
         """Open the encoded image of a row as a binary file, which the caller closes, or return a decoded image.
 
@@ -159,6 +170,9 @@ class ImageFiles(ImageDataset):
     ) -> None:
         super().__init__(paths, labels, class_names, **options)
         self._root = root.resolve()
+
+    def _marks(self) -> np.ndarray:
+        return content_marks(self._root, self.paths)
 
     def _open(self, row: int) -> BinaryIO:
         file = open_regular(self._root / self.paths[row])
@@ -201,7 +215,6 @@ class Subset(ImageDataset):
             [dataset.paths[row] for row in chosen.tolist()],
             dataset.labels[chosen],
             dataset.class_names,
-            content=dataset.content[chosen],
             options=dataset.options,
             max_pixels=dataset.max_pixels,
             decode_size=dataset.decode_size,
@@ -210,6 +223,9 @@ class Subset(ImageDataset):
         )
         self._dataset: ImageDataset = dataset._dataset if isinstance(dataset, Subset) else dataset
         self._rows: np.ndarray = dataset._rows[chosen] if isinstance(dataset, Subset) else chosen
+
+    def _marks(self) -> np.ndarray:
+        return self._dataset.content[self._rows]
 
     def _open(self, row: int) -> BinaryIO | Image.Image:
         return self._dataset._open(int(self._rows[row]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
+import string
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,10 @@ def _name(pattern: str | Path, number: int) -> Path:
 def _numbers(pattern: str | Path) -> list[int]:
     """The numbers of the files that exist, sorted."""
     _name(pattern, 1)
-    before, after = re.split(r"\{[^{}]*\}", str(pattern), maxsplit=1)
+    before, after, place = "", "", False
+    for text, field, _, _ in string.Formatter().parse(str(pattern)):
+        before, after = (before, after + text) if place else (before + text, after)
+        place = place or field is not None
     shape = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
     files = glob.glob(f"{glob.escape(before)}*{glob.escape(after)}")
     return sorted(int(match[1]) for file in files if (match := shape.fullmatch(file)))

@@ -236,8 +236,8 @@ class Experiments:
             if paths[row] != path:
                 raise InputError(
                     f"experiment {number} expects image {path!r} (class {self.describe(label)}) in row {row}, but the "
-                    f"data have {paths[row]!r} there: the images were in another order. Make new experiments for "
-                    "these data: lowshot split"
+                    f"data have {paths[row]!r} there: the experiments were made for other data, or "
+                    "the images were in another order"
                 )
 
 

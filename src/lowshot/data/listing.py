@@ -24,7 +24,7 @@ class Listing:
     Attributes:
         name (str): The name of the root in error messages.
         files (list of str): The relative paths of the pictures, with ``/``, in any order.
-        content (list of int): A number per file that changes with its content: its size or checksum.
+        content (list of int or None): A number per file that changes with its content, where the listing has them.
         folders (set of str): The relative paths of the folders, empty ones included.
         others (list of (str, str)): The relative paths of the files that are left out, each with what it is in a
             word: its extension, or why it is no file.
@@ -33,7 +33,7 @@ class Listing:
 
     name: str
     files: list[str]
-    content: list[int]
+    content: list[int] | None
     folders: set[str]
     others: list[tuple[str, str]] = field(default_factory=list)
     hidden: int = 0
@@ -77,7 +77,7 @@ def require_folder(root: Path) -> None:
 
 
 def list_folder(root: str | Path) -> Listing:
-    """List everything under a folder, following links; the content numbers are file sizes.
+    """List everything under a folder, following links.
 
     A link of a picture's name that leads nowhere is listed as a picture, and is refused when it is loaded.
 
@@ -87,7 +87,6 @@ def list_folder(root: str | Path) -> Listing:
     root = Path(root)
     require_folder(root)
     files: list[str] = []
-    sizes: list[int] = []
     folders: set[str] = set()
     others: list[tuple[str, str]] = []
     hidden = 0
@@ -108,12 +107,11 @@ def list_folder(root: str | Path) -> Listing:
                         pending.append((f"{path}/", (*parents, real)))
                     elif (kind := _kind(entry)) is None:
                         files.append(path)
-                        sizes.append(entry.stat().st_size if _is(entry.is_file) else 0)
                     else:
                         others.append((path, kind))
         except OSError as error:
             raise InputError(f"{error.filename or root / folder} cannot be read: {error.strerror or error}") from None
-    return Listing(str(root), files, sizes, folders, others, hidden)
+    return Listing(str(root), files, None, folders, others, hidden)
 
 
 def _kind(entry: os.DirEntry[str]) -> str | None:

@@ -28,7 +28,7 @@ class Table:
         labels (int64, (N,)): The labels.
         class_names (list of C str): The names of the classes.
         files (int64, (N,)): The indices of the rows in the listing's files.
-        content (list of N int): The numbers that change with the content of each image.
+        content (list of N int, or None): The numbers of the listing that change with the content of each image.
         left_out (dict): What is in the tree and in none of its parts, in words → the number of files.
         taken_in (dict): What may surprise in its parts, in words → the number of images.
     """
@@ -38,7 +38,7 @@ class Table:
     labels: np.ndarray
     class_names: list[str]
     files: np.ndarray
-    content: list[int]
+    content: list[int] | None
     left_out: dict[str, int] = field(default_factory=dict)
     taken_in: dict[str, int] = field(default_factory=dict)
 
@@ -86,7 +86,7 @@ def image_table(listing: Listing, part: str, layout: Layout) -> Table:
         chosen = holdout(labels, class_names, part, layout.test_per_class, layout.seed)
         rows, labels = [rows[row] for row in chosen], labels[chosen]
     files = np.array([file for _, file, _ in rows], dtype=np.int64)
-    content = [listing.content[file] for file in files]
+    content = None if listing.content is None else [listing.content[file] for file in files]
     left_out = _left_out(listing, images, len(everything) - len(images), parts, found)
     deeper = sum(one.deeper for one in found.values())
     taken_in = {"from folders inside class folders": deeper} if deeper else {}

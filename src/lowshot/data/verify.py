@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,7 +35,11 @@ class SkippedImage:
 
 
 def drop_bad_images(
-    dataset: ImageDataset, progress: bool = True, cache: str | Path | None = None, workers: int | None = None
+    dataset: ImageDataset,
+    progress: bool = True,
+    cache: str | Path | None = None,
+    workers: int | None = None,
+    save: bool = True,
 ) -> tuple[ImageDataset, list[SkippedImage]]:
     """Decode every image once and leave the bad ones out, for ``on_bad_image: skip``.
 
@@ -42,8 +47,10 @@ def drop_bad_images(
         dataset (ImageDataset): The data set to check.
         progress (bool): True shows a progress bar.
         cache (str, Path or None): The folder in which the result is saved under the data set's fingerprint, so that
-            the next stage reads it instead of decoding everything again. None saves nothing.
+            the next stage reads it instead of decoding everything again. None saves nothing. A folder that cannot be
+            written is read alone.
         workers (int or None): The number of threads; None takes one per core. Decoders release Python's lock.
+        save (bool): False reads what is saved in ``cache`` and saves nothing.
 
     Returns:
         The data set without its bad images (the same object if there are none), and the bad images in row order.
@@ -58,8 +65,9 @@ def drop_bad_images(
         skipped = [SkippedImage(**entry) for entry in read_json(saved, "list of bad images")]
     else:
         skipped = list(_bad_images(dataset, progress, workers or cpu_count()))
-        if saved is not None:
-            write_json(saved, [asdict(image) for image in skipped])
+        if saved is not None and save:
+            with contextlib.suppress(OSError):
+                write_json(saved, [asdict(image) for image in skipped])
     if not skipped:
         return dataset, []
     good = dataset.subset(np.delete(np.arange(len(dataset)), [image.row for image in skipped]))

@@ -20,6 +20,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from threadpoolctl import threadpool_limits
 
 from lowshot.errors import InputError, did_you_mean
+from lowshot.parallel.orphans import ending_with_this_process
 
 KINDS = ("auto", "serial", "loky", "ray")
 
@@ -73,7 +74,8 @@ class Engine:
                 yield Pool(cluster.workers, cluster.deaths, cluster.cores)
         else:
             # loky passes the limit on to its processes before they load any numeric library.
-            with joblib.parallel_config("loky", n_jobs=self.local_workers, inner_max_num_threads=1):
+            options = ending_with_this_process()
+            with joblib.parallel_config("loky", n_jobs=self.local_workers, inner_max_num_threads=1, **options):
                 yield Pool(self.local_workers, (BrokenProcessPool,))
 
     def _cluster(self) -> AbstractContextManager[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lowshot.data import ClassSplit, ImageDataset, build_dataset, drop_bad_images
@@ -28,12 +27,14 @@ class Inputs:
 
     Attributes:
         recipe (Recipe): The recipe.
+        dry (bool): True where looking at the images must write nothing into the output folder.
         outputs (Outputs): The files of its results.
         skipped (list of str): The unreadable images that were left out, each with the reason.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, dry: bool = False) -> None:
         self.recipe = recipe
+        self.dry = dry
         self.outputs = Outputs(recipe.folder)
         self.skipped: list[str] = []
 
@@ -65,16 +66,21 @@ class Inputs:
 
     @cached_property
     def data_fingerprint(self) -> str:
-        """A digest of the images (or of the given features) that rows and labels refer to."""
+        """A digest of the images, or of the rows of the given features, that experiments are drawn from."""
         if self.needs_images:
             return fingerprint(self.train_images.fingerprint, self.test_images.fingerprint)
-        return fingerprint([str(path) for path in self._given_features()])
+        return fingerprint(self.class_names, self.given_rows)
+
+    @cached_property
+    def given_rows(self) -> list[str]:
+        """Digests of labels and image paths of all given features: row numbers mean the same in each train part."""
+        return [fingerprint(store.labels, store.paths) for parts in self._given for store in parts.values()]
 
     @cached_property
     def class_names(self) -> list[str]:
         if self.needs_images:
             return self.train_images.class_names
-        store = FeatureStore.open(self._given_features()[0])
+        store = self._given[0]["train"]
         return store.class_names or [str(label) for label in range(int(store.labels.max()) + 1)]
 
     @cached_property
@@ -82,7 +88,7 @@ class Inputs:
         """Labels (N,) and image paths of the train part, in row order."""
         if self.needs_images:
             return self.train_images.labels, self.train_images.paths
-        store = FeatureStore.open(self._given_features()[0])
+        store = self._given[0]["train"]
         return store.labels, store.paths
 
     @cached_property
@@ -90,8 +96,7 @@ class Inputs:
         """Labels (N,) of the rows of both parts, "train" and "test"."""
         if self.needs_images:
             return {"train": self.train_images.labels, "test": self.test_images.labels}
-        given = next(s.features for s in self.recipe.representations.values() if s.features is not None)
-        return {part: FeatureStore.open(path).labels for part, path in given.items()}
+        return {part: store.labels for part, store in self._given[0].items()}
 
     @cached_property
     def split(self) -> ClassSplit:
@@ -114,8 +119,15 @@ class Inputs:
         """The PIL image of a row of the train or test part."""
         return (self.train_images if part == "train" else self.test_images).load(row)
 
-    def _given_features(self) -> list[Path]:
-        return [s.features["train"] for s in self.recipe.representations.values() if s.features is not None]
+    def given(self, part: str) -> list[FeatureStore]:
+        """The train or test part of each representation that brings its features."""
+        return [parts[part] for parts in self._given]
+
+    @cached_property
+    def _given(self) -> list[dict[str, FeatureStore]]:
+        """The train and test part of each representation that brings its features."""
+        given = [section.features for section in self.recipe.representations.values() if section.features is not None]
+        return [{part: FeatureStore.open(files[part]) for part in ("train", "test")} for files in given]
 
     def _images(self, part: str) -> ImageDataset:
         section = self.recipe.data
@@ -126,7 +138,7 @@ class Inputs:
             )
         images = build_dataset(section.dataset, part=part, root=section.root, **section.options)
         if section.on_bad_image == "skip":
-            images, skipped = drop_bad_images(images, cache=self.outputs.state)
+            images, skipped = drop_bad_images(images, cache=self.outputs.state, save=not self.dry)
             if skipped:
                 total = len(images) + len(skipped)
                 say(f"{part}: {len(skipped)} of {total} images cannot be read and are left out", style="yellow")

@@ -18,9 +18,9 @@ from lowshot.benchmark.method import GeneratorSource, Method
 from lowshot.benchmark.parameter_grid import N_PER_CLASS, Tuning
 from lowshot.benchmark.protocol import protocol
 from lowshot.benchmark.setup_data import BenchmarkData
+from lowshot.contents import content_fingerprint
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
-from lowshot.files import file_fingerprint
 from lowshot.pipeline.outputs import Outputs
 from lowshot.pipeline.representation import Representation
 from lowshot.recipe import Recipe
@@ -140,7 +140,7 @@ class LowShotPhase:
         given = self.representation.section.features or {}
         plugins = self.representation.inputs.plugins
         return {
-            "features": {part: file_fingerprint(path) for part, path in given.items() if path.is_file()},
+            "features": {part: content_fingerprint(path) for part, path in given.items() if path.is_file()},
             "seed": self.recipe.seed,
             **({"plugins": plugins} if plugins else {}),
             **({"protocol": protocol()} if protocol() else {}),

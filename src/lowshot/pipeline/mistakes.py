@@ -45,7 +45,8 @@ def _check_features(path: Path, inputs: Inputs) -> None:
     """Refuse a features file from elsewhere with NaN in it or with labels outside the split."""
     store = FeatureStore.open(path)
     store.check_finite()
+    split = inputs.split
     try:
-        inputs.split.check_labels(store.labels)
+        split.check_labels(store.labels)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,20 @@ class Outputs:
     @property
     def experiments(self) -> str:
         """The pattern of the experiment files, to be filled with their number."""
-        return str(self.folder / "split" / "splitfile_{:d}.json")
+        return re.sub(r"([{}])", r"\1\1", f"{self.folder}/split") + "/splitfile_{:d}.json"
+
+    def experiment(self, number: int) -> Path:
+        """The file of one experiment."""
+        return self.folder / "split" / f"splitfile_{number}.json"
+
+    def experiments_beyond(self, number: int) -> list[Path]:
+        """The files of experiments that an earlier recipe had more of."""
+        files = (self.folder / "split").glob("splitfile_*.json")
+        return [
+            file
+            for file in files
+            if (match := re.fullmatch(r"splitfile_(\d+)\.json", file.name)) and int(match[1]) > number
+        ]
 
     def training(self, representation: str) -> Path:
         """The folder of a training run: checkpoints and log."""

@@ -29,11 +29,16 @@ Needs = Mapping[str, tuple[Stage, ...]]
 
 
 class Plan:
-    """All stages of one recipe, in the order in which they can run."""
+    """All stages of one recipe, in the order in which they can run.
 
-    def __init__(self, recipe: Recipe) -> None:
+    Args:
+        recipe (Recipe): The recipe.
+        dry (bool): True where looking at the data must write nothing into the output folder.
+    """
+
+    def __init__(self, recipe: Recipe, dry: bool = False) -> None:
         self.recipe = recipe
-        self.inputs = Inputs(recipe)
+        self.inputs = Inputs(recipe, dry)
         self.outputs = self.inputs.outputs
         self.results = ResultFiles(recipe, self.outputs)
         self.representations = {name: Representation(self.inputs, name) for name in recipe.representations}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lowshot.errors import InputError
 from lowshot.pipeline.runner import run_recipe
@@ -50,9 +51,9 @@ def report_on(
             f"{others[0]} is no result store: give either one recipe with KEY=VALUE changes, or result stores alone "
             "(folders with results.jsonl, .jsonl files); a recipe's results are in runs/NAME"
         )
-    changes += [f"report.metrics=[{','.join(metrics)}]"] if metrics else []
-    changes += ["report.paper=true"] if paper else []
-    run_recipe(recipe, changes, only="report", force=force, output=output)
+    values: dict[str, Any] = {"report.metrics": list(metrics)} if metrics else {}
+    values |= {"report.paper": True} if paper else {}
+    run_recipe(recipe, changes, values=values, only="report", force=force, output=output)
 
 
 def is_store(source: str) -> bool:

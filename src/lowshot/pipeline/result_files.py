@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.benchmark.results import Record, ResultStore, update_records, write_records
+from lowshot.errors import InputError
+from lowshot.pipeline.bias_note import zero_bias_note
 from lowshot.pipeline.outputs import Outputs
 from lowshot.pipeline.stages.base import Stage
 from lowshot.pipeline.stamps import Stamps
+from lowshot.progress import say
 from lowshot.recipe import Recipe
 
 
@@ -45,7 +48,10 @@ class ResultFiles:
         """Bring the file of all results up to date: at the end, and before that as long as it costs little time."""
         start = time.monotonic()
         if last or start >= self._next_merge:
-            write_records(self._outputs.results, self.records())
+            records = self.records()
+            write_records(self._outputs.results, records)
+            if last and (note := zero_bias_note(records, self._recipe.evaluate.prior_target)):
+                say(note, style="yellow")
             self._next_merge = time.monotonic() + 20 * (time.monotonic() - start)
 
     def merge_episodes(self, last: bool) -> None:
@@ -65,14 +71,21 @@ class ResultFiles:
         stamps = Stamps(self._outputs.state)
         for stage in stages:
             if stage.kind in ("evaluate", "episodes") and stamps.stale(stage) is None:
-                ResultStore(stage.outputs[0]).retag(tags(*stage.subject.split("/")))
+                store, today = ResultStore(stage.outputs[0]), tags(*stage.subject.split("/"))
+                if not store.has_tags(today):
+                    with stamps.rewriting(stage):
+                        store.retag(today)
         update_records(self._outputs.results, self.records())
         update_records(self._outputs.episodes, self.episode_records())
 
     def _of(self, methods: Iterable[str], path: Callable[[str, str], Path]) -> list[Record]:
-        return [
-            record
-            for name in self._recipe.representations
-            for method in methods
-            for record in ResultStore(path(name, method)).records
-        ]
+        places = [path(name, method) for name in self._recipe.representations for method in methods]
+        return [record for place in places for record in _readable(place)]
+
+
+def _readable(path: Path) -> list[Record]:
+    """The records in a file; none in a damaged one, which its stage is yet to mend."""
+    try:
+        return ResultStore(path).records
+    except InputError:
+        return []

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lowshot.errors import InputError
-from lowshot.files import locked, write_text
+from lowshot.files import update_text
 from lowshot.parallel import Engine, TaskGroup, run_groups
+from lowshot.pipeline.decisions import announce, decide, finished, print_plan
+from lowshot.pipeline.deep_check import check_outputs
 from lowshot.pipeline.mistakes import mistakes
 from lowshot.pipeline.plan import Plan
-from lowshot.pipeline.stages.base import KINDS, Stage
+from lowshot.pipeline.run_lock import RunLock, only_run
+from lowshot.pipeline.stages.base import Stage
 from lowshot.pipeline.stages.report import print_report
 from lowshot.pipeline.stages.tune import print_tunings
 from lowshot.pipeline.stamps import Stamps, Status
-from lowshot.progress import say
 from lowshot.ranks import Ranks, launched_ranks
 from lowshot.recipe import Recipe, load_recipe, read_recipe
 
@@ -28,6 +31,7 @@ def run_recipe(
     path: str | Path,
     overrides: Sequence[str] = (),
     *,
+    values: Mapping[str, Any] | None = None,
     only: str | None = None,
     dry_run: bool = False,
     force: bool = False,
@@ -40,6 +44,7 @@ def run_recipe(
     Args:
         path (str or Path): A YAML file or the name of an embedded recipe.
         overrides (sequence of str): Dotted changes, ``train.epochs=5``.
+        values (mapping): Dotted key → value that is taken as it is, with no YAML in it.
         only (str): One of the kinds of stages: these alone are run, and the stages they need must be up to date.
         dry_run (bool): Print which stages would run and why, and change nothing.
         force (bool): Run the chosen stages even where they are up to date.
@@ -53,156 +58,121 @@ def run_recipe(
     Raises:
         InputError: The recipe, the data or a file that it names cannot be used; a needed stage has not run.
     """
-    changes = list(overrides)
+    given = dict(values or {})
     if devices is not None:
-        changes += [f"train.devices={devices}", f"extract.devices={devices}"]
+        given |= {"train.devices": devices, "extract.devices": devices}
     if output is not None:
-        changes.append(f"output={output}")
-    recipe = load_recipe(path, changes)
-    plan = Plan(recipe)
+        given["output"] = str(output)
+    recipe = load_recipe(path, overrides, given)
+    plan = Plan(recipe, dry=dry_run)
     stamps = Stamps(plan.outputs.state)
     with launched_ranks() as ranks:
-        decisions = ranks.share(_decisions(plan, stamps, only, force) if ranks.first else None)
         if dry_run:
             if ranks.first:
-                _print_plan(plan, decisions)
+                print_plan(plan, decide(plan, stamps, only, force))
             return recipe
-        if ranks.first:
-            write_text(plan.outputs.recipe, recipe.to_yaml())
-        statuses = [
-            Status(stage, runs, why)
-            for stage, (runs, why) in zip(plan.stages, decisions, strict=True)
-            if only in (None, stage.kind) or stage.kind == "split"
-        ]
-        for has_tasks, neighbours in itertools.groupby(statuses, lambda s: s.stage.tasks and s.stage.kind):
-            group = list(neighbours)
-            if has_tasks:
-                _run_tasks(group, plan, stamps, ranks, engine or Engine())
-                if group[0].stage.kind == "tune" and ranks.first:
-                    print_tunings(plan.inputs, [s.stage.subject for s in group if s.runs or only == "tune"])
-                continue
-            for status in group:
-                _run_action(status, stamps, ranks)
-                if status.stage.kind == "report" and not status.runs and ranks.first:
-                    print_report(plan.inputs, plan.results, status.stage.needs)
+        with only_run(plan.outputs, ranks.first) as lock:
+            _run_plan(plan, stamps, ranks, lock, only, force, engine or Engine())
     return recipe
 
 
-def validate_recipe(path: str | Path, overrides: Sequence[str] = ()) -> str:
+def _run_plan(
+    plan: Plan, stamps: Stamps, ranks: Ranks, lock: RunLock, only: str | None, force: bool, engine: Engine
+) -> None:
+    """Do what is due; the folder is held."""
+    decisions = None
+    if ranks.first:
+        found = decide(plan, stamps, only, force)
+        lock.check([status for status in found if only in (None, status.stage.kind)])
+        if lock.refusal is None:
+            update_text(plan.outputs.recipe, plan.recipe.to_yaml())
+        decisions = [(status.runs, status.why, status.follows) for status in found]
+    statuses = [
+        Status(stage, *decision)
+        for stage, decision in zip(plan.stages, ranks.share(decisions), strict=True)
+        if only in (None, stage.kind) or stage.kind == "split"
+    ]
+    for has_tasks, neighbours in itertools.groupby(statuses, lambda s: s.stage.tasks and s.stage.kind):
+        group = list(neighbours)
+        if has_tasks:
+            ran = _run_tasks(group, plan, stamps, ranks, engine, lock)
+            if group[0].stage.kind == "tune" and ranks.first:
+                print_tunings(plan.inputs, [s.stage.subject for s in group if s.stage in ran or only == "tune"])
+            continue
+        for status in group:
+            is_new = _run_action(status, stamps, ranks)
+            if status.stage.kind == "report" and not is_new and ranks.first:
+                print_report(plan.inputs, plan.results, status.stage.needs)
+
+
+def validate_recipe(
+    path: str | Path, overrides: Sequence[str] = (), *, output: Path | None = None, deep: bool = False
+) -> str:
     """Check a recipe and everything it names: keys, types, registry names, files, images, class split, experiments.
 
+    Args:
+        path (str or Path): A YAML file or the name of an embedded recipe.
+        overrides (sequence of str): Dotted changes, ``train.epochs=5``.
+        output (Path): The folder of results, instead of the recipe's.
+        deep (bool): Also compare every file of the finished stages with what was written.
+
     Returns:
-        str: One line that says what the recipe describes.
+        str: A line that says what the recipe describes, and with ``deep`` one about the finished stages.
 
     Raises:
-        InputError: One line for each mistake.
+        InputError: One line for each mistake, or for each damaged file.
     """
-    recipe, wrong = read_recipe(path, overrides)
+    recipe, wrong = read_recipe(path, overrides, {} if output is None else {"output": str(output)})
     if recipe is not None:
-        wrong += [line for line in mistakes(Plan(recipe)) if line not in wrong]
+        plan = Plan(recipe, dry=True)
+        wrong += [line for line in mistakes(plan) if line not in wrong]
     if wrong or recipe is None:
         raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
     methods = len(recipe.evaluate.methods)
-    return (
+    sound = (
         f"recipe {path} is sound: {len(recipe.representations)} representations × {methods} methods × "
         f"{len(recipe.evaluate.n_shots)} numbers of shots × {recipe.split.experiments} experiments"
     )
+    if not deep:
+        return sound
+    options = [] if output is None else ["--output", str(output)]
+    return f"{sound}\n{check_outputs(plan, [str(path), *overrides, *options])}"
 
 
-def _decisions(plan: Plan, stamps: Stamps, only: str | None, force: bool) -> list[tuple[bool, str]]:
-    """For each stage whether it runs, and why; refuses to run a stage alone whose inputs are not there."""
-    if only == "tune" and not any(stage.kind == "tune" for stage in plan.stages):
-        raise InputError(
-            "no method has a grid, so there is nothing to tune: give one, such as "
-            "evaluate.methods.NAME.grid={weight_decay: [0.001, 0.01]}, or grid: default"
-        )
-    forced: Sequence[str] = () if not force else ([only] if only is not None else KINDS[1:])
-    statuses = stamps.statuses(plan.stages, forced)
-    if only is not None:
-        _check_needs(statuses, only)
-    return [(status.runs, status.why) for status in statuses]
-
-
-def _check_needs(statuses: Sequence[Status], only: str) -> None:
-    by_key = {status.stage.key: status for status in statuses}
-    for status in statuses:
-        if status.stage.kind != only:
-            continue
-        for need in status.stage.needs:
-            if by_key[need.key].runs and need.kind != "split":
-                raise InputError(
-                    f"{status.stage.key} needs {need.key}, which is not up to date ({by_key[need.key].why}): "
-                    f"run `lowshot {need.kind}` with this recipe first, or `lowshot run` for all stages"
-                )
-
-
-def _run_action(status: Status, stamps: Stamps, ranks: Ranks) -> None:
+def _run_action(status: Status, stamps: Stamps, ranks: Ranks) -> bool:
     """Do the work of a stage, if it is due."""
     stage = status.stage
-    if ranks.first:
-        _announce(status, stamps)
-    if not status.runs:
-        return
-    start = time.perf_counter()
-    if ranks.first or stage.kind in _COLLECTIVE:
-        assert stage.action is not None
-        stage.action()
-    if ranks.first:
-        _finished(stage, time.perf_counter() - start, stamps)
-    ranks.wait()
-
-
-def _run_tasks(statuses: Sequence[Status], plan: Plan, stamps: Stamps, ranks: Ranks, engine: Engine) -> None:
-    """Do the work of all stages that are due, their tasks together; each is stamped when its own are done."""
-    due = [status.stage for status in statuses if status.runs]
-    if ranks.first:
-        for status in statuses:
-            _announce(status, stamps)
-        # Another run in this folder would add to the same files and remove the same scratch.
-        busy = f"waiting for another run in {plan.outputs.folder}"
-        with locked(plan.outputs.state / "sweep.lock", lambda: say(busy)):
-            try:
-                if due:
-                    groups = [stage.tasks() for stage in due if stage.tasks is not None]
-
-                    def after(group: TaskGroup, seconds: float) -> None:
-                        stage = next(stage for stage, its_group in zip(due, groups) if its_group is group)
-                        _finished(stage, seconds, stamps, named=True)
-
-                    run_groups(groups, engine, after, title=due[0].kind)
-                    plan.outputs.scratch.remove()
-            finally:
-                plan.update_results()
-    if due:
+    runs = ranks.share(announce(status, stamps) if ranks.first else None)
+    if runs:
+        start = time.perf_counter()
+        if ranks.first or stage.kind in _COLLECTIVE:
+            assert stage.action is not None
+            stage.action()
+        if ranks.first:
+            finished(stage, time.perf_counter() - start, stamps)
         ranks.wait()
+    return runs
 
 
-def _announce(status: Status, stamps: Stamps) -> None:
-    if not status.runs:
-        say(f"✓ {status.stage.key}: {status.why}", style="dim")
-        return
-    say(f"▶ {status.stage.key}: {status.why}", style="bold")
-    stamps.clear(status.stage)
+def _run_tasks(
+    statuses: Sequence[Status], plan: Plan, stamps: Stamps, ranks: Ranks, engine: Engine, lock: RunLock
+) -> list[Stage]:
+    """Do the work of all stages that are due, their tasks together; each is stamped when its own are done."""
+    due = []
+    if ranks.first:
+        due = [status.stage for status in statuses if announce(status, stamps)]
+        try:
+            if due:
+                groups = [stage.tasks() for stage in due if stage.tasks is not None]
 
+                def after(group: TaskGroup, seconds: float) -> None:
+                    stage = next(stage for stage, its_group in zip(due, groups) if its_group is group)
+                    finished(stage, seconds, stamps, named=True)
 
-def _finished(stage: Stage, seconds: float, stamps: Stamps, named: bool = False) -> None:
-    stamps.write(stage, seconds)
-    say(f"  {stage.key} done in {_duration(seconds)}" if named else f"  done in {_duration(seconds)}", style="dim")
-
-
-def _print_plan(plan: Plan, decisions: Sequence[tuple[bool, str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    title = f"{plan.recipe.name} → {plan.outputs.folder}"
-    table = Table(box=None, title=title, title_justify="left", title_style="bold")
-    for column in ("stage", "", "why"):
-        table.add_column(column)
-    for stage, (runs, why) in zip(plan.stages, decisions, strict=True):
-        table.add_row(stage.key, "[bold]would run[/]" if runs else "[dim]skipped[/]", why)
-    Console(highlight=False).print(table)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes)} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
+                run_groups(groups, engine, after, title=due[0].kind)
+                plan.outputs.scratch.remove()
+        finally:
+            if lock.refusal is None:
+                plan.update_results()
+    ranks.wait()
+    return due

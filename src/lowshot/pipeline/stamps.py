@@ -1,35 +1,60 @@
-"""Stamps: which stages have finished, from which inputs, and whether their outputs still stand.
+"""Stamps: which stages have finished, from which inputs, and the files that they wrote.
 
-A stage that finished leaves a stamp. It is up to date when the stamp's fingerprint is today's and its outputs are still
-there and intact.
+A stage that finished leaves a stamp, ``state/KIND/SUBJECT.json``. It is up to date when the stamp's fingerprint is
+today's, its files are those that it wrote, and the stages it needs have written nothing else since.
 """
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError, LowshotError
-from lowshot.files import read_json, write_json
+from lowshot.files import fingerprint, read_json, write_bytes, write_json
 from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.written import is_intact, known_lines, record_of
+from lowshot.progress import say
 
 _UPSTREAM = "a stage before it changed"
+_ENTRIES: dict[str, Any] = {
+    "fingerprint": str,
+    "inputs": dict,
+    "needs": dict,
+    "files": dict,
+    "result": str,
+    "seconds": (int, float),
+}
 
 
 @dataclass(frozen=True)
 class Status:
-    """The decision whether a stage runs, and the reason that ``--dry-run`` prints."""
+    """The decision whether a stage runs, and the reason that ``--dry-run`` prints.
+
+    Attributes:
+        stage (Stage): The stage.
+        runs (bool): True where it runs.
+        why (str): The reason.
+        follows (bool): True where the only reason is that a stage before it runs. Should that one write the same
+            files again, as after a repair, there is nothing to do.
+    """
 
     stage: Stage
     runs: bool
     why: str
+    follows: bool = False
 
 
 class Stamps:
-    """The stamps of finished stages, one JSON file each, in ``folder``."""
+    """The stamps of finished stages, one JSON file each.
+
+    Args:
+        folder (Path): The folder of the stamps, in the output folder that the paths in them are relative to.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,12 +66,12 @@ class Stamps:
         found = []
         for stage in stages:
             upstream = [need.key for need in stage.needs if need.key in running]
-            why = "asked for with --force" if stage.kind in force else self.stale(stage)
-            if upstream and why in (None, _UPSTREAM):
-                why = f"after {', '.join(upstream)}"
+            own = "asked for with --force" if stage.kind in force else self.stale(stage)
+            why = f"after {', '.join(upstream)}" if upstream and own in (None, _UPSTREAM) else own
             if why is not None:
                 running.add(stage.key)
-            found.append(Status(stage, why is not None, why or f"up to date ({self._when(stage)})"))
+            follows = why is not None and own is None
+            found.append(Status(stage, why is not None, why or f"up to date ({self._when(stage)})", follows))
         return found
 
     def stale(self, stage: Stage) -> str | None:
@@ -54,12 +79,23 @@ class Stamps:
         stamp = self.read(stage)
         if stamp is None:
             return "has not finished yet"
-        if missing := [path for path in stage.outputs if not path.exists()]:
+        if missing := [path for path in (*stage.outputs, *stage.shared) if not path.exists()]:
             return f"{missing[0]} is missing"
-        if stamp["fingerprint"] == stage.fingerprint:
-            return stage.damage()
-        changes = differences(stamp["inputs"], stage.inputs)
-        return "; ".join(changes[:3]) + (f" and {len(changes) - 3} more" if len(changes) > 3 else "") or _UPSTREAM
+        if stamp["fingerprint"] != stage.fingerprint:
+            changes = differences(stamp["inputs"], stage.inputs)
+            return "; ".join(changes[:3]) + (f" and {len(changes) - 3} more" if len(changes) > 3 else "") or _UPSTREAM
+        if damage := next(self._damage(stamp), None):
+            return damage
+        for need in stage.needs:
+            upstream = self.read(need)
+            if upstream is not None and upstream["result"] != stamp["needs"].get(need.key):
+                return f"{need.key} has written other files since"
+        return None
+
+    def damage(self, stage: Stage) -> list[str]:
+        """The damaged files of a finished stage, every one read whole, a line each."""
+        stamp = self.read(stage)
+        return [] if stamp is None else list(self._damage(stamp, deep=True))
 
     def read(self, stage: Stage) -> dict[str, Any] | None:
         """The stamp of a stage, or None when it never finished, or when nobody can tell."""
@@ -68,32 +104,90 @@ class Stamps:
             stamp = read_json(path, "stamp") if path.exists() else None
         except InputError:
             return None
-        return stamp if isinstance(stamp, dict) and {"fingerprint", "inputs", "seconds"} <= stamp.keys() else None
+        sound = isinstance(stamp, dict) and all(isinstance(stamp.get(key), kind) for key, kind in _ENTRIES.items())
+        return stamp if sound else None
 
     def write(self, stage: Stage, seconds: float) -> None:
         """Record that a stage finished; refuses when an output is missing."""
-        if missing := [path for path in stage.outputs if not path.exists()]:
+        if missing := [path for path in (*stage.outputs, *stage.shared) if not path.exists()]:
             raise LowshotError(f"stage {stage.key} ended without writing {missing[0]}")
+        files = self._files(stage)
         write_json(
             self._path(stage),
             {
                 "fingerprint": stage.fingerprint,
                 "inputs": dict(stage.inputs),
+                "needs": {need.key: (self.read(need) or {}).get("result") for need in stage.needs},
+                "result": fingerprint([files[self._relative(path)]["sha256"] for path in stage.outputs]),
+                "files": files,
                 "seconds": round(seconds, 2),
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             },
         )
 
     def clear(self, stage: Stage) -> None:
-        """Forget that a stage finished; done before it runs again, so that a kill leaves it unfinished."""
+        """Forget that a stage finished, before it runs again, so that a kill leaves it unfinished.
+
+        Where its work goes on from its files, first put the damaged ones aside, and put back what the stamp kept.
+        """
+        stamp = self.read(stage)
+        if stamp is not None and stage.resumes:
+            for name, record in stamp["files"].items():
+                self._mend(self.folder.parent / name, record)
         self._path(stage).unlink(missing_ok=True)
+
+    @contextmanager
+    def rewriting(self, stage: Stage) -> Iterator[None]:
+        """Let the files of a finished stage be written anew with the same result; a kill leaves it unfinished."""
+        stamp = self.read(stage)
+        assert stamp is not None
+        self._path(stage).unlink()
+        yield
+        write_json(self._path(stage), {**stamp, "files": self._files(stage)})
+
+    def _files(self, stage: Stage) -> dict[str, Any]:
+        paths = dict.fromkeys((*stage.outputs, *sorted(stage.beside())))
+        return {self._relative(path): record_of(path, path in stage.kept) for path in paths}
+
+    def _damage(self, stamp: Mapping[str, Any], deep: bool = False) -> Iterator[str]:
+        for name, record in stamp["files"].items():
+            path = self.folder.parent / name
+            try:
+                if not is_intact(path, record, deep):
+                    yield f"{path} is damaged"
+            except FileNotFoundError:
+                yield f"{path} is missing"
+            except (OSError, LookupError, TypeError) as error:
+                yield f"{path} cannot be checked: {getattr(error, 'strerror', None) or error}"
+
+    def _mend(self, path: Path, record: Mapping[str, Any]) -> None:
+        try:
+            if is_intact(path, record, deep=True):
+                return
+        except (OSError, LookupError, TypeError):
+            pass  # then it is no better than damaged
+        if "text" in record:
+            write_bytes(path, record["text"].encode("utf-8"))
+            say(f"  {path} was damaged: its copy in {self.folder} takes its place", style="yellow")
+        elif "lines" in record:
+            write_bytes(path, known_lines(path, record))
+            say(f"  {path} was damaged: what is intact stays", style="yellow")
+        elif path.exists():
+            aside = path.with_name(f"{path.name}.damaged")
+            os.replace(path, aside)
+            say(f"  {path} is damaged, and kept as {aside.name}", style="yellow")
 
     def _when(self, stage: Stage) -> str:
         stamp = self.read(stage) or {}
         return f"finished {str(stamp.get('finished', '?'))[:16].replace('T', ' ')}"
 
+    def _relative(self, path: Path) -> str:
+        return os.path.relpath(path, self.folder.parent)
+
     def _path(self, stage: Stage) -> Path:
-        return self.folder / f"{stage.key.replace(':', '-').replace('/', '-')}.json"
+        return (
+            self.folder / stage.kind / f"{stage.subject}.json" if stage.subject else self.folder / f"{stage.kind}.json"
+        )
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from lowshot.errors import InputError, did_you_mean
 from lowshot.recipe.schema import MethodSection, PartSection, Recipe
+from lowshot.recipe.texts import KEPT_RUNS, NAME_RULE, alike
 from lowshot.representation.settings import TrainSettings
+
+_SHOWN = 40
 
 
 def complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -20,25 +25,36 @@ def complaints(error: ValidationError, model: type[BaseModel]) -> list[str]:
         error (ValidationError): The mistakes.
         model (type): The section that was checked.
     """
-    lines = []
-    for mistake in error.errors(include_url=False):
-        location = [str(part) for part in mistake["loc"]]
-        key = ".".join(location)
-        if mistake["type"] == "extra_forbidden":
-            lines.append(f"{key}: unknown key. {did_you_mean(location[-1], _possible_keys(model, location))}")
-        elif mistake["type"] == "missing":
-            lines.append(f"{key}: is missing and has no default")
-        elif mistake["type"] == "value_error":
-            lines += [f"{key}: {line}" if key else line for line in str(mistake["ctx"]["error"]).splitlines()]
-        else:
-            message = mistake["msg"][0].lower() + mistake["msg"][1:]
-            lines.append(f"{key}: {message}, got {mistake['input']!r}")
-    return lines
+    return [line for mistake in error.errors(include_url=False) for line in lines_of(mistake, model)]
+
+
+def lines_of(mistake: ErrorDetails, model: type[BaseModel]) -> list[str]:
+    """The lines for one of pydantic's mistakes; more than one where a check of ours found several."""
+    location = [str(part) for part in mistake["loc"]]
+    key, kind = ".".join(location), mistake["type"]
+    if location[-1:] == ["[key]"]:
+        return [f"{'.'.join(location[:-2])}: {_no_name(mistake['input'])}"]
+    if kind in ("string_pattern_mismatch", "string_too_long"):
+        return [f"{key}: {_no_name(mistake['input'])}"]
+    if kind == "extra_forbidden":
+        return [f"{key}: unknown key. {did_you_mean(location[-1], _possible_keys(model, location))}"]
+    if kind == "missing":
+        return [f"{key}: is missing and has no default"]
+    if kind == "value_error":
+        return [f"{key}: {line}" if key else line for line in str(mistake["ctx"]["error"]).splitlines()]
+    return [f"{key}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, got {mistake['input']!r}"]
+
+
+def _no_name(value: Any) -> str:
+    if not isinstance(value, str):
+        return f"{value!r} is no name: write it in quotes, {str(value)!r}, so that YAML does not read something else"
+    shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…"
+    return f"{shown!r} is no name: expected {NAME_RULE}"
 
 
 def cross_complaints(recipe: Recipe) -> list[str]:
     """The parts of a recipe that do not fit together, one line each."""
-    wrong: list[str] = []
+    wrong = _ambiguous_names(recipe)
     for name in recipe.representations:
         try:
             recipe.train_settings(name)
@@ -78,6 +94,33 @@ def cross_complaints(recipe: Recipe) -> list[str]:
             f"tune.experiments: {recipe.tune.experiments} draws are asked for but split.experiments "
             f"is {recipe.split.experiments}"
         )
+    return wrong
+
+
+def _ambiguous_names(recipe: Recipe) -> list[str]:
+    """Keys that could become one file, and labels that would become one row of a table."""
+    sections: dict[str, Mapping[str, Any]] = {
+        "representations": recipe.representations,
+        "generators": recipe.generators,
+        "evaluate.methods": recipe.evaluate.methods,
+    }
+    wrong = [
+        f"{where}: {' and '.join(same)} differ by case alone, so that their files could be the same"
+        for where, section in sections.items()
+        if (same := alike(section))
+    ]
+    if KEPT_RUNS in {name.casefold() for name in recipe.representations}:
+        wrong.append(f"representations.{KEPT_RUNS}: trainings that were replaced are kept in a folder of this name")
+    for where, labels in (
+        ("representations", {name: recipe.label(name) for name in recipe.representations}),
+        ("evaluate.methods", {name: recipe.method_label(name) for name in recipe.evaluate.methods}),
+    ):
+        for label, count in Counter(labels.values()).items():
+            if count > 1:
+                same = [name for name, own in labels.items() if own == label]
+                wrong.append(
+                    f"{where}: {' and '.join(same)} have the label {label!r}, so tables could not tell them apart"
+                )
     return wrong
 
 

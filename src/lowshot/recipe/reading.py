@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import ValidationError
 
 from lowshot.errors import InputError, did_you_mean
-from lowshot.files import read_text
-from lowshot.recipe.complaints import complaints, cross_complaints, registry_complaints
-from lowshot.recipe.interpolation import check_interpolations
+from lowshot.recipe.complaints import cross_complaints, lines_of, registry_complaints
 from lowshot.recipe.schema import Recipe
-from lowshot.trees import MAX_DEPTH, parse_yaml
+from lowshot.recipe.tree import read_tree
 
 
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(path: str | Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Recipe:
     """Read, override and check a recipe, and import the plugins it names.
 
     Args:
         path (path): A YAML file, or the name of a recipe that comes with lowshot (``glyphs``).
         overrides (sequence of str): Changes ``key.subkey=value`` as on the command line; values are YAML.
+        values (mapping): Dotted key → value that is taken as it is, such as a path that another option gave.
 
     Raises:
         InputError: The recipe has mistakes, named one line each.
     """
-    recipe, wrong = read_recipe(path, overrides)
+    recipe, wrong = read_recipe(path, overrides, values)
     if wrong or recipe is None:
         raise InputError("\n".join([f"recipe {find_recipe(path)} has mistakes:", *wrong]))
     return recipe
 
 
-def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe | None, list[str]]:
+def read_recipe(
+    path: str | Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None
+) -> tuple[Recipe | None, list[str]]:
     """Read and override a recipe, and collect every mistake in it that shows without looking at the data.
 
     Args:
         path (path): A YAML file, or the name of a recipe that comes with lowshot.
         overrides (sequence of str): Changes ``key.subkey=value`` as on the command line.
+        values (mapping): Dotted key → value that is taken as it is.
 
     Returns:
         The recipe without what is wrong, None where too much is, and a line for each mistake.
@@ -49,7 +50,7 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe
     from lowshot.plugins import import_plugin
 
     source = find_recipe(path)
-    recipe, wrong = _checked(_tree(source, overrides))
+    recipe, wrong = _checked(read_tree(source, overrides, values or {}, Recipe))
     if recipe is None:
         return None, wrong
     recipe = recipe.model_copy(update={"plugins": tuple(source.parent / plugin for plugin in recipe.plugins)})
@@ -64,12 +65,18 @@ def read_recipe(path: str | Path, overrides: Sequence[str] = ()) -> tuple[Recipe
 def _checked(tree: dict[str, Any]) -> tuple[Recipe | None, list[str]]:
     """Check types and keys; a wrong value is set aside and the rest checked again: no mistake hides another."""
     wrong: list[str] = []
+    named: set[tuple[str | int, ...]] = set()
     while True:
         try:
             return Recipe.model_validate(tree), wrong
         except ValidationError as error:
-            wrong += [line for line in complaints(error, Recipe) if line not in wrong]
-            set_aside = [_set_aside(tree, mistake["loc"], mistake["type"]) for mistake in error.errors()]
+            mistakes = error.errors(include_url=False)
+            for mistake in mistakes:
+                # A key whose value was set aside is missing now, and a section may be empty: that is no second mistake.
+                if mistake["type"] not in ("missing", "too_short") or mistake["loc"] not in named:
+                    wrong += [line for line in lines_of(mistake, Recipe) if line not in wrong]
+            named |= {mistake["loc"][: n + 1] for mistake in mistakes for n in range(len(mistake["loc"]))}
+            set_aside = [_set_aside(tree, mistake["loc"], mistake["type"]) for mistake in mistakes]
             if not any(set_aside):
                 return None, wrong
 
@@ -115,47 +122,9 @@ def recipe_tree(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: There is no such file, or it is not a YAML mapping.
     """
-    tree: dict[str, Any] = _tree(Path(path), ())
-    return tree
+    return read_tree(Path(path), (), {}, Recipe)
 
 
 def embedded_recipes() -> list[Path]:
     """The recipes that come with lowshot."""
     return sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
-
-
-def _tree(source: Path, overrides: Sequence[str]) -> Any:
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    what = f"recipe {source}"
-    try:
-        tree: Any = parse_yaml(read_text(source, "recipe"), what, _omegaconf)
-        if not OmegaConf.is_dict(tree):
-            raise InputError(f"{what} must be a mapping of sections such as data: and train:")
-        for override in overrides:
-            key, equals, value = override.partition("=")
-            if not equals or not key or key.count(".") >= MAX_DEPTH:
-                raise InputError(f"override {_short(override)!r} must have the form key.subkey=value")
-            parse_yaml(value, f"override {_short(override)!r}")
-            try:
-                tree = OmegaConf.merge(tree, OmegaConf.from_dotlist([override]))
-            except TypeError:  # a list for a mapping, or the other way round
-                raise InputError(f"override {override!r}: {key} is of another kind in {source}") from None
-        check_interpolations(cast(dict[str, Any], OmegaConf.to_container(tree)), what)
-        return OmegaConf.to_container(tree, resolve=True)
-    except OmegaConfBaseException as error:
-        raise InputError(f"{what} with {list(overrides)}: {str(error).splitlines()[0]}") from None
-
-
-def _omegaconf(text: str) -> Any:
-    """The text as OmegaConf parses it: numbers such as 1e-3, and no key twice; an empty one has no keys."""
-    from omegaconf import OmegaConf
-
-    # parse_yaml has a bound of its own, which no environment variable changes.
-    has_bound = "max_yaml_expanded_nodes" in inspect.signature(OmegaConf.create).parameters
-    return OmegaConf.create(text or "{}", **({"max_yaml_expanded_nodes": None} if has_bound else {}))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lowshot.files import fingerprint
+from lowshot.recipe.texts import Name, PathPattern, RecipePath, is_name
+from lowshot.recipe.tree import to_yaml
 from lowshot.representation.settings import TrainSettings
 
 Accuracy = Literal[
@@ -33,7 +35,7 @@ class Section(BaseModel):
 
 class DataSection(Section):
     dataset: str = Field("auto", description="registry name; auto picks folder, zip or JSON list by what root is")
-    root: Path | None = Field(None, description="folder, zip file or JSON file; none for embedded data sets")
+    root: RecipePath | None = Field(None, description="folder, zip file or JSON file; none for embedded data sets")
     options: dict[str, Any] = Field({}, description="parameters of the data set, such as class_depth or test_per_class")
     preset: str = Field("imagenet", description="image transforms: imagenet, small or a plug-in's")
     transform: dict[str, Any] = Field({}, description="parameters of the preset, such as image_size, flip, mean, std")
@@ -42,19 +44,23 @@ class DataSection(Section):
 
 
 class SplitSection(Section):
-    file: Path | None = Field(None, description="label_idx.json to use, of the sizes below where given; none draws one")
+    file: RecipePath | None = Field(
+        None, description="label_idx.json to use, of the sizes below where given; none draws one"
+    )
     base: tuple[int, int] | None = Field(None, description="base classes of the validation and of the test half")
     novel: tuple[int, int] | None = Field(None, description="novel classes of the validation and of the test half")
     experiments: int = Field(5, ge=1, description="number of draws of shots")
-    experiment_files: str | None = Field(None, description="pattern such as splitfile_{:d}.json; none draws from seed")
+    experiment_files: PathPattern | None = Field(
+        None, description="pattern such as splitfile_{:d}.json; none draws from seed"
+    )
     max_shots: int = Field(20, ge=1, description="shots drawn per class and experiment; the first n are the n shots")
 
 
 class RepresentationSection(Section):
     label: str | None = Field(None, description="name in tables and figures; the key when none")
     train: dict[str, Any] = Field({}, description="settings that differ from the recipe's train section")
-    checkpoint: Path | None = Field(None, description="use this checkpoint instead of training one")
-    features: dict[Literal["train", "test"], Path] | None = Field(
+    checkpoint: RecipePath | None = Field(None, description="use this checkpoint instead of training one")
+    features: dict[Literal["train", "test"], RecipePath] | None = Field(
         None, description="use these feature files instead of training and extracting"
     )
 
@@ -143,12 +149,12 @@ class EvaluateSection(Section):
     prior_target: Literal["all_top5", "all_top1"] = Field(
         "all_top5", description="accuracy that the bias maximises on val"
     )
-    methods: dict[str, MethodSection] = Field(
+    methods: dict[Name, MethodSection] = Field(
         {"logistic": MethodSection()},
         min_length=1,
         description="classifiers and generators to compare on every representation",
     )
-    generations: dict[str, GenerationSection] = Field(
+    generations: dict[Name, GenerationSection] = Field(
         {}, description="each makes a further method METHOD_NAME of every method without a generator"
     )
 
@@ -160,7 +166,7 @@ class EvaluateSection(Section):
             return section
         methods = section.get("methods", {"logistic": {}})
         if not isinstance(methods, dict) or not all(
-            isinstance(m, dict) for m in (*methods.values(), *generations.values())
+            is_name(key) and isinstance(part, dict) for key, part in (*methods.items(), *generations.items())
         ):
             return section
         try:
@@ -172,9 +178,10 @@ class EvaluateSection(Section):
         for name, method in methods.items():
             written[name] = method
             for key, generation in generations.items() if method.get("generator") is None else ():
-                written.setdefault(
-                    f"{name}_{key}", methods.get(f"{name}_{key}", _with_generation(name, method, key, generation))
-                )
+                product = f"{name}_{key}"
+                if product in written and product not in methods:
+                    raise ValueError(f"generations.{key}: method {product} is made twice, by other names: rename one")
+                written[product] = methods.get(product, _with_generation(name, method, key, generation))
         return {**section, "methods": written, "generations": {}}
 
     @model_validator(mode="after")
@@ -239,17 +246,17 @@ class ReportSection(Section):
 class Recipe(Section):
     """A whole recipe, checked. ``model_dump(mode="json")`` is its canonical form."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the output folder")
+    name: Name = Field(description="names the output folder")
     description: str = Field("", description="text on what is compared, for the report")
     seed: int = Field(0, ge=0, description="the one seed that everything random derives from")
-    output: Path | None = Field(None, description="folder of the results; runs/NAME when none")
-    plugins: tuple[Path, ...] = Field((), description="Python files to import first; relative to the recipe")
+    output: RecipePath | None = Field(None, description="folder of the results; runs/NAME when none")
+    plugins: tuple[RecipePath, ...] = Field((), description="Python files to import first; relative to the recipe")
     data: DataSection = DataSection()
     split: SplitSection = SplitSection()
     train: TrainSettings = TrainSettings()
-    representations: dict[str, RepresentationSection] = Field(min_length=1)
+    representations: dict[Name, RepresentationSection] = Field(min_length=1)
     extract: ExtractSection = ExtractSection()
-    generators: dict[str, GeneratorSection] = {}
+    generators: dict[Name, GeneratorSection] = {}
     tune: TuneSection = TuneSection()
     evaluate: EvaluateSection = EvaluateSection()
     episodes: EpisodesSection | None = Field(
@@ -288,6 +295,4 @@ class Recipe(Section):
 
     def to_yaml(self) -> str:
         """The resolved recipe, every default filled in."""
-        from omegaconf import OmegaConf
-
-        return OmegaConf.to_yaml(OmegaConf.create(self.model_dump(mode="json")))
+        return to_yaml(self.model_dump(mode="json"))

@@ -9,10 +9,13 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from lowshot.contents import by_content
 from lowshot.data import ImageDataset, Transforms
 from lowshot.devices import resolve_precision
 from lowshot.errors import InputError
 from lowshot.files import Pathlike, fingerprint
+from lowshot.plugins import plugin_of
+from lowshot.registry import BACKBONES, LOSSES
 from lowshot.representation.checkpoints import latest_checkpoint
 from lowshot.representation.launch import ProcessDied, launch
 from lowshot.representation.loop import TrainingRun, train_in_process
@@ -139,18 +142,26 @@ def _depends_on(
 ) -> dict[str, Any]:
     """All that the weights depend on, as plain JSON values."""
     values = {
-        **settings.fingerprinted(),
+        **by_content(settings.fingerprinted()),
         "seed": seed,
         "num_classes": num_classes,
         "training images": train.fingerprint,
         "transforms": transforms.description,
     }
+    if code := _plugin_code(settings):
+        values["code"] = code
     if first_epoch:
         values["first epoch"] = first_epoch
     if initial_state is not None:
         parts = (part for name, value in initial_state.items() for part in (name, value.detach().cpu().numpy()))
         values["initial weights"] = fingerprint(*parts)
     return json.loads(json.dumps(values))
+
+
+def _plugin_code(settings: TrainSettings) -> list[str]:
+    """Digests of the plug-ins that define the backbone and the loss; lowshot's own have a version."""
+    parts = [BACKBONES.entry(settings.backbone)] + ([LOSSES.entry(settings.loss)] if settings.loss else [])
+    return [plugin.digest for part in parts if (plugin := plugin_of(part.factory)) is not None]
 
 
 def _check_data(images: ImageDataset, num_classes: int) -> None:

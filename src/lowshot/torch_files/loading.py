@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -52,7 +53,21 @@ def save_torch(path: Pathlike, value: Any) -> None:
 
     # torch writes the name of a path into the file, but not that of an open file.
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        torch.save(value, file)
+        torch.save(_without_sharing(value), file)
+
+
+def _without_sharing(value: Any) -> Any:
+    """Rebuild plain containers so that equal texts are one object and equal containers are not.
+
+    Pickle writes an object that it has seen as a reference, so that bytes would depend on where equal values came from.
+    """
+    if type(value) is str:
+        return sys.intern(value)
+    if type(value) is dict:
+        return {_without_sharing(key): _without_sharing(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_without_sharing(item) for item in value)
+    return value
 
 
 def _load(path: Pathlike) -> Any:

@@ -15,10 +15,12 @@ import numpy as np
 from PIL import __version__ as pillow_version
 from PIL import features
 
+from lowshot.contents import cache_folder
 from lowshot.data.glyphs.faces import FACES, path_of
 from lowshot.data.glyphs.photograph import photograph
 from lowshot.errors import InputError, LowshotError
 from lowshot.files import atomic_path, file_fingerprint, fingerprint
+from lowshot.parallel.orphans import ending_with_this_process
 from lowshot.progress import progress
 
 RENDERER = 1
@@ -69,11 +71,7 @@ class Request:
         return np.stack([photograph(character, self.size, self.difficulty, rng) for rng in draws])
 
 
-def default_folder() -> Path:
-    """Return ``$LOWSHOT_CACHE``, or else ``lowshot`` in the user's cache folder."""
-    if own := os.environ.get("LOWSHOT_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lowshot"
+default_folder = cache_folder
 
 
 def cached_images(request: Request, folder: Path) -> np.ndarray:
@@ -132,7 +130,7 @@ def render(request: Request, path: Path, processes: int | None = None) -> None:
 def _draw(request: Request, processes: int) -> Iterator[np.ndarray]:
     if processes == 1:
         return map(request.draw, request.characters)
-    pool = joblib.Parallel(n_jobs=processes, return_as="generator")
+    pool = joblib.Parallel(processes, backend="loky", return_as="generator", **ending_with_this_process())
     return pool(joblib.delayed(request.draw)(character) for character in request.characters)
 
 

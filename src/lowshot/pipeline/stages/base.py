@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,10 +29,15 @@ class Stage:
         subject (str): The object of the work, e.g. a representation; part of the key.
         inputs (dict): JSON-like values that the result depends on.
         needs (tuple of Stage): The stages whose results it reads.
-        outputs (tuple of Path): The files that must exist afterwards.
+        outputs (tuple of Path): The files that later stages read; they must exist afterwards, and are this stage's
+            alone.
         action (callable): Does the work.
         tasks (callable): Makes the tasks of the work, in place of ``action``.
-        damage (callable): Says what has become of the outputs since they were written; None while they are intact.
+        shared (tuple of Path): Files that several stages write together; they must exist afterwards.
+        beside (callable): Lists the further files that the work left, such as logs: this stage's alone as well.
+        kept (tuple of Path): Those of them that only the whole work could write again; the stamp keeps their text.
+        resumes (bool): True where the work goes on from files that an earlier run left, so that those of them which
+            are damaged must be out of its way.
     """
 
     kind: str
@@ -42,7 +47,10 @@ class Stage:
     outputs: tuple[Path, ...]
     action: Callable[[], None] | None = field(default=None, compare=False)
     tasks: Callable[[], TaskGroup] | None = field(default=None, compare=False)
-    damage: Callable[[], str | None] = field(default=lambda: None, compare=False)
+    shared: tuple[Path, ...] = ()
+    beside: Callable[[], Iterable[Path]] = field(default=tuple, compare=False)
+    kept: tuple[Path, ...] = ()
+    resumes: bool = False
 
     @property
     def key(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from lowshot.benchmark import ResultStore
 from lowshot.benchmark.protocol import benchmark_tasks
 from lowshot.benchmark.task import Task, TaskList
+from lowshot.contents import by_content
 from lowshot.parallel import TaskGroup
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.result_files import ResultFiles
@@ -63,13 +64,10 @@ def measured_stage(
 
     inputs = {
         "classifier": section.classifier,
-        "params": section.params_for(phase.name),
+        "params": by_content(section.params_for(phase.name)),
         "n_per_class": section.n_per_class,
         **depends,
         **phase.common_inputs,
     }
-    return Stage(kind, subject, inputs, needs, outputs, tasks=group, damage=lambda: _damage(outputs[0]))
-
-
-def _damage(path: Path) -> str | None:
-    return f"{path} is cut off" if ResultStore(path).torn else None
+    own, of_all = outputs
+    return Stage(kind, subject, inputs, needs, (own,), tasks=group, shared=(of_all,), resumes=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lowshot.classifiers.persistence import save_classifier
+from lowshot.contents import by_content
 from lowshot.files import fingerprint
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.stages.base import Stage
@@ -12,7 +13,7 @@ from lowshot.registry import CLASSIFIERS
 def fit_classifier_stage(phase: LowShotPhase, method: str, base: list[int], needs: tuple[Stage, ...]) -> Stage:
     """The training on episodes of one method's classifier on one representation."""
     section = phase.section(method)
-    depends = {**phase.training(method), "base": base, **phase.common_inputs}
+    depends = {**by_content(phase.training(method)), "base": base, **phase.common_inputs}
     path = phase.classifier_path(method)
     # Named by what is trained, so that a changed recipe does not try to go on from another training.
     checkpoint = path.with_name(f"{method}-{fingerprint(depends, [need.fingerprint for need in needs])}.ckpt")

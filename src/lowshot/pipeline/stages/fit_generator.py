@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lowshot.files import file_fingerprint
+from lowshot.contents import by_content
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.stages.base import Stage
 from lowshot.registry import GENERATORS
@@ -18,22 +17,26 @@ def fit_generator_stage(phase: LowShotPhase, name: str, base: list[int], needs: 
     params = section.params_for(phase.name)
     depends = {
         "generator": section.generator,
-        "params": params,
+        "params": by_content(params),
         "base": base,
         **phase.common_inputs,
-        **_file_inputs(params),
     }
     path = phase.outputs.generator(phase.name, name)
+    cache = path.with_suffix(".cache")
 
     def action() -> None:
-        local = {"random_state": phase.recipe.seed, "cache": path.with_suffix(".cache")}
+        local = {"random_state": phase.recipe.seed, "cache": cache}
         accepted = GENERATORS.parameters(section.generator)
         local = {key: value for key, value in local.items() if key in accepted}
         generator = GENERATORS.build(section.generator, **{**local, **params})
         generator.fit(*phase.base_examples(base), _classifier_weight(phase))
         generator.save(path)
 
-    return Stage("fit-generator", f"{phase.name}/{name}", depends, needs, (path,), action)
+    def beside() -> list[Path]:
+        return list(cache.glob("*.safetensors"))
+
+    subject = f"{phase.name}/{name}"
+    return Stage("fit-generator", subject, depends, needs, (path,), action, beside=beside, resumes=True)
 
 
 def _classifier_weight(phase: LowShotPhase) -> Any:
@@ -43,9 +46,3 @@ def _classifier_weight(phase: LowShotPhase) -> Any:
     from lowshot.representation import load_backbone
 
     return load_backbone(phase.representation.checkpoint).classifier.weight.detach().numpy()
-
-
-def _file_inputs(params: Mapping[str, Any]) -> dict[str, str]:
-    """Fingerprints of the files that parameters name, such as that of a wrapped pair of functions."""
-    named = {key: value for key, value in params.items() if isinstance(value, str) and Path(value).is_file()}
-    return {f"file {key}": file_fingerprint(value) for key, value in named.items()}

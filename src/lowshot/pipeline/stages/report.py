@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lowshot.files import read_text
+from lowshot.pipeline.bias_note import zero_bias_note
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.result_files import ResultFiles
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from lowshot.report import Example
     from lowshot.report.published import RepresentationKind
     from lowshot.report.writing import Report
+
+_KINDS_OF_FILES = (".html", ".md", ".csv", ".png", ".pdf")
 
 Phases = Mapping[str, LowShotPhase]
 
@@ -38,7 +42,11 @@ def report_stage(inputs: Inputs, phases: Phases, results: ResultFiles, needs: tu
     def action() -> None:
         write_report(inputs, phases, results, needs)
 
-    return Stage("report", "", depends, needs, (inputs.outputs.report,), action)
+    def beside() -> list[Path]:
+        return [path for path in page.parent.rglob("*") if path.suffix in _KINDS_OF_FILES]
+
+    page = inputs.outputs.report
+    return Stage("report", "", depends, needs, (page,), action, beside=beside)
 
 
 def write_report(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iterable[Stage]) -> None:
@@ -56,7 +64,7 @@ def write_report(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated
         examples=_examples(inputs, report.records),
         recipe_yaml=recipe.to_yaml(),
         provenance=_provenance(inputs, report.records),
-        notes=_notes(inputs),
+        notes=_notes(inputs, results),
         sections=[generator_section(view) for view in generator_views(inputs, phases)],
     )
     report.print()
@@ -163,8 +171,10 @@ def _provenance(inputs: Inputs, records: list[dict[str, Any]]) -> dict[str, Any]
     }
 
 
-def _notes(inputs: Inputs) -> list[str]:
-    if not (inputs.needs_images and inputs.recipe.data.on_bad_image == "skip"):
-        return []
-    skipped = inputs.skipped
-    return [f"{len(skipped)} images could not be read and were left out everywhere.", *skipped[:20]]
+def _notes(inputs: Inputs, results: ResultFiles) -> list[str]:
+    note = zero_bias_note(results.records(), inputs.recipe.evaluate.prior_target)
+    notes = [] if note is None else [f"{note}."]
+    if inputs.needs_images and inputs.recipe.data.on_bad_image == "skip":
+        skipped = inputs.skipped
+        notes += [f"{len(skipped)} images could not be read and were left out everywhere.", *skipped[:20]]
+    return notes

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
 from lowshot.benchmark.episode_sampler import EpisodeDesign, novel_rows
 from lowshot.data import Experiments
+from lowshot.data.experiment_files import files_to_read
 from lowshot.errors import InputError
-from lowshot.features import FeatureStore
 from lowshot.files import file_fingerprint
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.stages.base import Stage
@@ -19,20 +20,24 @@ def split_stage(inputs: Inputs) -> Stage:
     numbers = range(1, section.experiments + 1)
     files = [section.file] if section.file else []
     if section.experiment_files:
-        files += [Path(section.experiment_files.format(i)) for i in numbers]
+        files += files_to_read(section.experiment_files, section.experiments)
     depends = {
-        "split": section.model_dump(mode="json"),
+        "split": section.model_dump(mode="json", exclude={"file", "experiment_files"}),
         "files": [file_fingerprint(file) for file in files if file.is_file()],
+        "given": [bool(section.file), bool(section.experiment_files)],
         "seed": inputs.recipe.seed,
         "data": inputs.data_fingerprint,
+        **({"rows of given features": inputs.given_rows} if inputs.needs_images and inputs.given_rows else {}),
     }
 
     def action() -> None:
         experiments = make_experiments(inputs)  # before anything is written: they may not fit the data
+        for left in outputs.experiments_beyond(section.experiments):
+            left.unlink()
         inputs.split.to_json(outputs.split)
         experiments.write(outputs.experiments)
 
-    written = (outputs.split, *(Path(outputs.experiments.format(i)) for i in numbers))
+    written = (outputs.split, *(outputs.experiment(number) for number in numbers))
     return Stage("split", "", depends, (), written, action)
 
 
@@ -55,10 +60,12 @@ def make_experiments(inputs: Inputs) -> Experiments:
             seed=recipe.seed,
             class_names=inputs.class_names,
         )
-    experiments.check(labels, paths)
-    for representation in recipe.representations.values():
-        if representation.features is not None:  # row numbers mean the same images in all of them
-            _check(experiments, FeatureStore.open(representation.features["train"]))
+    if section.experiment_files is not None:
+        advice = "Give the files that belong to these data, or draw new experiments with split.experiment_files=null"
+        _check(experiments, labels, paths, section.experiment_files, advice)
+    advice = "Row numbers must mean the same images in all train parts: extract them from the same list of images"
+    for store in inputs.given("train"):
+        _check(experiments, store.labels, store.paths, str(store.path), advice)
     setup = inputs.split.setup(recipe.evaluate.setup)
     for experiment in range(1, len(experiments) + 1):
         experiments.shots(experiment, max(recipe.evaluate.n_shots), setup.novel)
@@ -69,8 +76,8 @@ def make_experiments(inputs: Inputs) -> Experiments:
     return experiments
 
 
-def _check(experiments: Experiments, store: FeatureStore) -> None:
+def _check(experiments: Experiments, labels: Any, paths: Sequence[str] | None, of: str, advice: str) -> None:
     try:
-        experiments.check(store.labels, store.paths)
+        experiments.check(labels, paths)
     except InputError as error:
-        raise InputError(f"{store.path}: {error}") from None
+        raise InputError(f"{of}: {error}. {advice}") from None

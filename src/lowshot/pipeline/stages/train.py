@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+from lowshot.contents import by_content
 from lowshot.pipeline.representation import Representation
 from lowshot.pipeline.stages.base import Stage
 from lowshot.progress import say
+from lowshot.recipe.texts import KEPT_RUNS
 
 
 def train_stage(representation: Representation) -> Stage:
     """The training of one representation."""
     inputs, settings = representation.inputs, representation.settings
     depends = {
-        "train": {**settings.fingerprinted(), "epochs": settings.epochs},
+        "train": by_content({**settings.fingerprinted(), "epochs": settings.epochs}),
         "transform": inputs.transforms.description,
         "base": inputs.split.base.tolist(),
         "data": inputs.train_images.fingerprint,
         "seed": inputs.recipe.seed,
         **({"plugins": inputs.plugins} if inputs.plugins else {}),
     }
-    outputs = (representation.checkpoint,)
-    return Stage("train", representation.name, depends, (), outputs, lambda: _train(representation))
+
+    def beside() -> list[Path]:
+        return [log, *representation.checkpoint.parent.glob("epoch_*.ckpt")]
+
+    log = representation.training_log
+    return Stage(
+        "train",
+        representation.name,
+        depends,
+        needs=(),
+        outputs=(representation.checkpoint,),
+        action=lambda: _train(representation),
+        beside=beside,
+        kept=(log,),
+        resumes=True,
+    )
 
 
 def _train(representation: Representation) -> None:
@@ -32,7 +49,7 @@ def _train(representation: Representation) -> None:
         _train_in_folder(representation)
     except OtherRunError as error:
         # Hours of work may lie there: it is put aside, not deleted.
-        aside = folder.parent / "replaced" / f"{representation.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        aside = folder.parent / KEPT_RUNS / f"{representation.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         aside.parent.mkdir(parents=True, exist_ok=True)
         folder.rename(aside)
         say(f"  {error}\n  The earlier run is kept in {aside}.", style="yellow")

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from lowshot.benchmark import ResultStore
 from lowshot.benchmark.parameter_grid import Tuning, declared_grid
 from lowshot.benchmark.task import provenance
 from lowshot.benchmark.tuning import Study
-from lowshot.errors import InputError
+from lowshot.contents import by_content
 from lowshot.files import write_json
 from lowshot.parallel import TaskGroup
 from lowshot.pipeline.inputs import Inputs
@@ -26,7 +25,7 @@ def tune_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...]) -> St
     recipe, section = phase.recipe, phase.section(method)
     depends = {
         "classifier": section.classifier,
-        "params": section.params_for(phase.name),
+        "params": by_content(section.params_for(phase.name)),
         "n_per_class": section.n_per_class,
         "grid": _grid(section),
         "tune": {**recipe.tune.model_dump(mode="json"), "n_shots": list(recipe.tune_n_shots)},
@@ -58,7 +57,8 @@ def tune_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...]) -> St
 
         return study.tasks.group(f"tune:{subject}", finish)
 
-    return Stage("tune", subject, depends, needs, (path,), tasks=tasks, damage=lambda: _damage(path))
+    runs = path.with_suffix(".jsonl")
+    return Stage("tune", subject, depends, needs, (path,), tasks=tasks, beside=lambda: [runs], resumes=True)
 
 
 def print_tunings(inputs: Inputs, subjects: Iterable[str]) -> None:
@@ -74,14 +74,6 @@ def print_tunings(inputs: Inputs, subjects: Iterable[str]) -> None:
             title = f"{recipe.label(representation)}, {recipe.method_label(method)}"
             table = tuning_table(Tuning.read(inputs.outputs.tuned(representation, method)), title)
             console.print(replace(table, caption="").rich(), Text(f"{table.caption}\n", style="dim"))
-
-
-def _damage(path: Path) -> str | None:
-    try:
-        Tuning.read(path)
-    except InputError as error:
-        return str(error)
-    return None
 
 
 def _grid(section: MethodSection) -> dict[str, list[Any]]:

@@ -1,0 +1,32 @@
+"""The sentence about a calibration bias of zero, with which the calibrated tables repeat the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lowshot.benchmark.calibration import TARGETS
+from lowshot.benchmark.results import Record
+
+
+def zero_bias_note(records: Iterable[Record], target: str) -> str | None:
+    """A sentence where no bias improved an accuracy on the validation setup; None where each method has one.
+
+    Args:
+        records (iterable of dict): The results of a recipe.
+        target (str): The accuracy that the bias maximises.
+    """
+    chosen = [record for record in records if record["setup"] == "val" and record.get("prior") is not None]
+    names = {f"{record['representation']}/{record['method']}" for record in chosen}
+    zero = names - {f"{record['representation']}/{record['method']}" for record in chosen if record["prior"] != 0}
+    if not zero:
+        return None
+    of = "every method" if zero == names else ", ".join(sorted(zero))
+    k = TARGETS[target]
+    sizes = chosen[0].get("data", {})
+    base, novel = sizes.get("base", 0), sizes.get("novel", 0)
+    why, advice = f"no other one improves {target} there", ""
+    if 0 < base + novel <= k:
+        why = f"with {base} base and {novel} novel classes there, {target} is right whatever the bias"
+        advice = ". Larger validation halves in split.base and split.novel give it something to choose"
+        advice += ", and so does evaluate.prior_target=all_top1" if k > 1 else ""
+    return f"The calibration bias that is chosen on val is 0 for {of}: {why}. all_prior accuracies repeat all{advice}"

@@ -1,0 +1,88 @@
+"""The stages that a run does, decided before the first of them starts, and their lines on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lowshot.errors import InputError
+from lowshot.pipeline.plan import Plan
+from lowshot.pipeline.stages.base import KINDS, Stage
+from lowshot.pipeline.stamps import Stamps, Status
+from lowshot.progress import say
+
+
+def decide(plan: Plan, stamps: Stamps, only: str | None, force: bool) -> list[Status]:
+    """The status of every stage of a plan.
+
+    Args:
+        plan (Plan): The plan.
+        stamps (Stamps): The stamps of earlier runs.
+        only (str or None): The kind of stages that are run alone.
+        force (bool): Run the chosen stages even where they are up to date.
+
+    Raises:
+        InputError: A stage is to run alone, and what it needs is not there.
+    """
+    if only == "tune" and not any(stage.kind == "tune" for stage in plan.stages):
+        raise InputError(
+            "no method has a grid, so there is nothing to tune: give one, such as "
+            "evaluate.methods.NAME.grid={weight_decay: [0.001, 0.01]}, or grid: default"
+        )
+    forced: Sequence[str] = () if not force else ([only] if only is not None else KINDS[1:])
+    statuses = stamps.statuses(plan.stages, forced)
+    if only is not None:
+        _check_needs(statuses, only)
+    return statuses
+
+
+def _check_needs(statuses: Sequence[Status], only: str) -> None:
+    by_key = {status.stage.key: status for status in statuses}
+    for status in statuses:
+        if status.stage.kind != only:
+            continue
+        for need in status.stage.needs:
+            if by_key[need.key].runs and need.kind != "split":
+                raise InputError(
+                    f"{status.stage.key} needs {need.key}, which is not up to date ({by_key[need.key].why}): "
+                    f"run `lowshot {need.kind}` with this recipe first, or `lowshot run` for all stages"
+                )
+
+
+def announce(status: Status, stamps: Stamps) -> bool:
+    """Say whether a stage runs, now that those before it are done, and forget that it has finished if it does."""
+    stage, why = status.stage, status.why
+    runs = status.runs and not (status.follows and stamps.stale(stage) is None)
+    if runs:
+        say(f"▶ {stage.key}: {why}", style="bold")
+        stamps.clear(stage)
+    else:
+        say(f"✓ {stage.key}: {'the same again ' if status.runs else ''}{why}", style="dim")
+    return runs
+
+
+def finished(stage: Stage, seconds: float, stamps: Stamps, named: bool = False) -> None:
+    """Stamp a stage, and say how long it took."""
+    stamps.write(stage, seconds)
+    say(f"  {stage.key} done in {_duration(seconds)}" if named else f"  done in {_duration(seconds)}", style="dim")
+
+
+def print_plan(plan: Plan, statuses: Sequence[Status]) -> None:
+    """The table of ``--dry-run``, to standard output."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None)
+    for column in ("stage", "", "why"):
+        table.add_column(column)
+    for status in statuses:
+        runs = Text("would run", style="bold") if status.runs else Text("skipped", style="dim")
+        table.add_row(Text(status.stage.key), runs, Text(status.why))
+    console = Console(highlight=False)
+    console.print(Text(f"{plan.recipe.name} → {plan.outputs.folder}", style="bold"), soft_wrap=True)
+    console.print(table)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)} min {rest:.0f} s" if minutes else f"{rest:.1f} s"

@@ -1,0 +1,58 @@
+"""The types of names and paths in a recipe: both become file names, so both are checked before anything is written."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, StringConstraints
+
+LONGEST_NAME = 80
+"""Two names and what stands around them fit the 255 bytes that file systems allow for the name of a file."""
+
+NAME_RULE = (
+    f"at most {LONGEST_NAME} letters a-z and A-Z, digits, dots, underscores and dashes, starting with a letter or digit"
+)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+KEPT_RUNS = "replaced"
+"""The name beside those of the representations that trainings of other settings are put aside under."""
+
+Name = Annotated[str, StringConstraints(pattern=rf"^{_NAME.pattern}$", max_length=LONGEST_NAME)]
+"""A key of the user's own, which names files, folders and rows of tables."""
+
+
+def _path(value: Any) -> Path:
+    if not isinstance(value, str | os.PathLike) or not (text := os.fspath(value)) or "\0" in text:
+        raise ValueError(f"expected a path, got {value!r}")
+    expanded = os.path.expanduser(text)  # leaves ~name as it is where there is no such user
+    if expanded == "~" or expanded.startswith("~/"):
+        raise ValueError(f"{text!r} is in the home folder, and HOME is not set: give the whole path")
+    return Path(expanded)
+
+
+IS_PATH = "path"
+"""Marks the types below, so that YAML's other readings of a text can be undone where a path is wanted."""
+
+RecipePath = Annotated[Path, BeforeValidator(_path), IS_PATH]
+"""A path, with ``~`` for the user's home as in a shell."""
+
+PathPattern = Annotated[str, BeforeValidator(lambda value: str(_path(value))), IS_PATH]
+"""A path with a place for a number, as text."""
+
+
+def is_name(value: object) -> bool:
+    """True for what can be a :data:`Name`."""
+    return isinstance(value, str) and len(value) <= LONGEST_NAME and _NAME.fullmatch(value) is not None
+
+
+def alike(names: Iterable[str]) -> list[str]:
+    """The names that differ from another one by case alone: many file systems take the two for one file."""
+    names = list(names)
+    count = Counter(name.casefold() for name in names)
+    return [name for name in names if count[name.casefold()] > 1]
