@@ -9,7 +9,6 @@ import subprocess
 import sys
 import zipfile
 import zlib
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -231,5 +230,17 @@ def test_random_damage_of_every_format_is_a_bad_image_and_no_other_error() -> No
         for _ in range(20):
             damaged = np.frombuffer(data, np.uint8).copy()
             damaged[rng.integers(0, min(len(data), 300), 4)] = rng.integers(0, 256, 4)
-            with suppress(BadImageError):  # some damage does no harm
+            try:
                 decode(io.BytesIO(damaged.tobytes()), "a/b.x")
+            except BadImageError as error:  # some damage does no harm
+                assert str(error).startswith("image a/b.x ") and "\n" not in str(error)  # noqa: PT017, PT018
+
+
+def test_a_heif_whose_pixels_are_more_than_its_container_declares_is_refused() -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    data = bytearray(encoded(Image.new("RGB", (3000, 3000)), "HEIF"))
+    struct.pack_into(">II", data, data.index(b"ispe") + 8, 16, 16)
+    with pytest.raises(BadImageError, match=r"^image a is damaged or truncated: [^\n]*$"):
+        decode(io.BytesIO(bytes(data)), "a")

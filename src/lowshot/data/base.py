@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from lowshot.contents import content_marks
-from lowshot.data.decode import MAX_PIXELS, BadImageError, decode, to_rgb
+from lowshot.data.decode import MAX_PIXELS, BadImageError, decode, open_checked, to_rgb
 from lowshot.errors import InputError
 from lowshot.files import fingerprint, open_regular
 
@@ -114,14 +114,22 @@ class ImageDataset:
         Raises:
             BadImageError: The image is missing, damaged or too large; the message names it.
         """
-        try:
-            source = self._open(row)
-        except OSError as error:
-            raise BadImageError(f"image {self.paths[row]} cannot be read: {error.strerror or error}") from None
+        source = self._opened(row)
         if isinstance(source, Image.Image):
             return to_rgb(source, self.paths[row])
         with source:
             return decode(source, self.paths[row], self.max_pixels, self.decode_size)
+
+    def read_header(self, row: int) -> None:
+        """Check an image as far as that goes without decoding it.
+
+        Raises:
+            BadImageError: The image is missing, of an unknown format or too large, or its header is damaged.
+        """
+        source = self._opened(row)
+        if not isinstance(source, Image.Image):
+            with source:
+                open_checked(source, self.paths[row], self.max_pixels)
 
     def subset(self, rows: Sequence[int] | np.ndarray) -> ImageDataset:
         """Make a view of some rows, in the order given; the label space stays the same.
@@ -148,6 +156,12 @@ class ImageDataset:
     def _marks(self) -> np.ndarray:
         """Compute ``content``: zeros where the other parts of the fingerprint tell the images."""
         return np.zeros(len(self), np.int64)
+
+    def _opened(self, row: int) -> BinaryIO | Image.Image:
+        try:
+            return self._open(row)
+        except OSError as error:
+            raise BadImageError(f"image {self.paths[row]} cannot be read: {error.strerror or error}") from None
 
     def _open(self, row: int) -> BinaryIO | Image.Image:
         """Open the encoded image of a row as a binary file, which the caller closes, or return a decoded image.

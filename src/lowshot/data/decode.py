@@ -89,7 +89,7 @@ def decode(
     except BadImageError:
         raise
     except Exception as error:  # on damaged bytes Pillow's readers raise errors of any kind
-        raise BadImageError(f"image {name} is damaged or truncated: {error or type(error).__name__}") from None
+        raise BadImageError(_damaged(name, error)) from None
 
 
 def open_checked(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> ImageFile.ImageFile:
@@ -108,7 +108,7 @@ def open_checked(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Ima
             f"image {name} is not one of {', '.join(FORMATS)}, or its first bytes are damaged"
         ) from None
     except Exception as error:
-        raise BadImageError(f"image {name} is damaged or truncated: {error or type(error).__name__}") from None
+        raise BadImageError(_damaged(name, error)) from None
     pixels = image.width * image.height * _COSTLY.get(image.format or "", 1)
     if pixels > max_pixels:
         raise BadImageError(_too_large(name, f"{image.width} x {image.height} pixels", max_pixels, image.format))
@@ -215,6 +215,11 @@ def _new_lock() -> None:
 
 
 os.register_at_fork(after_in_child=_new_lock)  # another thread may have held it
+
+
+def _damaged(name: str, error: Exception) -> str:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return f"image {name} is damaged or truncated: {reason}"
 
 
 def _too_large(name: str, size: str, max_pixels: int, format: str | None = None) -> str:
