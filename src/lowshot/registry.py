@@ -125,8 +125,11 @@ class Registry:
         self._discovered = True  # set first: the modules imported below may look names up
         try:
             package = importlib.import_module(self.package)
-            for module in pkgutil.walk_packages(package.__path__, f"{self.package}."):
-                importlib.import_module(module.name)
+            for found in pkgutil.iter_modules(package.__path__):
+                module = importlib.import_module(f"{self.package}.{found.name}")
+                if found.ispkg:  # its own modules may be imported on the first use of their names
+                    for name in getattr(module, "__all__", ()):
+                        getattr(module, name)
         except BaseException:
             self._discovered = False
             raise

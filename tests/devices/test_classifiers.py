@@ -30,6 +30,11 @@ CLASSIFIERS: dict[str, LowShotClassifier] = {
     "logistic, few shots": Logistic(n_steps=3, batch_size=50, random_state=0),
     "logistic, float32": Logistic(n_steps=3, precision="float32", n_outputs=20, random_state=0),
     "logistic, shared gradients": Logistic(n_steps=5, batch_size=50, gradient_every=3, lr=0.01, random_state=0),
+    "logistic, weighted classes": Logistic(n_steps=3, batch_size=8, class_weight={1: 3.0, 7: 2.0}, random_state=0),
+    "logistic, weighted and shared": Logistic(
+        n_steps=5, batch_size=20, gradient_every=3, lr=0.01, class_weight={1: 3.0, 7: 2.0}, random_state=0
+    ),
+    "logistic, long features": Logistic(n_steps=3, batch_size=8, rescale_above=1.0, random_state=0),
     "matching_network": MatchingNetwork(**MATCHING),
     "matching_network, plain": MatchingNetwork(contextual=False, episodes_per_step=2, **MATCHING),
     "matching_network, bfloat16": MatchingNetwork(precision="bfloat16", episodes_per_step=2, **MATCHING),

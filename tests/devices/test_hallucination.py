@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from lowshot.compat.base_classifier import base_classifier
 from lowshot.devices import MATMUL_PRECISIONS
 from lowshot.hallucination import AnalogyGenerator, mine_analogies
 from lowshot.hallucination.analogies import eager
@@ -16,10 +13,13 @@ from tests.devices.conftest import GPU
 from tests.devices.problems import DIM, arrays, features
 
 
+SIZES = (3, 1, 4, 3)
+
+
 def centroids(seed: int = 0) -> list[np.ndarray]:
     """Classes of 1 to 4 centroids, one of them twice in its class."""
     rng = np.random.default_rng(seed)
-    parts = [rng.normal(size=(size, 4)).astype(np.float32) for size in (3, 1, 4, 3)]
+    parts = [rng.normal(size=(size, 4)).astype(np.float32) for size in SIZES]
     parts[3][2] = parts[3][0]
     return parts
 
@@ -37,21 +37,22 @@ def test_analogies_are_those_of_a_cpu(gpu: GPU, monkeypatch: pytest.MonkeyPatch,
     np.testing.assert_array_equal(found.scores, expected.scores)
 
 
+def train(
+    device: str, settings: TrainingSettings, bias: np.ndarray | None = None
+) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+    """A short training of the regressor on the analogies of :func:`centroids`."""
+    classes, weight = centroids(), np.random.default_rng(1).normal(size=(4, 4)).astype(np.float32)
+    values, rows, analogies = np.concatenate(classes), np.repeat(np.arange(4), SIZES), mine_analogies(classes)
+    return train_regressor(values, analogies, weight, rows, settings, classifier_bias=bias, device=device)
+
+
 @pytest.mark.parametrize("precision", MATMUL_PRECISIONS)
 def test_the_regressor_trains_as_on_a_cpu(gpu: GPU, precision: str) -> None:
-    classes = centroids()
-    rows, weight = np.repeat(np.arange(4), [3, 1, 4, 3]), np.random.default_rng(1).normal(size=(4, 4))
     settings = TrainingSettings(hidden=8, n_steps=4, batch_size=6, precision=precision)
-
-    def train(device: str) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
-        return train_regressor(
-            np.concatenate(classes), mine_analogies(classes), weight.astype(np.float32), rows, settings, device=device
-        )
-
     with gpu:
-        found, history = train("cuda")
+        found, history = train("cuda", settings)
     gpu.check_work()
-    expected, expected_history = train("cpu")
+    expected, expected_history = train("cpu", settings)
     for name, value in expected.items():
         assert found[name].dtype == np.float32
         gpu.check_close(found[name], value)
@@ -73,9 +74,11 @@ def test_a_generator_fits_on_the_gpu_and_generates_anywhere(gpu: GPU) -> None:
         gpu.check_close(there, here)
 
 
-def test_the_original_s_classifier_of_base_features_trains_on_the_gpu(gpu: GPU, tmp_path: Path) -> None:
-    X, y = features()
+def test_the_regressor_trains_as_on_a_cpu_with_a_bias_and_the_batches_of_the_original(gpu: GPU) -> None:
+    settings = TrainingSettings(hidden=8, n_steps=4, batch_size=6, precision="highest", batches="permutation")
+    bias = np.arange(4, dtype=np.float32)
     with gpu:
-        found = base_classifier(X, y, 7, 5, tmp_path / "gpu")
+        found, _ = train("cuda", settings, bias)
     gpu.check_work()
-    gpu.check_close(found, base_classifier(X, y, 7, 5, tmp_path / "cpu"))
+    for name, value in train("cpu", settings, bias)[0].items():
+        gpu.check_close(found[name], value)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lowshot.classifiers import MatchingNetwork, Prototypical
+from lowshot.classifiers import LowShotClassifier, MatchingNetwork, Prototypical
 from lowshot.devices import seeded
 from lowshot.hallucination import wrap_functions
 from tests.devices.conftest import GPU
@@ -19,15 +19,20 @@ from tests.representation import tiny
 
 def generate(folder: Path) -> None:
     def do_generate(X: np.ndarray, y: np.ndarray, generator: None, n: int) -> tuple[np.ndarray, np.ndarray]:
-        return np.repeat(X, n, axis=0) + torch.rand(()).item(), np.repeat(y, n)
+        return np.concatenate([X, X + torch.rand(()).item()]), np.concatenate([y, y])
 
-    wrap_functions(lambda name: None, do_generate, "").generate(*features(2, 1), 3, 0)
+    wrap_functions(lambda name: None, do_generate, "").generate(*features(2, 1), 2, 0)
+
+
+def score(classifier: LowShotClassifier) -> None:
+    X, y = features()
+    classifier.fit_base(X, y).scores(X)
 
 
 SEEDING: dict[str, Callable[[Path], object]] = {
     "training": lambda folder: tiny.train(folder, backbone="devices_tiny", backbone_options={}, epochs=1),
-    "matching_network": lambda folder: MatchingNetwork(n_episodes=0, n_support=1).fit_base(*features()),
-    "prototypical": lambda folder: Prototypical(n_episodes=0).fit_base(*features()),
+    "matching_network": lambda folder: score(MatchingNetwork(n_episodes=0, n_support=1)),
+    "prototypical": lambda folder: score(Prototypical(n_episodes=0)),
     "functions": generate,
 }
 

@@ -111,9 +111,7 @@ class EpisodicClassifier(LowShotClassifier):
                 stacklevel=4,
             )
             return
-        with seeded(self.random_state):
-            network = self._build(X.shape[1], trained=True)
-        network.to(self._device())
+        network = self._initial(X.shape[1], trained=True).to(self._device())
         self._train(network, X, sampler, self._fingerprint(X, codes) if self.checkpoint else "")
         self._weights_ = {name: value.cpu().numpy() for name, value in network.state_dict().items()}
 
@@ -150,10 +148,15 @@ class EpisodicClassifier(LowShotClassifier):
                 tick(end - first, note=f"loss {loss.item():.3f}" if -first % 50 < end - first else None)
         network.eval()
 
+    def _initial(self, dim: int, trained: bool) -> nn.Module:
+        """:meth:`_build`, with initial weights of this seed, and torch's global generators left as they are."""
+        with seeded(self.random_state):
+            return self._build(dim, trained)
+
     def _network(self) -> Any:
         """The learned network, on the device, for inference."""
         weights = getattr(self, "_weights_", {})
-        network = self._build(self.n_features_in_, trained=bool(weights))
+        network = self._initial(self.n_features_in_, trained=bool(weights))
         if weights:
             network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
         return network.to(self._device()).eval()
