@@ -138,3 +138,37 @@ def test_a_parameter_named_pretrained_does_not_make_a_training() -> None:
             self.pretrained = pretrained
 
     assert not Named.trained_on_episodes
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda X, n: np.zeros((len(X), n + 1)), r"float64 of shape \(32, 9\); expected numbers of shape \(32, 8\)"),
+        (lambda X, n: np.zeros(len(X)), r"shape \(32,\); expected numbers of shape \(32, 8\), for 32 queries"),
+        (lambda X, n: np.zeros((n, len(X))), r"shape \(8, 32\)"),
+        (lambda X, n: np.zeros((len(X), n), complex), "complex128 of shape"),
+        (lambda X, n: None, r"object of shape \(\)"),
+        (lambda X, n: [["high"] * n] * len(X), "<U4 of shape"),
+        (lambda X, n: [[0.0] * n, [0.0]], "a list that is no array"),
+    ],
+)
+def test_scores_of_a_wrong_shape_are_refused_by_the_name_of_the_class(answer, message):
+    class Odd(Memory):
+        def _scores(self, X):
+            return answer(X, len(self.classes_))
+
+    p = problem()
+    odd = Odd().fit_base(*p.base).fit_novel(*p.novel)
+    for ask in (odd.scores, odd.predict, odd.decision_function, odd.predict_proba):
+        with pytest.raises(InputError, match=f"classifier Odd: _scores returned .*{message}"):
+            ask(p.queries[0])
+
+
+def test_scores_of_episodes_of_a_wrong_shape_are_refused_too():
+    class Odd(Memory):
+        def _scores_of_episodes(self, runs, shots, queries):
+            return [np.zeros((len(X), 3)) for X in queries]
+
+    known = Odd().fit_base(*problem().base)
+    with pytest.raises(InputError, match=r"classifier Odd: .*expected numbers of shape \(4, 2\)"):
+        known.scores_of_episodes(np.zeros((1, 2, 1, 6)), np.zeros((1, 4, 6)), [0])

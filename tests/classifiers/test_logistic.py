@@ -8,11 +8,13 @@ import pytest
 import torch
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from lowshot.classifiers.balanced_batches import BLOCK_STEPS, BalancedBatches, Pool
 from lowshot.classifiers.balanced_sgd import SGDSettings, balanced_sgd
 from lowshot.classifiers.logistic import Logistic
+from lowshot.classifiers.ridge import Ridge
 from lowshot.devices import matmul_precision
 from lowshot.errors import DivergedError, InputError
 from tests.classifiers.problems import problem
@@ -309,3 +311,43 @@ def test_unknown_choices_are_refused():
         (name,) = wrong
         with pytest.raises(InputError, match=f"{name}='{wrong[name]}' is not one of its choices.*{choices}"):
             Logistic(**wrong).fit(*p.novel)
+
+
+@pytest.mark.parametrize("length", [100.0, 400.0])
+def test_long_features_are_learned_as_well_as_usual_ones(length):
+    """Digits of five examples each, scaled to a length: as right as with the closed form, which has no steps."""
+    X, y = load_digits(return_X_y=True)
+    X = (X / np.linalg.norm(X, axis=1, keepdims=True)).astype(np.float32)
+    train = np.concatenate([np.flatnonzero(y == c)[:5] for c in range(10)])
+    rest = np.setdiff1d(np.arange(len(y)), train)
+
+    def accuracy(classifier, scale):
+        return classifier.fit(scale * X[train], y[train]).score(scale * X[rest], y[rest])
+
+    quick = {"n_steps": 1000, "random_state": 0}
+    usual = accuracy(Logistic(**quick), 20.0)
+    assert accuracy(Logistic(**quick), length) > usual - 0.005
+    assert accuracy(Logistic(**quick), length) > accuracy(Ridge(), length) - 0.02
+    assert accuracy(Logistic(rescale_above=None, **quick), length) < usual - 0.02
+
+
+def test_features_of_usual_length_are_not_rescaled():
+    p = problem()
+    lengths = np.sqrt((p.base[0] ** 2).sum(axis=1).mean())
+    for factor, same in ((39 / lengths, True), (41 / lengths, False)):
+        q = p._replace(base=(factor * p.base[0], p.base[1]), novel=(factor * p.novel[0], p.novel[1]))
+        one, other = (
+            Logistic(n_steps=20, random_state=0, rescale_above=above).fit_base(*q.base).fit_novel(*q.novel)
+            for above in (40.0, None)
+        )
+        assert np.array_equal(one.coef_, other.coef_) == same
+
+
+def test_rescaling_is_learning_on_divided_features():
+    p = problem(noise=1.0)
+    X, y = 100 * p.novel[0], p.novel[1]
+    divisor = np.sqrt((X**2).sum(axis=1).mean()) / 20
+    ours = Logistic(n_steps=50, precision="float32", random_state=0).fit(X, y)
+    divided = Logistic(n_steps=50, precision="float32", random_state=0, rescale_above=None).fit(X / divisor, y)
+    np.testing.assert_allclose(ours.scores(100 * p.queries[0]), divided.scores(100 * p.queries[0] / divisor), atol=1e-4)
+    np.testing.assert_allclose(ours.coef_, divided.coef_ / divisor, rtol=1e-4)

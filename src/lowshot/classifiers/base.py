@@ -234,8 +234,7 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
 
         ``logistic``, ``cosine``, ``gaussian``, ``matching_network`` and ``prototypical`` are models of these
         probabilities, with temperature 1. ``nearest_mean`` and ``ridge`` are not, and have a temperature that their
-        documentation names. None of them is calibrated: for one that is, see scikit-learn's
-        ``CalibratedClassifierCV``. A calibration bias enters with the scores.
+        documentation names. With few shots no method's are calibrated. A calibration bias enters with the scores.
 
         Args:
             X (array-like, (N, D)): The queries.
@@ -316,11 +315,16 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
         return None if weights is None else weights[codes]
 
     def _checked_scores(self, scores: Any, n_queries: int, n_classes: int) -> np.ndarray:
-        found = np.asarray(scores)
+        """Scores as an array, refused where a plug-in's are something else than (n_queries, n_classes) numbers."""
+        try:
+            found = np.asarray(scores)
+            described = f"{found.dtype} of shape {found.shape}"
+        except (TypeError, ValueError, RuntimeError):  # rows of different lengths, tensors with a gradient
+            found, described = np.empty(0), f"a {type(scores).__name__} that is no array"
         if found.shape != (n_queries, n_classes) or found.dtype.kind not in "fiu":
             raise InputError(
-                f"classifier {type(self).__name__}: _scores returned {found.dtype} of shape {found.shape}; "
-                f"expected numbers of shape ({n_queries}, {n_classes}), for {n_queries} queries and {n_classes} classes"
+                f"classifier {type(self).__name__}: _scores returned {described}; expected numbers of shape "
+                f"({n_queries}, {n_classes}), for {n_queries} queries and {n_classes} classes"
             )
         return found
 

@@ -28,6 +28,9 @@ class NearestMean(TransformsFeatures, LowShotClassifier):
     The default metric is the cosine because of that last point: the mean of many unit vectors is shorter than one of
     them, so Euclidean distances favour the base classes over a novel class with a single shot.
 
+    It is no model of probabilities: those of ``predict_proba`` are the softmax of cosines times 10, the initial scale
+    of ``cosine``, or of negative squared distances divided by a tenth of the mean one between two class means.
+
     Args:
         metric (str): "cosine" of query and mean, or "euclidean", the negative squared distance.
         feature_transform (str): The transform of every feature before the means are taken: "none", "l2" or
@@ -74,6 +77,12 @@ class NearestMean(TransformsFeatures, LowShotClassifier):
         self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         return [self._compared(X, self._class_means(*own)) for own, X in zip(shots, queries)]
+
+    def _temperature(self) -> float:
+        if self.metric == "cosine" or len(self.means_) == 1:
+            return 0.1
+        squared = ((self.means_ - self.means_.mean(axis=0)) ** 2).sum() * 2 / (len(self.means_) - 1)
+        return 0.1 * float(squared) or 0.1  # class means may all be equal
 
     def _compared(self, X: np.ndarray, means: np.ndarray) -> np.ndarray:
         """(N, C) similarities of (N, D) features and (C, D) means of transformed features."""

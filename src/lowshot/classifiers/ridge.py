@@ -52,6 +52,9 @@ class Ridge(LinearLowShotClassifier):
     rests on one covariance, but of features within classes: it models the features, ridge the labels. Closed-form ridge
     as a few-shot classifier is known from Bertinetto et al. (2019, arXiv 1805.08136).
 
+    It is no model of probabilities: those of ``predict_proba`` are the softmax of ten times the scores, which are
+    regressions to 0 and 1.
+
     Args:
         alpha (float): The strength of the penalty, above 0, in units of the mean variance of a feature.
         class_weight (str, mapping or None): The weights of classes of unequal size among the base classes, and among
@@ -117,6 +120,9 @@ class Ridge(LinearLowShotClassifier):
         learned.array("_class_weights_", "C")
         if learned.has("_shot_counts_"):
             learned.counts("_shot_counts_", "N")
+
+    def _temperature(self) -> float:
+        return 0.1
 
     def _scores_of_episodes(
         self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]
