@@ -74,7 +74,9 @@ class FakedGPU(FakeTensorMode):
         if name == "device":
             return self._device_for_cpp(args[0])
         if self.in_backward:  # autograd makes tensors where it was told that others are
-            args, kwargs = tree_map_only(torch.device, lambda device: CUDA if device == META else device, (args, kwargs))
+            args, kwargs = tree_map_only(
+                torch.device, lambda device: CUDA if device == META else device, (args, kwargs)
+            )
         leaves = tree_leaves((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         if not any(map(_on_device, tensors)) and not any(_is_cuda(leaf) for leaf in leaves):

@@ -12,7 +12,6 @@ from lowshot.hallucination.analogies.regressor import TrainingSettings, train_re
 from tests.devices.conftest import GPU
 from tests.devices.problems import DIM, arrays, features
 
-
 SIZES = (3, 1, 4, 3)
 
 
