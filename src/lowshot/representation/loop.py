@@ -14,8 +14,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from lowshot.data import ImageDataset, ImageLoader, Transforms, make_loader
-from lowshot.errors import InputError
 from lowshot.devices import seeded
+from lowshot.errors import InputError
 from lowshot.files import fingerprint
 from lowshot.progress import Tick, progress, say
 from lowshot.representation.backbones import build_backbone
