@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shutil
@@ -17,21 +16,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from lowshot import pipeline
-from lowshot.benchmark import Engine
 from lowshot.benchmark.task import Task
 from lowshot.cli import run
 from lowshot.data import Experiments
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.files import read_json
-from lowshot.pipeline.plan import Plan
-from lowshot.pipeline.stamps import Stamps
-from lowshot.recipe import load_recipe
-from tests.pipeline.conftest import TINY, write_tiny_recipe
-from tests.pipeline.test_tune import due, write_recipe
-
-run_recipe = functools.partial(pipeline.run_recipe, engine=Engine("serial"))
+from tests.pipeline.recipes import IMAGES, due_but_report, run_recipe, write_features_recipe, write_image_recipe
 
 METHODS = {"plain": {"classifier": "nearest_mean"}, "ridge": {"classifier": "ridge"}}
 EPISODES = {"n_way": 2, "n_shots": [1], "n_query": 4, "n_tasks": 3}
@@ -41,7 +32,7 @@ KINDS = ("split", "evaluate", "episodes")
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     """A recipe of given features with image paths, finished up to the report."""
-    path = write_recipe(tmp_path, METHODS, episodes=EPISODES)
+    path = write_features_recipe(tmp_path, METHODS, episodes=EPISODES)
     for part in ("train", "test"):
         rewritten(tmp_path / "features" / f"{part}.hdf5", lambda rows: rows, with_paths=True)
     for kind in KINDS:
@@ -76,7 +67,7 @@ def test_features_extracted_again_in_other_rows_get_new_experiments(
         "rows twice": lambda rows: np.repeat(rows, 2),
     }[how]
     rewritten(tmp_path / "features" / "train.hdf5", order, with_paths)
-    assert {"split", "evaluate:given/ridge", "episodes:given/plain"} <= due(recipe)
+    assert {"split", "evaluate:given/ridge", "episodes:given/plain"} <= due_but_report(recipe)
     for kind in KINDS:
         run_recipe(recipe, only=kind)
     store = FeatureStore.open(tmp_path / "features" / "train.hdf5")
@@ -85,7 +76,7 @@ def test_features_extracted_again_in_other_rows_get_new_experiments(
     for kind in KINDS:
         run_recipe(recipe, only=kind, output=fresh)
     assert records(tmp_path / "out") == records(fresh)
-    assert not {key for key in due(recipe) if not key.startswith(("report", "generator"))}
+    assert not due_but_report(recipe)
 
 
 def test_a_forced_run_draws_again_as_well(recipe: Path, tmp_path: Path) -> None:
@@ -97,7 +88,7 @@ def test_a_forced_run_draws_again_as_well(recipe: Path, tmp_path: Path) -> None:
 
 def test_features_of_other_values_in_the_same_rows_keep_their_experiments(recipe: Path, tmp_path: Path) -> None:
     rewritten(tmp_path / "features" / "train.hdf5", lambda rows: rows, with_paths=True, scale=2)
-    found = due(recipe)
+    found = due_but_report(recipe)
     assert "split" not in found
     assert {"evaluate:given/ridge", "evaluate:given/plain"} <= found
 
@@ -111,7 +102,7 @@ def test_a_path_that_is_spelled_otherwise_and_a_moved_file_change_nothing(
     for folder in ("features", "./features/../features", "elsewhere", str(tmp_path / "elsewhere")):
         tree["representations"]["given"]["features"] = {p: f"{folder}/{p}.hdf5" for p in ("train", "test")}
         recipe.write_text(yaml.safe_dump(tree))
-        assert not {key for key in due(recipe) if key != "report"}
+        assert not due_but_report(recipe)
     with mock.patch.object(Task, "run", side_effect=AssertionError("nothing is left to measure")):
         run_recipe(recipe, only="evaluate")
 
@@ -128,10 +119,10 @@ def test_given_split_files_count_by_content(recipe: Path, tmp_path: Path) -> Non
     run_recipe(recipe, only="evaluate")
     (tmp_path / "given").rename(tmp_path / "moved")
     recipe.write_text(recipe.read_text().replace(f"{tmp_path}/given", f"{tmp_path}/moved"))
-    assert not due(recipe) & {"split", "evaluate:given/ridge"}
+    assert not due_but_report(recipe) & {"split", "evaluate:given/ridge"}
     one, two = (tmp_path / "moved" / f"splitfile_{number}.json" for number in (1, 2))
     shutil.copy(two, one)
-    assert {"split", "evaluate:given/ridge"} <= due(recipe)
+    assert {"split", "evaluate:given/ridge"} <= due_but_report(recipe)
 
 
 def test_experiment_files_of_other_rows_are_refused_and_the_advice_helps(
@@ -154,7 +145,7 @@ def test_two_given_features_of_other_rows_are_refused_and_the_advice_helps(recip
     for kind in KINDS:
         run_recipe(recipe, only=kind)
     rewritten(tmp_path / "more" / "train.hdf5", lambda rows: rows[::-1], with_paths=True)
-    assert "split" in due(recipe)
+    assert "split" in due_but_report(recipe)
     for kind in ("split", "evaluate"):
         with pytest.raises(InputError, match=r"more/train\.hdf5: .*extract them from the same list of images"):
             run_recipe(recipe, only=kind)
@@ -173,18 +164,13 @@ def photos(folder: Path, brightness: int = 0, extension: str = "bmp") -> None:
 
 
 def image_recipe(folder: Path, root: str, **data: Any) -> Path:
-    return write_tiny_recipe(
+    return write_image_recipe(
         folder,
-        data={**TINY["data"], "dataset": "auto", "root": root, "options": {"test_per_class": 2}, **data},
+        data={**IMAGES["data"], "dataset": "auto", "root": root, "options": {"test_per_class": 2}, **data},
         split={"base": [2, 2], "novel": [2, 2], "experiments": 2, "max_shots": 3},
         evaluate={"n_shots": [1], "methods": {"plain": {"classifier": "nearest_mean"}}},
         representations={"net": {}},
     )
-
-
-def image_due(path: Path) -> set[str]:
-    plan = Plan(load_recipe(path))
-    return {s.stage.key for s in Stamps(path.parent / "out" / "state").statuses(plan.stages) if s.runs}
 
 
 def test_pictures_replaced_by_others_of_equal_size_are_other_pictures(tmp_path: Path) -> None:
@@ -192,11 +178,11 @@ def test_pictures_replaced_by_others_of_equal_size_are_other_pictures(tmp_path: 
     path = image_recipe(tmp_path, str(tmp_path / "photos"))
     for kind in ("split", "train", "extract"):
         run_recipe(path, only=kind)
-    assert not image_due(path) & {"split", "train:net", "extract:net"}
+    assert not due_but_report(path) & {"split", "train:net", "extract:net"}
     sizes = [file.stat().st_size for file in (tmp_path / "photos").rglob("*.bmp")]
     photos(tmp_path / "photos", brightness=200)
     assert sizes == [file.stat().st_size for file in (tmp_path / "photos").rglob("*.bmp")]
-    assert {"split", "train:net", "extract:net"} <= image_due(path)
+    assert {"split", "train:net", "extract:net"} <= due_but_report(path)
     before = (tmp_path / "out/features/net/train.hdf5").read_bytes()
     for kind in ("split", "train", "extract"):
         run_recipe(path, only=kind)
@@ -212,10 +198,10 @@ def test_a_folder_of_pictures_may_move_be_zipped_and_be_named_otherwise(
     (tmp_path / "photos").rename(tmp_path / "moved")
     shutil.make_archive(str(tmp_path / "zipped"), "zip", tmp_path / "moved")
     for root in ("moved", "./moved", str(tmp_path / "moved"), "zipped.zip"):
-        assert "split" not in image_due(image_recipe(tmp_path, root))
+        assert "split" not in due_but_report(image_recipe(tmp_path, root))
     for file in (tmp_path / "moved").rglob("*.png"):
         os.utime(file)
-    assert "split" not in image_due(image_recipe(tmp_path, "moved"))
+    assert "split" not in due_but_report(image_recipe(tmp_path, "moved"))
 
 
 def test_pictures_of_a_json_list_count_by_content(tmp_path: Path) -> None:
@@ -226,9 +212,9 @@ def test_pictures_of_a_json_list_count_by_content(tmp_path: Path) -> None:
         (tmp_path / "photos" / f"{part}.json").write_text(json.dumps({"image_names": names, "image_labels": labels}))
     path = image_recipe(tmp_path, str(tmp_path / "photos"), options={})
     run_recipe(path, only="split")
-    assert "split" not in image_due(path)
+    assert "split" not in due_but_report(path)
     photos(tmp_path / "photos", brightness=9)
-    assert "split" in image_due(path)
+    assert "split" in due_but_report(path)
 
 
 LOSS = """
@@ -272,21 +258,21 @@ def test_a_loss_that_was_edited_is_trained_with(tmp_path: Path, kind: str) -> No
     if kind == "file":
         moved = loss.rename(tmp_path / "moved_loss.py")
         path.write_text(path.read_text().replace(str(loss), str(moved)))
-        assert "train:net" not in image_due(path)
+        assert "train:net" not in due_but_report(path)
 
 
 def test_a_fitted_part_that_a_method_names_counts_by_content(recipe: Path, tmp_path: Path) -> None:
     classifier = {"classifier": "matching_network", "params": {"n_episodes": 1, "n_way": 2}}
-    path = write_recipe(tmp_path, {"mn": classifier})
+    path = write_features_recipe(tmp_path, {"mn": classifier})
     for kind in ("split", "fit-classifier"):
         run_recipe(path, only=kind)
     [fitted] = (tmp_path / "out" / "classifiers").rglob("*.safetensors")
     shutil.copy(fitted, tmp_path / "mine.safetensors")
     named = {"classifier": "matching_network", "params": {"pretrained": str(tmp_path / "mine.safetensors")}}
-    run_recipe(write_recipe(tmp_path, {"mn": named}), only="evaluate")
+    run_recipe(write_features_recipe(tmp_path, {"mn": named}), only="evaluate")
     (tmp_path / "mine.safetensors").rename(tmp_path / "other.safetensors")
     named["params"]["pretrained"] = str(tmp_path / "other.safetensors")  # type: ignore[index]
-    assert "evaluate:given/mn" not in due(write_recipe(tmp_path, {"mn": named}))
+    assert "evaluate:given/mn" not in due_but_report(write_features_recipe(tmp_path, {"mn": named}))
     assert read_json(tmp_path / "out/state/evaluate/given/mn.json")["inputs"]["params"]["pretrained"].startswith(
         "file "
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shutil
@@ -13,8 +12,6 @@ from unittest import mock
 
 import pytest
 
-from lowshot import pipeline
-from lowshot.benchmark import Engine
 from lowshot.benchmark.task import Task
 from lowshot.cli import run
 from lowshot.errors import InputError
@@ -22,9 +19,7 @@ from lowshot.pipeline import validate_recipe, written
 from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.stamps import Stamps
 from lowshot.recipe import load_recipe
-from tests.pipeline.conftest import write_tiny_recipe
-
-run_recipe = functools.partial(pipeline.run_recipe, engine=Engine("serial"))
+from tests.pipeline.recipes import run_recipe, write_image_recipe
 
 SECTIONS: dict[str, Any] = {
     "representations": {"net": {}},
@@ -120,7 +115,7 @@ def due(path: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def original(quick_figures: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("original")
-    run_recipe(write_tiny_recipe(folder, **SECTIONS))
+    run_recipe(write_image_recipe(folder, **SECTIONS))
     return folder
 
 
@@ -128,7 +123,7 @@ def original(quick_figures: None, tmp_path_factory: pytest.TempPathFactory) -> P
 def recipe(original: Path, tmp_path: Path) -> Path:
     """The path of a recipe whose stages are all finished; the test may damage what they wrote."""
     shutil.copytree(original, tmp_path, dirs_exist_ok=True)
-    return write_tiny_recipe(tmp_path, **SECTIONS)
+    return write_image_recipe(tmp_path, **SECTIONS)
 
 
 def test_every_file_of_every_stage_is_in_its_stamp(recipe: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import subprocess
@@ -17,8 +16,6 @@ import pytest
 import yaml
 from PIL import Image
 
-from lowshot import pipeline
-from lowshot.benchmark import Engine
 from lowshot.cli import run
 from lowshot.errors import InputError
 from lowshot.files import locked
@@ -26,10 +23,7 @@ from lowshot.pipeline import validate_recipe
 from lowshot.pipeline.outputs import Outputs
 from lowshot.pipeline.run_lock import only_run
 from tests.permissions import read_only
-from tests.pipeline.conftest import TINY, write_tiny_recipe
-from tests.pipeline.test_tune import due, write_recipe
-
-run_recipe = functools.partial(pipeline.run_recipe, engine=Engine("serial"))
+from tests.pipeline.recipes import IMAGES, due_but_report, run_recipe, write_features_recipe, write_image_recipe
 
 METHODS = {"plain": {"classifier": "nearest_mean"}, "ridge": {"classifier": "ridge"}}
 SECONDS = 120
@@ -51,7 +45,7 @@ def until(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     """A recipe of given features whose stages up to evaluation are finished."""
-    path = write_recipe(tmp_path, METHODS)
+    path = write_features_recipe(tmp_path, METHODS)
     for kind in ("split", "evaluate"):
         run_recipe(path, only=kind)
     return path
@@ -121,7 +115,7 @@ HELD = """
 def test_two_runs_of_other_settings_in_one_folder_each_show_their_own_results(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = write_tiny_recipe(tmp_path, representations={"net": {}})
+    path = write_image_recipe(tmp_path, representations={"net": {}})
     hold = tmp_path / "hold"
 
     def start(rate: float, **environment: str) -> tuple[subprocess.Popen[bytes], Path, Path]:
@@ -158,7 +152,7 @@ def test_a_recipe_of_fewer_experiments_takes_over_the_folder_of_one_of_more(reci
 
 
 def test_stages_of_names_that_could_run_together_have_stamps_of_their_own(tmp_path: Path) -> None:
-    path = write_recipe(tmp_path, {"linear": METHODS["plain"], "x-linear": METHODS["ridge"]})
+    path = write_features_recipe(tmp_path, {"linear": METHODS["plain"], "x-linear": METHODS["ridge"]})
     given = path.parent / "given.yaml"
     tree = yaml.safe_load(path.read_text())
     [features] = tree["representations"].values()
@@ -169,7 +163,7 @@ def test_stages_of_names_that_could_run_together_have_stamps_of_their_own(tmp_pa
     folder = tmp_path / "out" / "state" / "evaluate"
     stamps = {str(file.relative_to(folder)) for file in folder.rglob("*.json")}
     assert stamps == {f"{r}/{m}.json" for r in ("sgm", "sgm-x") for m in ("linear", "x-linear")}
-    assert not {key for key in due(given) if key.startswith("evaluate")}
+    assert not due_but_report(given)
 
 
 @pytest.fixture
@@ -182,7 +176,7 @@ def photos(tmp_path: Path) -> Path:
             Image.new("RGB", (16, 16), (ord(name), 25 * number, 0)).save(place)
     (tmp_path / "photos" / "a" / "3.png").write_bytes(b"no image")
     data = {
-        **TINY["data"],
+        **IMAGES["data"],
         "dataset": "image_folder",
         "root": str(tmp_path / "photos"),
         "options": {"test_per_class": 2},
@@ -190,7 +184,7 @@ def photos(tmp_path: Path) -> Path:
     }
     split = {"base": [2, 2], "novel": [2, 2], "experiments": 2, "max_shots": 3}
     evaluate = {"n_shots": [1], "methods": {"plain": {"classifier": "nearest_mean"}}}
-    return write_tiny_recipe(tmp_path, data=data, split=split, evaluate=evaluate, representations={"net": {}})
+    return write_image_recipe(tmp_path, data=data, split=split, evaluate=evaluate, representations={"net": {}})
 
 
 def test_looking_writes_nothing(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lowshot.benchmark.calibration import TARGETS
+from lowshot.benchmark.calibration_bias import TARGETS
 from lowshot.benchmark.results import Record
 
 

@@ -12,6 +12,7 @@ MAX_CHARACTERS = 2**20
 """The largest size of a recipe with its interpolations written out."""
 
 _INTERPOLATION = re.compile(r"\$\{\s*(?:oc\.env:[^${}]*|(?P<dots>\.*)(?P<key>[\w-]+(?:\.[\w-]+|\[[\w-]+\])*))\s*\}")
+_ESCAPED = re.compile(r"(?<!\\)((?:\\\\)*)\\\$\{")
 _STEP = re.compile(r"[\w-]+")
 
 Place = tuple[str | int, ...]
@@ -66,6 +67,7 @@ class _Sizes:
 
     def _targets(self, text: str, place: Place) -> list[Place]:
         """The places that the interpolations in a text name, as far as they exist."""
+        text = _ESCAPED.sub(r"\1", text)
         found = list(_INTERPOLATION.finditer(text))
         if len(found) != text.count("${"):
             raise InputError(

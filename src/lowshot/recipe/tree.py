@@ -5,18 +5,21 @@ A path is a path: where the schema wants one, ``2024``, ``1e5`` and ``no`` stay 
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
 from lowshot.errors import InputError
 from lowshot.files import read_text
+from lowshot.recipe.interpolation import check_interpolations
 from lowshot.recipe.texts import IS_PATH
+from lowshot.trees import MAX_DEPTH, parse_yaml
 
 Keys = tuple[str, ...]
 
@@ -35,39 +38,54 @@ def read_tree(
     Raises:
         InputError: The file or an override is not valid YAML, or an override does not fit the file.
     """
-    import yaml
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     paths = list(path_keys(model))
-    text = read_text(source, "recipe")
+    what, text = f"recipe {source}", read_text(source, "recipe")
     try:
-        tree: Any = OmegaConf.create(text) if text.strip() else OmegaConf.create({})
+        tree: Any = parse_yaml(text, what, _omegaconf)
         if not OmegaConf.is_dict(tree):
-            raise InputError(f"recipe {source} must be a mapping of sections such as data: and train:")
-        plain = OmegaConf.to_container(tree, resolve=False)
-        written = yaml.load(text, Loader=yaml.BaseLoader)
+            raise InputError(f"{what} must be a mapping of sections such as data: and train:")
+        plain, written = OmegaConf.to_container(tree), parse_yaml(text, what, _as_written)
         for keys in paths:
             _keep_text(plain, written, keys)
         tree = OmegaConf.create(plain)
         for override in overrides:
             key, equals, value = override.partition("=")
-            if not equals or not key:
-                raise InputError(f"override {override!r} must have the form key.subkey=value")
-            if any(_fits(key.split("."), keys) for keys in paths) and not _is_text(value):
-                override = f"{key}={json.dumps(value)}"
+            if not equals or not key or key.count(".") >= MAX_DEPTH:
+                raise InputError(f"override {_short(override)!r} must have the form key.subkey=value")
+            if any(_fits(key.split("."), keys) for keys in paths):
+                override = f"{key}={_quoted(value)}"
+            else:
+                parse_yaml(value, f"override {_short(override)!r}")
             try:
                 tree = OmegaConf.merge(tree, OmegaConf.from_dotlist([override]))
             except TypeError:  # a list for a mapping, or the other way round
                 raise InputError(f"override {override!r}: {key} is of another kind in {source}") from None
+        check_interpolations(cast(dict[str, Any], OmegaConf.to_container(tree)), what)
         resolved: Any = OmegaConf.to_container(tree, resolve=True)
-    except yaml.YAMLError as error:
-        raise InputError(f"recipe {source} is not valid YAML: {' '.join(str(error).split())}") from None
     except OmegaConfBaseException as error:
-        raise InputError(f"recipe {source} with {list(overrides)}: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{what} with {list(overrides)}: {str(error).splitlines()[0]}") from None
     for key, value in values.items():
         _put(resolved, key.split("."), value)
-    return resolved
+    return cast(dict[str, Any], resolved)
+
+
+def _omegaconf(text: str) -> Any:
+    """The text as OmegaConf parses it: numbers such as 1e-3, and no key twice; an empty one has no keys."""
+    from omegaconf import OmegaConf
+
+    # parse_yaml has a bound of its own, which no environment variable changes.
+    has_bound = "max_yaml_expanded_nodes" in inspect.signature(OmegaConf.create).parameters
+    return OmegaConf.create(text or "{}", **({"max_yaml_expanded_nodes": None} if has_bound else {}))
+
+
+def _as_written(text: str) -> Any:
+    """The tree of a text with every value as the text that stands there."""
+    import yaml
+
+    return yaml.load(text, Loader=yaml.BaseLoader)
 
 
 def to_yaml(tree: Mapping[str, Any]) -> str:
@@ -126,16 +144,17 @@ def _fits(keys: Sequence[str], pattern: Keys) -> bool:
     return len(keys) == len(pattern) and all(b in ("*", a) for a, b in zip(keys, pattern))
 
 
-def _is_text(value: str) -> bool:
-    """True where YAML reads text, or null, which takes a path back."""
+def _quoted(value: str) -> str:
+    """A path of an override as YAML; null, which takes a path back, and what is in quotes stay as they are."""
     from omegaconf import OmegaConf
-    from yaml import YAMLError
 
+    what = f"override {_short(value)!r}"
     try:
-        read: Any = OmegaConf.to_container(OmegaConf.from_dotlist([f"it={value}"]))
-    except YAMLError:
-        return False
-    return read["it"] is None or isinstance(read["it"], str)
+        read: Any = parse_yaml(f"it: {value}", what, _omegaconf)
+        is_text = read["it"] is None or isinstance(OmegaConf.to_container(read)["it"], str)  # type: ignore[index,call-overload]
+    except InputError:
+        is_text = False
+    return value if is_text else json.dumps(value)
 
 
 def _put(tree: Any, keys: Sequence[str], value: Any) -> None:
@@ -151,3 +170,7 @@ def _escaped(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_escaped(item) for item in value]
     return re.sub(r"(\\*)\$\{", lambda found: rf"{found[1]}{found[1]}\${{", value) if isinstance(value, str) else value
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}…"
