@@ -19,7 +19,7 @@ from lowshot.benchmark import ResultStore
 from lowshot.benchmark.task import Task
 from lowshot.files import read_json
 from lowshot.pipeline.plan import Plan
-from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stamps import Stamps
 from tests.benchmark.problems import without_times
 from tests.pipeline.recipes import due_but_report, records, run_recipe, tuned_file, write_features_recipe

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lowshot.errors import InputError
 from lowshot.pipeline.plan import Plan
-from lowshot.pipeline.stages.base import KINDS, Stage
+from lowshot.pipeline.stage import KINDS, Stage
 from lowshot.pipeline.stamps import Stamps, Status
 from lowshot.progress import say
 

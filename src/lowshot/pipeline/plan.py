@@ -13,7 +13,7 @@ from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.representation import Representation
 from lowshot.pipeline.result_files import ResultFiles
-from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stages.episodes import episodes_stage
 from lowshot.pipeline.stages.evaluate import evaluate_stage
 from lowshot.pipeline.stages.extract import extract_stage

@@ -11,7 +11,7 @@ from lowshot.benchmark.results import Record, ResultStore, update_records, write
 from lowshot.errors import InputError
 from lowshot.pipeline.bias_note import zero_bias_note
 from lowshot.pipeline.outputs import Outputs
-from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stamps import Stamps
 from lowshot.progress import say
 from lowshot.recipe import Recipe

@@ -8,23 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lowshot.errors import InputError
 from lowshot.files import update_text
 from lowshot.parallel import Engine, TaskGroup, run_groups
 from lowshot.pipeline.decisions import announce, decide, finished, print_plan
-from lowshot.pipeline.deep_check import check_outputs
-from lowshot.pipeline.mistakes import mistakes
 from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.run_lock import RunLock, only_run
-from lowshot.pipeline.stages.base import Stage
-from lowshot.pipeline.stages.report import print_report
-from lowshot.pipeline.stages.tune import print_tunings
+from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stamps import Stamps, Status
 from lowshot.ranks import Ranks, launched_ranks
-from lowshot.recipe import Recipe, load_recipe, read_recipe
-
-# Each rank of a torchrun or SLURM launch goes through the same plan; these stages use all ranks, the others one.
-_COLLECTIVE = ("train", "extract")
+from lowshot.recipe import Recipe, load_recipe
 
 
 def run_recipe(
@@ -79,7 +71,7 @@ def run_recipe(
 def _run_plan(
     plan: Plan, stamps: Stamps, ranks: Ranks, lock: RunLock, only: str | None, force: bool, engine: Engine
 ) -> None:
-    """Do what is due; the folder is held."""
+    """Run the stages that are due, while the output folder is locked. Every rank goes through the same plan."""
     decisions = None
     if ranks.first:
         found = decide(plan, stamps, only, force)
@@ -96,47 +88,10 @@ def _run_plan(
         group = list(neighbours)
         if has_tasks:
             ran = _run_tasks(group, plan, stamps, ranks, engine, lock)
-            if group[0].stage.kind == "tune" and ranks.first:
-                print_tunings(plan.inputs, [s.stage.subject for s in group if s.stage in ran or only == "tune"])
-            continue
-        for status in group:
-            is_new = _run_action(status, stamps, ranks)
-            if status.stage.kind == "report" and not is_new and ranks.first:
-                print_report(plan.inputs, plan.results, status.stage.needs)
-
-
-def validate_recipe(
-    path: str | Path, overrides: Sequence[str] = (), *, output: Path | None = None, deep: bool = False
-) -> str:
-    """Check a recipe and everything it names: keys, types, registry names, files, images, class split, experiments.
-
-    Args:
-        path (str or Path): A YAML file or the name of an embedded recipe.
-        overrides (sequence of str): Dotted changes, ``train.epochs=5``.
-        output (Path): The folder of results, instead of the recipe's.
-        deep (bool): Also compare every file of the finished stages with what was written.
-
-    Returns:
-        str: A line that says what the recipe describes, and with ``deep`` one about the finished stages.
-
-    Raises:
-        InputError: One line for each mistake, or for each damaged file.
-    """
-    recipe, wrong = read_recipe(path, overrides, {} if output is None else {"output": str(output)})
-    if recipe is not None:
-        plan = Plan(recipe, dry=True)
-        wrong += [line for line in mistakes(plan) if line not in wrong]
-    if wrong or recipe is None:
-        raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
-    methods = len(recipe.evaluate.methods)
-    sound = (
-        f"recipe {path} is sound: {len(recipe.representations)} representations × {methods} methods × "
-        f"{len(recipe.evaluate.n_shots)} numbers of shots × {recipe.split.experiments} experiments"
-    )
-    if not deep:
-        return sound
-    options = [] if output is None else ["--output", str(output)]
-    return f"{sound}\n{check_outputs(plan, [str(path), *overrides, *options])}"
+        else:
+            ran = [status.stage for status in group if _run_action(status, stamps, ranks)]
+        for stage in (status.stage for status in group if ranks.first):
+            stage.show(stage in ran or only == stage.kind)
 
 
 def _run_action(status: Status, stamps: Stamps, ranks: Ranks) -> bool:
@@ -145,7 +100,7 @@ def _run_action(status: Status, stamps: Stamps, ranks: Ranks) -> bool:
     runs = ranks.share(announce(status, stamps) if ranks.first else None)
     if runs:
         start = time.perf_counter()
-        if ranks.first or stage.kind in _COLLECTIVE:
+        if ranks.first or stage.collective:
             assert stage.action is not None
             stage.action()
         if ranks.first:

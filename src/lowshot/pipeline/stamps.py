@@ -16,7 +16,7 @@ from typing import Any
 
 from lowshot.errors import InputError, LowshotError
 from lowshot.files import fingerprint, read_json, write_bytes, write_json
-from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.written import is_intact, known_lines, record_of
 from lowshot.progress import say
 
@@ -146,8 +146,8 @@ class Stamps:
         write_json(self._path(stage), {**stamp, "files": self._files(stage)})
 
     def _files(self, stage: Stage) -> dict[str, Any]:
-        paths = dict.fromkeys((*stage.outputs, *sorted(stage.beside())))
-        return {self._relative(path): record_of(path, path in stage.kept) for path in paths}
+        paths = dict.fromkeys((*stage.outputs, *sorted(stage.side_outputs())))
+        return {self._relative(path): record_of(path, path in stage.irreplaceable) for path in paths}
 
     def _damage(self, stamp: Mapping[str, Any], deep: bool = False) -> Iterator[str]:
         for name, record in stamp["files"].items():

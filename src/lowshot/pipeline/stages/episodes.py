@@ -7,7 +7,7 @@ from lowshot.benchmark.episodes import episode_tasks
 from lowshot.benchmark.task import Task
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.result_files import ResultFiles
-from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stages.evaluate import measured_stage
 
 

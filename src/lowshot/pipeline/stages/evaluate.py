@@ -13,7 +13,7 @@ from lowshot.contents import by_content
 from lowshot.parallel import TaskGroup
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.result_files import ResultFiles
-from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stage import Stage
 
 # Novel queries that are recorded with their predictions, for the report.
 EXAMPLES = 12

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lowshot.contents import content_fingerprint
 from lowshot.features import extract_features
 from lowshot.pipeline.representation import PARTS, Representation
-from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stage import Stage
 
 
 def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> Stage:
@@ -18,7 +18,11 @@ def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> S
         "data": inputs.data_fingerprint,
     }
     outputs = tuple(representation.features(part) for part in PARTS)
-    return Stage("extract", representation.name, depends, needs, outputs, lambda: _extract(representation))
+
+    def action() -> None:
+        _extract(representation)
+
+    return Stage("extract", representation.name, depends, needs, outputs, action, collective=True)
 
 
 def _extract(representation: Representation) -> None:

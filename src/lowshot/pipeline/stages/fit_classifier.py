@@ -6,7 +6,7 @@ from lowshot.classifiers.persistence import save_classifier
 from lowshot.contents import by_content
 from lowshot.files import fingerprint
 from lowshot.pipeline.low_shot import LowShotPhase
-from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stage import Stage
 from lowshot.registry import CLASSIFIERS
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lowshot.contents import by_content
 from lowshot.pipeline.low_shot import LowShotPhase
-from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stage import Stage
 from lowshot.registry import GENERATORS
 
 
@@ -32,11 +32,11 @@ def fit_generator_stage(phase: LowShotPhase, name: str, base: list[int], needs: 
         generator.fit(*phase.base_examples(base), _classifier_weight(phase))
         generator.save(path)
 
-    def beside() -> list[Path]:
+    def side_outputs() -> list[Path]:
         return list(cache.glob("*.safetensors"))
 
     subject = f"{phase.name}/{name}"
-    return Stage("fit-generator", subject, depends, needs, (path,), action, beside=beside, resumes=True)
+    return Stage("fit-generator", subject, depends, needs, (path,), action, side_outputs=side_outputs, resumes=True)
 
 
 def _classifier_weight(phase: LowShotPhase) -> Any:

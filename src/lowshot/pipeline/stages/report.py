@@ -12,7 +12,7 @@ from lowshot.pipeline.bias_note import zero_bias_note
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.result_files import ResultFiles
-from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stamps import Stamps
 from lowshot.progress import say
 from lowshot.recipe import Recipe
@@ -40,23 +40,27 @@ def report_stage(inputs: Inputs, phases: Phases, results: ResultFiles, needs: tu
     }
 
     def action() -> None:
-        write_report(inputs, phases, results, needs)
+        _write(inputs, phases, results, needs)
 
-    def beside() -> list[Path]:
+    def show(asked: bool) -> None:
+        _report(inputs, results, needs).print()
+        say(f"report: {page}")
+
+    def side_outputs() -> list[Path]:
         return [path for path in page.parent.rglob("*") if path.suffix in _KINDS_OF_FILES]
 
     page = inputs.outputs.report
-    return Stage("report", "", depends, needs, (page,), action, beside=beside)
+    return Stage("report", "", depends, needs, (page,), action, side_outputs=side_outputs, show=show)
 
 
-def write_report(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iterable[Stage]) -> None:
-    """Write report.html and the files beside it from the outputs of the other stages, and print the tables."""
+def _write(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iterable[Stage]) -> None:
+    """Write report.html and its companions from the outputs of the other stages."""
     from lowshot.pipeline.generator_views import generator_views
     from lowshot.report.generators import generator_section
 
     recipe = inputs.recipe
     report = _report(inputs, results, evaluated)
-    page = report.write(
+    report.write(
         inputs.outputs.report.parent,
         title=recipe.report.title or recipe.name,
         description=recipe.description,
@@ -67,14 +71,6 @@ def write_report(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated
         notes=_notes(inputs, results),
         sections=[generator_section(view) for view in generator_views(inputs, phases)],
     )
-    report.print()
-    say(f"report: {page}")
-
-
-def print_report(inputs: Inputs, results: ResultFiles, evaluated: Iterable[Stage]) -> None:
-    """The tables of a report that is up to date."""
-    _report(inputs, results, evaluated).print()
-    say(f"report: {inputs.outputs.report}")
 
 
 def _report(inputs: Inputs, results: ResultFiles, evaluated: Iterable[Stage]) -> Report:

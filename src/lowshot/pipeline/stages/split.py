@@ -11,7 +11,7 @@ from lowshot.data.experiment_files import files_to_read
 from lowshot.errors import InputError
 from lowshot.files import file_fingerprint
 from lowshot.pipeline.inputs import Inputs
-from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stage import Stage
 
 
 def split_stage(inputs: Inputs) -> Stage:

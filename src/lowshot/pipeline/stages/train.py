@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lowshot.contents import by_content
 from lowshot.pipeline.representation import Representation
-from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stage import Stage
 from lowshot.progress import say
 from lowshot.recipe.texts import KEPT_RUNS
 
@@ -24,7 +24,7 @@ def train_stage(representation: Representation) -> Stage:
         **({"plugins": inputs.plugins} if inputs.plugins else {}),
     }
 
-    def beside() -> list[Path]:
+    def side_outputs() -> list[Path]:
         return [log, *representation.checkpoint.parent.glob("epoch_*.ckpt")]
 
     log = representation.training_log
@@ -35,8 +35,9 @@ def train_stage(representation: Representation) -> Stage:
         needs=(),
         outputs=(representation.checkpoint,),
         action=lambda: _train(representation),
-        beside=beside,
-        kept=(log,),
+        side_outputs=side_outputs,
+        irreplaceable=(log,),
+        collective=True,
         resumes=True,
     )
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from itertools import product
+from pathlib import Path
 from typing import Any
 
 from lowshot.benchmark import ResultStore
@@ -14,9 +13,8 @@ from lowshot.benchmark.tuning import Study
 from lowshot.contents import by_content
 from lowshot.files import write_json
 from lowshot.parallel import TaskGroup
-from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot import LowShotPhase
-from lowshot.pipeline.stages.base import Stage
+from lowshot.pipeline.stage import Stage
 from lowshot.recipe.schema import MethodSection
 
 
@@ -57,23 +55,25 @@ def tune_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...]) -> St
 
         return study.tasks.group(f"tune:{subject}", finish)
 
+    def show(asked: bool) -> None:
+        if asked:
+            _print_tuning(path, f"{recipe.label(phase.name)}, {recipe.method_label(method)}")
+
     runs = path.with_suffix(".jsonl")
-    return Stage("tune", subject, depends, needs, (path,), tasks=tasks, beside=lambda: [runs], resumes=True)
+    return Stage(
+        "tune", subject, depends, needs, (path,), tasks=tasks, side_outputs=lambda: [runs], show=show, resumes=True
+    )
 
 
-def print_tunings(inputs: Inputs, subjects: Iterable[str]) -> None:
-    """The grids of the tune stages with these subjects, to standard output."""
+def _print_tuning(path: Path, title: str) -> None:
+    """The grid of a tuning, to standard output."""
     from rich.console import Console
     from rich.text import Text
 
     from lowshot.report.further_tables import tuning_table
 
-    recipe, console, wanted = inputs.recipe, Console(highlight=False), set(subjects)
-    for representation, method in product(recipe.representations, recipe.evaluate.methods):
-        if f"{representation}/{method}" in wanted:
-            title = f"{recipe.label(representation)}, {recipe.method_label(method)}"
-            table = tuning_table(Tuning.read(inputs.outputs.tuned(representation, method)), title)
-            console.print(replace(table, caption="").rich(), Text(f"{table.caption}\n", style="dim"))
+    table = tuning_table(Tuning.read(path), title)
+    Console(highlight=False).print(replace(table, caption="").rich(), Text(f"{table.caption}\n", style="dim"))
 
 
 def _grid(section: MethodSection) -> dict[str, list[Any]]:

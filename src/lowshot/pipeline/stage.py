@@ -34,8 +34,12 @@ class Stage:
         action (callable): Does the work.
         tasks (callable): Makes the tasks of the work, in place of ``action``.
         shared (tuple of Path): Files that several stages write together; they must exist afterwards.
-        beside (callable): Lists the further files that the work left, such as logs: this stage's alone as well.
-        kept (tuple of Path): Those of them that only the whole work could write again; the stamp keeps their text.
+        side_outputs (callable): Lists the further files that the work left, such as logs: this stage's alone as well.
+        irreplaceable (tuple of Path): Side outputs that nothing but the whole work could write again; the stamp has a
+            copy of their text.
+        show (callable): Prints the results to standard output, after the stage; called with True where the stage ran or
+            was asked for alone.
+        collective (bool): True where every rank of a torchrun or SLURM launch takes part; other stages use one rank.
         resumes (bool): True where the work goes on from files that an earlier run left, so that those of them which
             are damaged must be out of its way.
     """
@@ -48,8 +52,10 @@ class Stage:
     action: Callable[[], None] | None = field(default=None, compare=False)
     tasks: Callable[[], TaskGroup] | None = field(default=None, compare=False)
     shared: tuple[Path, ...] = ()
-    beside: Callable[[], Iterable[Path]] = field(default=tuple, compare=False)
-    kept: tuple[Path, ...] = ()
+    side_outputs: Callable[[], Iterable[Path]] = field(default=tuple, compare=False)
+    irreplaceable: tuple[Path, ...] = ()
+    show: Callable[[bool], None] = field(default=lambda asked: None, compare=False)
+    collective: bool = False
     resumes: bool = False
 
     @property

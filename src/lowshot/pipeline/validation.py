@@ -1,0 +1,46 @@
+"""The command ``lowshot validate``: all mistakes of a recipe at once, before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lowshot.errors import InputError
+from lowshot.pipeline.deep_check import check_outputs
+from lowshot.pipeline.mistakes import mistakes
+from lowshot.pipeline.plan import Plan
+from lowshot.recipe import read_recipe
+
+
+def validate_recipe(
+    path: str | Path, overrides: Sequence[str] = (), *, output: Path | None = None, deep: bool = False
+) -> str:
+    """Check a recipe and everything it names: keys, types, registry names, files, images, class split, experiments.
+
+    Args:
+        path (str or Path): A YAML file or the name of an embedded recipe.
+        overrides (sequence of str): Dotted changes, ``train.epochs=5``.
+        output (Path): The folder of results, instead of the recipe's.
+        deep (bool): Also compare every file of the finished stages with what was written.
+
+    Returns:
+        str: A line that says what the recipe describes, and with ``deep`` one about the finished stages.
+
+    Raises:
+        InputError: One line for each mistake, or for each damaged file.
+    """
+    recipe, wrong = read_recipe(path, overrides, {} if output is None else {"output": str(output)})
+    if recipe is not None:
+        plan = Plan(recipe, dry=True)
+        wrong += [line for line in mistakes(plan) if line not in wrong]
+    if wrong or recipe is None:
+        raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
+    methods = len(recipe.evaluate.methods)
+    sound = (
+        f"recipe {path} is sound: {len(recipe.representations)} representations × {methods} methods × "
+        f"{len(recipe.evaluate.n_shots)} numbers of shots × {recipe.split.experiments} experiments"
+    )
+    if not deep:
+        return sound
+    options = [] if output is None else ["--output", str(output)]
+    return f"{sound}\n{check_outputs(plan, [str(path), *overrides, *options])}"
