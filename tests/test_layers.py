@@ -67,7 +67,7 @@ def layer(module: str) -> int:
     return LAYERS.index(module.split(".")[1])
 
 
-@pytest.mark.parametrize("module", MODULES.keys() - {"lowshot", "lowshot.__main__"})
+@pytest.mark.parametrize("module", sorted(MODULES.keys() - {"lowshot", "lowshot.__main__"}))
 def test_a_module_imports_only_layers_before_its_own(module: str) -> None:
     assert not {other for other in imports(module) if layer(other) > layer(module)}
 

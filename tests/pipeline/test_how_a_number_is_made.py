@@ -35,11 +35,11 @@ def test_no_other_file_is_on_the_stack_when_accuracies_are_computed(tmp_path: Pa
     seen: set[str] = set()
     accuracies = TopKRanks.accuracies
 
-    def spy(ranks: TopKRanks) -> dict[str, float]:
+    def spy(ranks: TopKRanks, bias: float | None = None) -> dict[str, float]:
         for frame in traceback.extract_stack():
             if (path := Path(frame.filename)).is_relative_to(ROOT):
                 seen.add(path.relative_to(ROOT).as_posix())
-        return accuracies(ranks)
+        return accuracies(ranks, bias)
 
     assert run(["split", str(recipe)]) == 0
     with mock.patch.object(TopKRanks, "accuracies", spy):
