@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from lowshot.classifiers.balanced_batches import BalancedBatches, Pool
 from lowshot.compat import base_classifier as judged
+from lowshot.compat.linear_sgd import Batches
 
 OUTPUTS = 7  # label 2 and label 6 never occur
 
@@ -22,7 +22,6 @@ def examples(n: int = 60) -> tuple[np.ndarray, np.ndarray]:
 
 def by_torch(X: np.ndarray, y: np.ndarray, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
     """The same on the same batches, each a pass through torch's own layer, loss and optimiser: weight and bias."""
-    pool = Pool(torch.from_numpy(X), torch.from_numpy(y))
     layer = torch.nn.Linear(X.shape[1], OUTPUTS)
     bound = X.shape[1] ** -0.5
     generator = torch.Generator().manual_seed(0)
@@ -30,11 +29,13 @@ def by_torch(X: np.ndarray, y: np.ndarray, n_steps: int) -> tuple[np.ndarray, np
         for parameter in (layer.weight, layer.bias):
             parameter.uniform_(-bound, bound, generator=generator)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9, dampening=0, weight_decay=1e-4)
-    batches = BalancedBatches(pool, [Pool(pool.features[:1], pool.columns[:1])], 5, 0, judged.BATCH_SIZE, 0, [0])
-    for rows, _ in batches.steps(n_steps):
+    batches = Batches(len(y), 0, judged.BATCH_SIZE, 0, seed=0)
+    for _ in range(n_steps):
+        rows, drawn, _ = batches.draw()
         assert len(rows) == judged.BATCH_SIZE == len(set(rows.tolist()))
+        assert not len(drawn)
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(layer(pool.features[rows]), pool.columns[rows]).backward()
+        torch.nn.functional.cross_entropy(layer(torch.from_numpy(X[rows])), torch.from_numpy(y[rows])).backward()
         optimizer.step()
     return layer.weight.detach().numpy(), layer.bias.detach().numpy()
 

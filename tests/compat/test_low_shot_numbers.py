@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from lowshot.classifiers.balanced_batches import BalancedBatches, Pool
 from lowshot.compat import classification, low_shot
 from lowshot.compat.evaluation import read_run_data
+from lowshot.compat.linear_sgd import Batches
 from lowshot.compat.precision import only_float32
 from lowshot.compat.program import Flags
 from tests.compat import features
@@ -131,32 +131,51 @@ def given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Flags:
 
 
 def test_the_classifier_is_float32_sgd_step_by_step(given: Flags) -> None:
-    """On the same batches, a pass each through torch's layer, loss and optimiser in float32 gives the same weights.
+    """On the same batches, written out, torch's layer, loss and optimiser in float32 end in the same weights.
 
     The batches hold round(30 · 3/6) base examples, none twice, and shots drawn with replacement.
     """
     data = read_run_data(given, 20)
     shots = data.examples(data.shots)
+    base = data.examples(data.train.rows_of(data.base))
     only_float32()
     weight, bias = classification._train(given, data, *shots)
-    base, novel = (
-        Pool(torch.from_numpy(X), torch.from_numpy(y)) for X, y in (data.examples(data.train.rows_of(data.base)), shots)
-    )
     layer = torch.nn.Linear(8, 20)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in (layer.weight, layer.bias):
             parameter.uniform_(-(8**-0.5), 8**-0.5, generator=generator)
     optimizer = torch.optim.SGD(layer.parameters(), lr=1, momentum=0.7, dampening=0.7, weight_decay=0.001)
-    batches = BalancedBatches(base, [novel], 3, 3, 30, 1, [1])
-    for rows, times in batches.steps(40):
-        assert len(rows) == 15 == len(set(rows.tolist()))
-        assert times.sum() == 15
-        drawn = torch.repeat_interleave(times[0].long())
-        X = torch.cat([base.features[rows], novel.features[drawn]])
-        y = torch.cat([base.columns[rows], novel.columns[drawn]])
+    batches = Batches(60, 6, 15, 15, seed=1)
+    for _ in range(40):
+        rows, drawn, times = batches.draw()
+        drawn = np.repeat(drawn, times)
+        assert (len(rows), len(drawn)) == (15, 15)
+        X = torch.from_numpy(np.concatenate([base[0][rows], shots[0][drawn]]))
+        y = torch.from_numpy(np.concatenate([base[1][rows], shots[1][drawn]]))
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(layer(X), y).backward()
         optimizer.step()
     np.testing.assert_allclose(weight, layer.weight.detach().numpy(), atol=2e-5)
     np.testing.assert_allclose(bias, layer.bias.detach().numpy(), atol=2e-5)
+
+
+def test_base_examples_come_once_in_a_batch_and_shots_with_replacement() -> None:
+    batches = Batches(n_base=40, n_shots=5, from_base=12, from_shots=20, seed=0)
+    of_base, of_shots, most = np.zeros(40), np.zeros(5), 0
+    for _ in range(3000):
+        base, drawn, times = batches.draw()
+        assert len(set(base.tolist())) == len(base) == 12
+        assert len(set(drawn.tolist())) == len(drawn)
+        assert times.sum() == 20
+        of_base[base] += 1
+        of_shots[drawn] += times
+        most = max(most, times.max())
+    assert ((of_base - 900) ** 2 / 900).sum() < 72.1 * (1 - 12 / 40)  # without replacement counts vary less
+    assert ((of_shots - 12_000) ** 2 / 12_000).sum() < 18.5  # the 99.9 % point for 4 degrees of freedom
+    assert most > 10
+
+
+def test_a_batch_larger_than_the_base_cannot_do_without_repeats() -> None:
+    base, _, _ = Batches(3, 2, from_base=10, from_shots=4, seed=0).draw()
+    assert len(base) == 10

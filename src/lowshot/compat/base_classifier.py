@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from lowshot.classifiers.balanced_batches import Pool
-from lowshot.classifiers.balanced_sgd import SGDSettings, balanced_sgd
-from lowshot.devices import pick_device, to_device
+from lowshot.compat.linear_sgd import Examples, Rates, train_linear
 from lowshot.files import Pathlike, fingerprint
 from lowshot.hallucination.analogies.cache import ArrayCache
 
 BATCH_SIZE = 1000
 LR, MOMENTUM, DAMPENING, WEIGHT_DECAY = 0.1, 0.9, 0.0, 1e-4
+SEED = 0
 
 
 def base_classifier(
@@ -31,14 +29,10 @@ def base_classifier(
         tuple: float32 weight (num_classes, D) and bias (num_classes,), a row per label.
     """
     kept = ArrayCache(cache)
-    settings = SGDSettings(LR, MOMENTUM, DAMPENING, WEIGHT_DECAY, n_steps, BATCH_SIZE)
-    name = f"classifier-{fingerprint(features, labels, num_classes, vars(settings))}"
+    rates = Rates(LR, MOMENTUM, DAMPENING, WEIGHT_DECAY, n_steps, BATCH_SIZE)
+    name = f"classifier-{fingerprint(features, labels, num_classes, vars(rates))}"
     if (found := kept.load(name)) is not None:
         return found["weight"], found["bias"]
-    device = pick_device()
-    base = Pool(to_device(features, device), torch.from_numpy(labels).to(device))
-    none = Pool(base.features[:1], base.columns[:1])  # a batch has no share for novel examples, whatever they are
-    weights, biases = balanced_sgd(base, [none], len(np.unique(labels)), 0, num_classes, settings, 0, [0])
-    weight, bias = weights[0].cpu().numpy(), biases[0].cpu().numpy()
+    weight, bias = train_linear(Examples(features, labels), None, 1.0, num_classes, rates, seed=SEED)
     kept.save(name, weight=weight, bias=bias)
     return weight, bias

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 
-from lowshot.classifiers.balanced_batches import Pool
-from lowshot.classifiers.balanced_sgd import SGDSettings, balanced_sgd
 from lowshot.compat.evaluation import RunData, read_run_data, require_own_result, write_result
 from lowshot.compat.formats.results import Run
 from lowshot.compat.generators import ShotGenerator, load_generator
+from lowshot.compat.linear_sgd import Examples, Rates, train_linear
 from lowshot.compat.precision import only_float32
 from lowshot.compat.program import Flags
-from lowshot.devices import pick_device, to_device
 from lowshot.errors import InputError
 from lowshot.progress import say
 
@@ -60,29 +57,11 @@ def _generator(given: Flags) -> ShotGenerator | None:
 def _train(given: Flags, data: RunData, features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weight (numclasses, D) and bias (numclasses,) after SGD on base examples and shots.
 
-    Every output is trained and competes, those of classes without examples too: column c is label c.
+    Base examples are in a batch as base classes are among the classes, and the dampening is the momentum. Every output
+    is trained and competes, those of classes without examples too: column c is label c.
     """
-    base = data.examples(data.train.rows_of(data.base))
-    weights, biases = balanced_sgd(
-        _pool(*base),
-        [_pool(features, labels)],
-        len(data.base),
-        len(data.novel),
-        given.numclasses,
-        SGDSettings(
-            lr=given.lr,
-            momentum=given.momentum,
-            dampening=given.momentum,
-            weight_decay=given.wd,
-            n_steps=given.maxiters,
-            batch_size=given.batchsize,
-        ),
-        base_seed=given.experimentid,
-        seeds=[given.experimentid],
-    )
-    return weights[0].cpu().numpy(), biases[0].cpu().numpy()
-
-
-def _pool(features: np.ndarray, labels: np.ndarray) -> Pool:
-    device = pick_device()
-    return Pool(to_device(features, device), torch.from_numpy(np.asarray(labels, np.int64)).to(device))
+    base = Examples(*data.examples(data.train.rows_of(data.base)))
+    share = len(data.base) / (len(data.base) + len(data.novel))
+    rates = Rates(given.lr, given.momentum, given.momentum, given.wd, given.maxiters, given.batchsize)
+    shots = Examples(features, np.asarray(labels, np.int64))
+    return train_linear(base, shots, share, given.numclasses, rates, seed=given.experimentid)
