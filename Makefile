@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz check format bench clean
+.PHONY: help setup demo test gpu fuzz check format bench clean
 
 help:  ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -17,6 +17,9 @@ demo: $(READY)  ## all stages on the embedded data set: table in the terminal, r
 
 test: $(READY)  ## all tests, one file per core at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
+
+gpu: $(READY)  ## the tests of tests/devices on a real GPU; skipped, with the reason, where there is none
+	$(BIN)/python -m pytest -q -rs -m gpu tests/devices
 
 fuzz: $(READY)  ## 10 000 damaged files of every format (about an hour on two cores)
 	LOWSHOT_FUZZ_INPUTS=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto tests/fuzz

@@ -86,7 +86,10 @@ class FakedGPU(FakeTensorMode):
         faked = self._faked_results(func, types, args, kwargs)
         values = self._value_results(func, args, kwargs)
         self.operations[name] += 1
-        joined = self._joined(name, faked, values, tensors)
+        # In inference mode a view of a tensor from outside of it is none of its tensors, while all other results are.
+        outside = func.is_view and not tensors[0].is_inference()
+        with torch.inference_mode(False) if outside else contextlib.nullcontext():
+            joined = self._joined(name, faked, values, tensors)
         differentiable = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
         self._new = {id(leaf) for leaf in tree_leaves(joined)} if differentiable and name != "detach" else set()
         return joined
@@ -268,6 +271,8 @@ def _check(func: Any, tensors: list[torch.Tensor], args: Any, kwargs: Any) -> No
             raise RuntimeError(f"{name}: indices on the GPU of a tensor on the CPU")
     elif len(devices) > 1 and name not in MIXING and torch.Tag.pointwise not in func.tags:
         raise RuntimeError(f"{name}: expected all tensors to be on the same device, found {sorted(devices)}")
+    if name == "_fused_sgd_" and any(a.stride() != b.stride() for a, b in zip(args[0], args[1], strict=True)):
+        raise RuntimeError(f"{name}: params and grads must have the same strides")
     if name in PRODUCTS and not all(tensor.is_floating_point() for tensor in tensors):
         raise RuntimeError(f'"{name}_cuda" not implemented for whole numbers')
 

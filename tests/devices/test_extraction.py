@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from lowshot.data import BadImageError
 from lowshot.features import FeatureStore, extract_features
+from lowshot.features.forward import Forward
 from lowshot.representation import build_backbone
 from lowshot.representation.backbones import Backbone
 from tests.devices.conftest import GPU
+from tests.features.fakes import Pictures
 from tests.representation.tiny import CLASSES, TinyImages, transforms
 
 
@@ -38,3 +41,18 @@ def test_features_are_those_of_a_cpu(gpu: GPU, tmp_path: Path, precision: str) -
     there, here = FeatureStore.open(found), FeatureStore.open(expected)
     assert there.attributes == here.attributes
     gpu.check_close(there.features[:], here.features[:], bfloat16=precision != "32-true")
+
+
+def test_batch_norms_are_folded_on_the_gpu(gpu: GPU) -> None:
+    images = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
+    with gpu, Forward(backbone(), transforms().normalize, "32-true", torch.device("cuda")) as forward:
+        forward(images)
+        kinds = {type(module) for module in forward.model.modules()}
+    assert torch.nn.Identity in kinds
+    assert torch.nn.BatchNorm2d not in kinds
+
+
+def test_an_image_that_cannot_be_read_is_reported_as_on_a_cpu(gpu: GPU, tmp_path: Path) -> None:
+    images = Pictures(4, fails_at=2)
+    with gpu, pytest.raises(BadImageError, match=r"c2/2\.png"):
+        extract_features(backbone(), images, transforms(), tmp_path / "gpu.hdf5", batch_size=3, workers=0)

@@ -12,11 +12,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lowshot.classifiers.sgd import SGD
 from tests.devices.faked import Faked
 
 
 def on_gpu(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     return torch.ones(shape, dtype=dtype, device="cuda")
+
+
+def fused(value: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    value.grad = gradient
+    return value
 
 
 @pytest.mark.parametrize(
@@ -34,6 +40,7 @@ def on_gpu(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         lambda: torch.rand(3, device="cuda", generator=torch.Generator()),
         lambda: nn.Linear(3, 3)(on_gpu(2, 3)),
         lambda: nn.Linear(3, 3).to("cuda")(torch.ones(2, 3)),
+        lambda: SGD([fused(on_gpu(2, 3), on_gpu(3, 2).T)], lr=1.0).step(),
         lambda: on_gpu(3).numpy(),
         lambda: np.asarray(on_gpu(3)),
     ],
@@ -79,6 +86,14 @@ def test_work_on_the_cpu_or_in_double_precision_is_noticed() -> None:
         _ = on_gpu(2, 2, dtype=torch.float64) @ on_gpu(2, 2, dtype=torch.float64)
     with pytest.raises(AssertionError, match="float64"):
         gpu.check_work()
+
+
+def test_a_view_in_inference_mode_of_a_parameter_from_outside() -> None:
+    with Faked():
+        layer = nn.Linear(2, 3).to("cuda")
+        with torch.inference_mode():
+            found = F.linear(on_gpu(1, 1), layer.weight[:, :1]).tolist()
+            assert found == [layer.weight[:, 0].tolist()]
 
 
 def trained(device: str) -> list[np.ndarray]:

@@ -29,7 +29,7 @@ def test_analogies_are_those_of_a_cpu(gpu: GPU, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setitem(eager.CHUNK_VALUES, "cuda", chunk)
     classes = [part.round() for part in centroids()] if ties else centroids()
     with gpu:
-        found = mine_analogies(classes, device="cuda")
+        found = mine_analogies(classes, device="auto")
     expected = mine_analogies(classes)
     assert len(found) == len(expected) > 0
     np.testing.assert_array_equal(found.quadruples, expected.quadruples)

@@ -252,3 +252,8 @@ def _dense(classes: list[np.ndarray]) -> np.ndarray:
     there = np.concatenate([ids[0], ids[1][cosines.argmax(axis=1)]], axis=1)
     back = np.concatenate([ids[1], ids[0][cosines.argmax(axis=0)]], axis=1)
     return np.concatenate([there, back])
+
+
+def test_a_device_that_torch_does_not_know_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="device 'abacus' cannot be used here"):
+        mine_analogies(normal([2, 2], 3), device="abacus")

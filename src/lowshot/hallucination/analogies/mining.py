@@ -21,6 +21,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
+from lowshot.devices import pick_device
 from lowshot.errors import InputError
 from lowshot.files import fingerprint
 from lowshot.hallucination.analogies import native
@@ -70,13 +71,14 @@ def mine_analogies(
 
     Args:
         centroids (Centroids, array (C, K, D), or sequence of C arrays (K_c, D)): The centroids by class.
-        device (str): "cpu", or a torch device such as "cuda".
+        device (str): "cpu", a torch device such as "cuda", or "auto" for a GPU where there is one.
         n_jobs (int, optional): The number of classes mined at a time on the CPU; None takes every core.
         cache (path-like, optional): A folder for finished classes and the result. A killed call resumes from there.
         show_progress (bool): Show a progress bar on a terminal.
 
     Raises:
-        InputError: There are fewer than two classes, values are NaN or infinite, or shapes do not fit together.
+        InputError: There are fewer than two classes, values are NaN or infinite, shapes do not fit together, or the
+            device cannot be used.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -84,6 +86,7 @@ def mine_analogies(
         >>> analogies.quadruples.shape
         (36, 4)
     """
+    device = device if device == "cpu" else pick_device(device)  # which imports torch
     centroids = Centroids.of(centroids)
     if centroids.n_classes < 2:
         raise InputError("analogies need at least two classes: one class alone has nothing to be compared with")
