@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lowshot.data.base import ImageDataset, ImageFiles
 from lowshot.data.decode import BadImageError
 from lowshot.data.experiments import Experiments
+from lowshot.data.options import with_home
 from lowshot.data.splits import ClassSplit, Setup
 from lowshot.errors import InputError
 from lowshot.lazy import on_first_use
@@ -69,6 +70,7 @@ def build_dataset(name: str, part: str = "train", root: str | Path | None = None
     """
     if part not in ("train", "test"):
         raise InputError(f"part {part!r} of a data set: expected 'train' or 'test'")
+    options = with_home(options)
     if root is not None:
         options["root"] = Path(root).expanduser()
     elif (needed := DATASETS.parameters(name).get("root")) is not None and needed.default is needed.empty:

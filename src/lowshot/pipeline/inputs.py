@@ -6,7 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lowshot.data import ClassSplit, ImageDataset, build_dataset, drop_bad_images
-from lowshot.errors import InputError
+from lowshot.data.class_names import check_same_classes, same_naming
+from lowshot.data.splits import Half
+from lowshot.errors import InputError, first_few
 from lowshot.features import FeatureStore
 from lowshot.files import file_fingerprint, fingerprint
 from lowshot.pipeline.outputs import Outputs
@@ -56,7 +58,9 @@ class Inputs:
     @cached_property
     def test_images(self) -> ImageDataset:
         """The images that accuracies are measured on."""
-        return self._images("test")
+        images = self._images("test")
+        check_same_classes("the train part", self.train_images.class_names, "the test part", images.class_names)
+        return images
 
     @cached_property
     def transforms(self) -> Transforms:
@@ -78,10 +82,26 @@ class Inputs:
 
     @cached_property
     def class_names(self) -> list[str]:
+        """The names of the classes, which are the same in the images and in all given features.
+
+        Raises:
+            InputError: They differ between two of these.
+        """
+        stores = [store for parts in self._given for store in parts.values()]
+        lists = [(str(store.path), store.class_names) for store in stores if store.class_names is not None]
         if self.needs_images:
-            return self.train_images.class_names
-        store = self._given[0]["train"]
-        return store.class_names or [str(label) for label in range(int(store.labels.max()) + 1)]
+            lists.insert(0, (self.data_name, self.train_images.class_names))
+        for owner, names in lists[1:]:
+            check_same_classes(*lists[0], owner, names)
+        if lists:
+            return list(lists[0][1])
+        return [str(label) for label in range(max(int(store.labels.max()) for store in stores) + 1)]
+
+    @property
+    def data_name(self) -> str:
+        """What lines about the images call them: their root, or their data set."""
+        section = self.recipe.data
+        return section.dataset if section.root is None else str(section.root)
 
     @cached_property
     def listing(self) -> tuple[Any, list[str] | None]:
@@ -105,14 +125,11 @@ class Inputs:
         if section.file is not None:
             split = ClassSplit.from_json(section.file)
             # Files of the original may name classes otherwise than folders do; then only their number can be compared.
-            same_naming = set(split.label_names) & set(self.class_names)
-            split.check(self.class_names if same_naming else len(self.class_names))
-            _check_sizes(section, split)
+            comparable = same_naming(split.label_names, self.class_names)
+            split.check(self.class_names if comparable else len(self.class_names))
+            _check_halves(section, split)
             return split
-        base, novel = section.base, section.novel
-        if base is None or novel is None:
-            quarter = len(self.class_names) // 4
-            base, novel = base or (quarter, quarter), novel or (quarter, quarter)
+        base, novel = _halves(section, len(self.class_names))
         return ClassSplit.random(self.class_names, base=base, novel=novel, seed=self.recipe.seed)
 
     def image_of(self, part: str, row: int) -> Any:
@@ -146,14 +163,28 @@ class Inputs:
         return images
 
 
-def _check_sizes(section: SplitSection, split: ClassSplit) -> None:
-    """Refuse a split file of other sizes than the recipe says: it was meant for other data."""
-    for name, wanted, first, second in (
-        ("base", section.base, split.base_1, split.base_2),
-        ("novel", section.novel, split.novel_1, split.novel_2),
+def _halves(section: SplitSection, count: int) -> tuple[tuple[Half, Half], tuple[Half, Half]]:
+    """The base and novel classes of each half that a recipe asks for; by default a quarter of the classes each."""
+    quarter = count // 4
+    base, novel = section.base, section.novel
+    if base is None and novel is None:
+        return (quarter, quarter), (quarter, quarter)
+    taken = sum(half if isinstance(half, int) else len(half) for half in base or novel or ())
+    rest = max(1, min(quarter, (count - taken) // 2))
+    return base or (rest, rest), novel or (rest, rest)
+
+
+def _check_halves(section: SplitSection, split: ClassSplit) -> None:
+    """Refuse a split file with other classes, or another number of them, than the recipe says: it is of other data."""
+    for name, halves, groups in (
+        ("base", section.base, (split.base_1, split.base_2)),
+        ("novel", section.novel, (split.novel_1, split.novel_2)),
     ):
-        if wanted is not None and tuple(wanted) != (len(first), len(second)):
-            raise InputError(
-                f"split.file {section.file} has {len(first)} + {len(second)} {name} classes, but split.{name} says "
-                f"{wanted[0]} + {wanted[1]}: give the file that belongs to the recipe, or split.{name}=null"
-            )
+        for half, group in zip(halves or (), groups):
+            names = sorted(split.label_names[label] for label in group)
+            if half != len(group) if isinstance(half, int) else sorted(half) != names:
+                said = " + ".join(str(half) if isinstance(half, int) else first_few(half) for half in halves or ())
+                raise InputError(
+                    f"split.file {section.file} has {len(groups[0])} + {len(groups[1])} {name} classes, but split.{name} "
+                    f"says {said}: give the file that belongs to the recipe, or split.{name}=null"
+                )

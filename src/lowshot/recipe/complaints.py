@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lowshot.errors import InputError, did_you_mean
+from lowshot.parameters import keyword_parameters
 from lowshot.recipe.schema import MethodSection, PartSection, Recipe
 from lowshot.recipe.texts import KEPT_RUNS, NAME_RULE, alike
 from lowshot.representation.settings import TrainSettings
@@ -37,12 +38,37 @@ def lines_of(mistake: ErrorDetails, model: type[BaseModel]) -> list[str]:
     if kind in ("string_pattern_mismatch", "string_too_long"):
         return [f"{key}: {_no_name(mistake['input'])}"]
     if kind == "extra_forbidden":
-        return [f"{key}: unknown key. {did_you_mean(location[-1], _possible_keys(model, location))}"]
+        return [f"{key}: unknown key. {_meant(model, location)}"]
     if kind == "missing":
         return [f"{key}: is missing and has no default"]
     if kind == "value_error":
         return [f"{key}: {line}" if key else line for line in str(mistake["ctx"]["error"]).splitlines()]
     return [f"{key}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}, got {mistake['input']!r}"]
+
+
+def _meant(model: type[BaseModel], location: Sequence[str]) -> str:
+    """The keys that an unknown one may have been meant for: in its section, or of its name in another."""
+    elsewhere = _keys_called(location[-1]) if model is Recipe else []
+    if not elsewhere:
+        return did_you_mean(location[-1], _possible_keys(model, location))
+    return f"Did you mean {' or '.join(repr(key) for key in elsewhere)}?"
+
+
+def _keys_called(name: str) -> list[str]:
+    """The dotted keys of a recipe whose last part is ``name``, the options of data sets and transforms among them."""
+    from lowshot.data import PRESETS
+    from lowshot.recipe.keys import recipe_keys
+    from lowshot.registry import BACKBONES, DATASETS, Registry
+
+    found = [key.name for key in recipe_keys() if key.name.rpartition(".")[2] == name]
+    options: list[tuple[str, Registry]] = [
+        *(("data.options", DATASETS), ("data.transform", PRESETS), ("train.backbone_options", BACKBONES))
+    ]
+    return found + [
+        f"{where}.{name}"
+        for where, registry in options
+        if any(name in keyword_parameters(entry.factory) for entry in registry)
+    ]
 
 
 def _no_name(value: Any) -> str:
@@ -79,22 +105,25 @@ def cross_complaints(recipe: Recipe) -> list[str]:
         for method in (recipe.episodes.methods if recipe.episodes else ())
         if method not in recipe.evaluate.methods
     ]
-    if max(recipe.evaluate.n_shots) > recipe.split.max_shots:
+    most = recipe.split.max_shots
+    wrong += [
+        f"{key}: {max(n_shots)} shots are asked for but split.max_shots is {most}: set split.max_shots={max(n_shots)} or "
+        f"{key}={fitting_shots(n_shots, most)}"
+        for key, n_shots in (("evaluate.n_shots", recipe.evaluate.n_shots), ("tune.n_shots", recipe.tune.n_shots or (1,)))
+        if max(n_shots) > most
+    ]
+    draws = recipe.split.experiments
+    if (recipe.tune.experiments or 0) > draws:
         wrong.append(
-            f"evaluate.n_shots: {max(recipe.evaluate.n_shots)} shots are asked for but split.max_shots "
-            f"is {recipe.split.max_shots}"
-        )
-    if max(recipe.tune_n_shots) > recipe.split.max_shots and recipe.tune.n_shots is not None:
-        wrong.append(
-            f"tune.n_shots: {max(recipe.tune_n_shots)} shots are asked for but split.max_shots "
-            f"is {recipe.split.max_shots}"
-        )
-    if (recipe.tune.experiments or 0) > recipe.split.experiments:
-        wrong.append(
-            f"tune.experiments: {recipe.tune.experiments} draws are asked for but split.experiments "
-            f"is {recipe.split.experiments}"
+            f"tune.experiments: {recipe.tune.experiments} draws are asked for but split.experiments is {draws}: set "
+            f"split.experiments={recipe.tune.experiments} or tune.experiments={draws}"
         )
     return wrong
+
+
+def fitting_shots(n_shots: Sequence[int], most: int) -> str:
+    """The numbers of shots that are no more than ``most``, or that number alone, as a recipe has them."""
+    return str([n for n in n_shots if n <= most] or [most]).replace(" ", "")
 
 
 def _ambiguous_names(recipe: Recipe) -> list[str]:

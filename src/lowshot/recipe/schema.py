@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lowshot.data.experiments import MOST_EXPERIMENTS
 from lowshot.files import fingerprint
-from lowshot.recipe.texts import Name, PathPattern, RecipePath, is_name
+from lowshot.recipe.texts import Half, Name, PathPattern, RecipePath, is_name
 from lowshot.recipe.tree import to_yaml
 from lowshot.representation.settings import TrainSettings
 
@@ -47,9 +48,13 @@ class SplitSection(Section):
     file: RecipePath | None = Field(
         None, description="label_idx.json to use, of the sizes below where given; none draws one"
     )
-    base: tuple[int, int] | None = Field(None, description="base classes of the validation and of the test half")
-    novel: tuple[int, int] | None = Field(None, description="novel classes of the validation and of the test half")
-    experiments: int = Field(5, ge=1, description="number of draws of shots")
+    base: tuple[Half, Half] | None = Field(
+        None, description="base classes of the validation and of the test half: their number, or a list of names"
+    )
+    novel: tuple[Half, Half] | None = Field(
+        None, description="novel classes of the validation and of the test half: their number, or a list of names"
+    )
+    experiments: int = Field(5, ge=1, le=MOST_EXPERIMENTS, description="number of draws of shots")
     experiment_files: PathPattern | None = Field(
         None, description="pattern such as splitfile_{:d}.json; none draws from seed"
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, StringConstraints
+from pydantic import BeforeValidator, PlainValidator, StringConstraints
 
 LONGEST_NAME = 80
 """Two names and what stands around them fit the 255 bytes that file systems allow for the name of a file."""
@@ -39,11 +39,34 @@ def _path(value: Any) -> Path:
 IS_PATH = "path"
 """Marks the types below, so that YAML's other readings of a text can be undone where a path is wanted."""
 
+CLASS_NAME_KEYS = (("split", "base", "*", "*"), ("split", "novel", "*", "*"))
+"""The keys whose values are names of classes, which YAML may read as numbers as well."""
+
 RecipePath = Annotated[Path, BeforeValidator(_path), IS_PATH]
 """A path, with ``~`` for the user's home as in a shell."""
 
 PathPattern = Annotated[str, BeforeValidator(lambda value: str(_path(value))), IS_PATH]
 """A path with a place for a number, as text."""
+
+
+def _class_name(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError(f"{value!r} is no class name: write it in quotes, so that YAML does not read something else")
+
+
+def _half(value: Any) -> int | tuple[str, ...]:
+    if isinstance(value, list | tuple):
+        return tuple(_class_name(name) for name in value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"expected a number of classes or a list of their names, got {value!r}")
+
+
+Half = Annotated[int | tuple[str, ...], PlainValidator(_half)]
+"""The classes of one half of a split: their number, or their names."""
 
 
 def is_name(value: object) -> bool:

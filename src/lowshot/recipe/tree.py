@@ -1,6 +1,7 @@
 """The plain content of a recipe: YAML, changes from the command line and interpolation, before it is checked.
 
-A path is a path: where the schema wants one, ``2024``, ``1e5`` and ``no`` stay the text that the user wrote.
+A path is a path: where the schema wants one, ``2024``, ``1e5`` and ``no`` stay the text that the user wrote. So do names
+of classes, and the options of data sets that are texts.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pydantic import BaseModel
 from lowshot.errors import InputError
 from lowshot.files import read_text
 from lowshot.recipe.interpolation import check_interpolations
-from lowshot.recipe.texts import IS_PATH
+from lowshot.recipe.texts import CLASS_NAME_KEYS, IS_PATH
 from lowshot.trees import MAX_DEPTH, parse_yaml
 
 Keys = tuple[str, ...]
@@ -41,7 +42,10 @@ def read_tree(
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    paths = list(path_keys(model))
+    from lowshot.data.options import text_options
+
+    options = (("data", "options", name) for name in sorted(text_options()))
+    paths = [*path_keys(model), *CLASS_NAME_KEYS, *options]
     what, text = f"recipe {source}", read_text(source, "recipe")
     try:
         tree: Any = parse_yaml(text, what, _omegaconf)

@@ -7,9 +7,11 @@ from typing import Any
 
 from lowshot.benchmark.episode_sampler import EpisodeDesign, novel_rows
 from lowshot.data import Experiments
+from lowshot.data.class_names import check_same_classes, same_naming
 from lowshot.data.experiment_files import files_to_read
 from lowshot.errors import InputError
 from lowshot.files import file_fingerprint
+from lowshot.pipeline.class_sizes import check_class_sizes
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.stage import Stage
 
@@ -48,6 +50,7 @@ def make_experiments(inputs: Inputs) -> Experiments:
         InputError: They do not fit the data, or a class has too few images for the shots or episodes of the recipe.
     """
     recipe, section = inputs.recipe, inputs.recipe.split
+    check_class_sizes(inputs)
     labels, paths = inputs.listing
     if section.experiment_files is not None:
         experiments = Experiments.from_files(section.experiment_files, section.experiments)
@@ -63,6 +66,8 @@ def make_experiments(inputs: Inputs) -> Experiments:
     if section.experiment_files is not None:
         advice = "Give the files that belong to these data, or draw new experiments with split.experiment_files=null"
         _check(experiments, labels, paths, section.experiment_files, advice)
+        if experiments.class_names is not None and same_naming(experiments.class_names, inputs.class_names):
+            check_same_classes(section.experiment_files, experiments.class_names, "the data", inputs.class_names)
     advice = "Row numbers must mean the same images in all train parts: extract them from the same list of images"
     for store in inputs.given("train"):
         _check(experiments, store.labels, store.paths, str(store.path), advice)
