@@ -1,4 +1,4 @@
-"""What ``low_shot`` does: train the original's linear classifier on base examples and shots, and measure it."""
+"""The work of ``low_shot``: train the original's linear classifier on base examples and shots, and measure it."""
 
 from __future__ import annotations
 
