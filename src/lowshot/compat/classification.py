@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,12 +12,15 @@ from lowshot.classifiers.balanced_batches import Pool
 from lowshot.classifiers.balanced_sgd import SGDSettings, balanced_sgd
 from lowshot.compat.evaluation import RunData, read_run_data, require_own_result, write_result
 from lowshot.compat.formats.results import Run
-from lowshot.compat.generators import ShotGenerator, load_generator
+from lowshot.compat.generators import load_generator
 from lowshot.compat.precision import only_float32
 from lowshot.compat.program import Flags
 from lowshot.devices import pick_device, to_device
 from lowshot.errors import InputError
 from lowshot.progress import say
+
+if TYPE_CHECKING:
+    from lowshot.hallucination.base import ShotGenerator
 
 
 def classify(given: Flags) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lowshot.benchmark.input_checks import check_inputs
 from lowshot.benchmark.metrics import concatenate, top_k_ranks
-from lowshot.benchmark.setup_data import check_inputs
 from lowshot.compat.formats.features import open_features
 from lowshot.compat.formats.results import ACCURACIES, Run, is_written_by_lowshot, write_run
 from lowshot.compat.formats.splits import read_experiments, read_split

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lowshot.compat.program import SWITCH, Flags, fraction, not_negative, parser, positive, run, integer
+from lowshot.compat.program import SWITCH, Flags, fraction, integer, not_negative, parser, positive, run
 
 
 def flags() -> argparse.ArgumentParser:

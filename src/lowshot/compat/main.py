@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from lowshot.compat.names import LOSS_NAMES, MODELS
-from lowshot.compat.program import SWITCH, Flags, parser, run, integer
+from lowshot.compat.program import SWITCH, Flags, integer, parser, run
 
 
 def flags() -> argparse.ArgumentParser:

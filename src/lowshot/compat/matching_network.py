@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lowshot.compat.program import SWITCH, Flags, parser, run, integer
+from lowshot.compat.program import SWITCH, Flags, integer, parser, run
 
 
 def flags() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lowshot.compat.formats.results import ACCURACIES, Run, read_run
-from lowshot.compat.program import SWITCH, Flags, not_negative, parser, positive, run, integer
+from lowshot.compat.program import SWITCH, Flags, integer, not_negative, parser, positive, run
 from lowshot.errors import InputError
 
 N_SHOTS = (1, 2, 5, 10, 20)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from lowshot.compat.names import MODELS
-from lowshot.compat.program import Flags, parser, run, integer
+from lowshot.compat.program import Flags, integer, parser, run
 
 PROGRAM = "save_features"
 

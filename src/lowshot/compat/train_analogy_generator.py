@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lowshot.compat.program import Flags, parser, positive, run, integer
+from lowshot.compat.program import Flags, integer, parser, positive, run
 
 
 def flags() -> argparse.ArgumentParser:

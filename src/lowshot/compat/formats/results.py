@@ -81,7 +81,8 @@ def read_run(path: Pathlike) -> Run:
     """Read one result file.
 
     Raises:
-        InputError: The file is missing or not JSON, or its name or content is none of the original's, or the two disagree.
+        InputError: The file is missing or not JSON, or its name or content is none of the original's, or the two
+            disagree.
     """
     path = Path(path)
     named = _MATCHING.fullmatch(path.name) or _LINEAR.fullmatch(path.name)
