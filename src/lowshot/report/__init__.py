@@ -12,7 +12,7 @@ from lowshot.lazy import on_first_use
 if TYPE_CHECKING:
     from lowshot.report.figures.strip import Example
     from lowshot.report.figures.style import Plot, Theme, new_figure
-        from lowshot.report.page import Section
+    from lowshot.report.page import Section
     from lowshot.report.tables import paper_tables, to_csv, to_markdown
     from lowshot.report.writing import write_report
 
