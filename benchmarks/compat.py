@@ -212,7 +212,7 @@ def measure(pair: Pair, folder: Path, threads: int, repeats: int) -> dict[str, o
 
 
 def make_models(folder: Path) -> None:
-    """What some programs write and others read, by untrained modules."""
+    """Write the files that some programs write and others read, by untrained modules."""
     sys.path.insert(0, str(PLAIN))
     import torch
 

@@ -1,4 +1,4 @@
-"""What files hold is known by a stat the second time, and never taken for what they held before."""
+"""The content of files is known by a stat the second time, and never taken for an earlier content."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def walk(node: ast.AST) -> Iterator[ast.AST]:
 
 @functools.cache
 def imports(module: str) -> frozenset[str]:
-    """The modules of lowshot that a module imports, inside functions too."""
+    """The modules of lowshot that a module imports, inside functions and on first use (``lowshot.lazy``) too."""
     found: set[str] = set()
     for node in walk(ast.parse(MODULES[module].read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -60,6 +60,9 @@ def imports(module: str) -> frozenset[str]:
             for alias in node.names:  # `from package import name` imports a module of that name, or from the package
                 inner = f"{node.module}.{alias.name}"
                 found.add(inner if inner in MODULES else str(node.module))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "on_first_use":
+            for name in ast.literal_eval(node.args[1]):
+                found.add(name if "lowshot." in name else f"{module}.{name}")
     return frozenset(found & MODULES.keys() - {module, "lowshot"})
 
 

@@ -35,7 +35,7 @@ PART = """
 
 @pytest.fixture(autouse=True)
 def _forgotten() -> Iterator[None]:
-    """What a test imports is gone after it: other processes would import it as well."""
+    """Forget what a test imports: other processes would import it as well."""
     before = imported_plugins()
     yield
     for plugin in imported_plugins():
@@ -196,14 +196,14 @@ def test_a_plugin_that_fails_half_way_registers_nothing(tmp_path: Path) -> None:
 
 
 def test_another_process_runs_the_text_that_this_one_ran(tmp_path: Path) -> None:
-    plugin = write(tmp_path / "travels.py", "travelling", "sent")
+    plugin = write(tmp_path / "sent.py", "pickled", "sent")
     import_plugin(plugin)
-    data = packed(GENERATORS.build("travelling"))
-    write(plugin, "travelling", "edited since")
+    data = packed(GENERATORS.build("pickled"))
+    write(plugin, "pickled", "edited since")
     code = (
         "import sys; from lowshot.plugins import unpacked; from lowshot.registry import GENERATORS\n"
         "part = unpacked(sys.stdin.buffer.read())\n"
-        "print(part.run(), type(part) is GENERATORS.get('travelling'))"
+        "print(part.run(), type(part) is GENERATORS.get('pickled'))"
     )
     found = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=True)
     assert found.stdout.decode().split() == ["sent", "True"]
@@ -252,7 +252,7 @@ def test_digests_know_the_text_but_not_the_place(tmp_path: Path) -> None:
     assert plugin_of(type(parts[0])) is not None
 
 
-def test_a_class_that_was_replaced_travels_by_value(tmp_path: Path) -> None:
+def test_a_class_that_was_replaced_is_pickled_by_value(tmp_path: Path) -> None:
     plugin = write(tmp_path / "replaced.py", "replaced", "old")
     import_plugin(plugin)
     old = GENERATORS.build("replaced")

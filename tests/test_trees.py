@@ -131,7 +131,7 @@ def test_a_recipe_cannot_unfold(tmp_path: Path, text: str, message: str) -> None
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-def test_interpolations_that_double_with_each_line_are_refused_before_they_are_written_out(backwards: bool) -> None:
+def test_interpolations_that_double_with_each_line_are_refused_early(backwards: bool) -> None:
     texts = {f"a{n}": f"${{a{n - 1}}}" * 2 for n in range(1, 100)} | {"a0": "xxxxxxxxxx"}
     lists: dict[str, Any] = {f"b{n}": [f"${{b{n - 1}}}"] * 2 for n in range(1, 100)} | {"b0": "x"}
     relative = {"c": {"d": {f"e{n}": f"${{.e{n - 1}}}${{..d.e{n - 1}}}" for n in range(1, 100)} | {"e0": "x"}}}

@@ -84,7 +84,7 @@ def as_features(features: Any, what: str, width: int | None = None) -> np.ndarra
 
     Args:
         features (array-like, (N, D)): The given features.
-        what (str): What messages call them.
+        what (str): The name of the features in messages.
         width (int, optional): The required D.
 
     Returns:
@@ -121,7 +121,7 @@ def as_labels(labels: Any, features: np.ndarray, what: str) -> np.ndarray:
     Args:
         labels (array-like, (N,)): The given labels.
         features (array, (N, D)): The features that they belong to.
-        what (str): What messages call the features.
+        what (str): The name of the features in messages.
 
     Raises:
         InputError: The labels are of another shape, or some are NaN or infinite.

@@ -1,4 +1,7 @@
-"""The errors a user can meet, and help with their texts. Each says what is wrong, what was expected and what to do."""
+"""The exceptions that lowshot raises on purpose, and helpers for their messages.
+
+A message says what is wrong, what was expected and what to do.
+"""
 
 from __future__ import annotations
 

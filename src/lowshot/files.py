@@ -175,7 +175,7 @@ def fingerprint(*values: Any) -> str:
     """Compute a digest that is the same on any machine.
 
     Args:
-        values: The JSON-like values, NumPy arrays, bytes and paths (taken as text) that the digest covers.
+        values (objects): The JSON-like values, NumPy arrays, bytes and paths (taken as text) that the digest covers.
 
     Returns:
         16 hexadecimal digits of SHA-256.

@@ -54,7 +54,7 @@ def _annotations(factory: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _type_mistake(annotation: Any, value: Any) -> str | None:
-    """Why pydantic refuses a value for a type, or None."""
+    """Return pydantic's reason to refuse a value for a type, or None."""
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
     try:

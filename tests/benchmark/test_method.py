@@ -1,4 +1,4 @@
-"""The parts of a method in other processes: generators travel as files, and base features are mapped, not copied."""
+"""The parts of a method in other processes: generators are sent as files, base features are mapped and not copied."""
 
 from __future__ import annotations
 

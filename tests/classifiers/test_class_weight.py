@@ -182,7 +182,7 @@ def test_a_mapping_weighs_by_label_and_comes_back_from_a_file(name, tmp_path):
     assert load_classifier(tmp_path / "c.safetensors").class_weight == {2: 1000.0}
 
 
-def test_parameters_at_their_default_are_not_recorded_where_there_are_results_without_them():
+def test_parameters_at_their_default_are_not_recorded():
     assert "class_weight" in build("ridge").get_params()
     assert "class_weight" not in build("ridge").recorded_params()
     assert build("ridge").set_params(class_weight=None).recorded_params()["class_weight"] is None

@@ -103,7 +103,7 @@ def test_with_the_shots_every_classifier_adds_and_removes_to_the_bit(name, phase
 
 
 @every_classifier
-def test_beside_base_classes_alone_add_classes_is_fit_novel_and_all_of_them_can_go_again(name):
+def test_add_classes_to_base_classes_is_fit_novel_and_can_be_undone(name):
     known = start(name, "beside base classes")
     before = known.scores(P.queries[0])
     grown = copy.copy(known).add_classes(*of([1, 3]))

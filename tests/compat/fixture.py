@@ -1,4 +1,4 @@
-"""A data set in the shape of ImageNet as the original program wants it, small enough to walk its whole README."""
+"""A data set in the shape of ImageNet, small enough to run all commands of the original's README on it."""
 
 from __future__ import annotations
 

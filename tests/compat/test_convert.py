@@ -187,7 +187,7 @@ def test_the_commands_of_the_page_run_as_they_stand(tmp_path, convert, monkeypat
 
 
 def refused(tmp_path, convert, *arguments):
-    """What a refused conversion says; it must leave everything as it was."""
+    """Return the message of a refused conversion, which must leave everything as it was."""
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     code, said = convert(*arguments)
     assert code == 2, said

@@ -10,7 +10,7 @@ import pytest
 
 from lowshot.compat import low_shot
 from lowshot.compat.evaluation import read_run_data
-from lowshot.compat.formats.results import METRICS
+from lowshot.compat.formats.results import ACCURACIES
 from tests.compat import features
 from tests.compat.workspace import LOW_SHOT
 
@@ -44,6 +44,6 @@ def test_every_output_competes_whatever_the_setup(folder: Path) -> None:
     labels = data.test.labels
     right = {k: np.array([(table[i] > table[i, y]).sum() < k for i, y in enumerate(labels)]) for k in (1, 5)}
     groups = {"novel": features.NOVEL[1], "base": features.BASE[1], "all": features.BASE[1] + features.NOVEL[1]}
-    for metric, value in zip(METRICS, found, strict=True):
+    for metric, value in zip(ACCURACIES, found, strict=True):
         scope, _, k = metric.partition("_top")
         assert value == pytest.approx(right[int(k)][np.isin(labels, groups[scope])].mean())

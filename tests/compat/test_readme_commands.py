@@ -103,13 +103,14 @@ SHORTER = {"main": ["--start_epoch", "88", "--step_size", "15"], "low_shot": ["-
 METHODS = {"maxgen_0": LOW_SHOT, "maxgen_5": GENERATION}
 
 
-class Walk:
-    """A folder that the README was walked in, for one network.
+class ReadmeRun:
+    """All commands of the README, run in a folder for one network.
 
     Args:
-        folder: with the fixture's files.
-        model: ``ResNet10`` as in the README, or ``ResNet50``.
-        own_processes: every program runs in a process of its own the first time; else all run in this one.
+        folder (Path): The folder with the fixture's files.
+        model (str): ``ResNet10`` as in the README, or ``ResNet50``.
+        own_processes (bool): True to run every program in a process of its own the first time; else all run in this
+            one.
     """
 
     def __init__(self, folder: Path, model: str, own_processes: bool) -> None:
@@ -120,7 +121,7 @@ class Walk:
         self._to_start = own_processes
         self._started: set[str] = set()
 
-    def go(self) -> None:
+    def run_all(self) -> None:
         self._run(REPRESENTATION)
         self._run(GENERATOR)
         for experiment, n_shots in self.runs:
@@ -134,7 +135,7 @@ class Walk:
         return json.loads((self.folder / "results" / name).read_text())
 
     def _run(self, commands: str) -> str:
-        """What the last of the commands printed."""
+        """Run the commands and return the output of the last one."""
         printed = ""
         for line in commands.replace("\\\n", " ").replace("ResNet10", self.model).strip().splitlines():
             words = shlex.split(line)
@@ -159,7 +160,7 @@ class Walk:
 
 
 @pytest.fixture(scope="module", params=["ResNet10", "ResNet50"])
-def walk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+def readme(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadmeRun]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("LOWSHOT_COMPAT_STEPS", "2" if request.param == "ResNet10" else "1")
@@ -167,36 +168,36 @@ def walk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         # Small batches: twenty steps, so that the running statistics of the batch norms are those of the data.
         train = ("base_classes_train_template.yaml", "base_classes_train_meta.json", fixture.TRAIN_TRANSFORM)
         fixture.write_config(folder / train[0], *train[1:], batch_size=6)
-        walk = Walk(folder, request.param, own_processes=request.param == "ResNet10")
-        walk.go()
-        yield walk
+        done = ReadmeRun(folder, request.param, own_processes=request.param == "ResNet10")
+        done.run_all()
+        yield done
 
 
-def test_checkpoints_are_the_originals(walk: Walk) -> None:
-    folder = walk.folder / "checkpoints" / f"{walk.model}_sgm"
+def test_checkpoints_are_the_originals(readme: ReadmeRun) -> None:
+    folder = readme.folder / "checkpoints" / f"{readme.model}_sgm"
     assert sorted(path.name for path in folder.glob("*.tar")) == ["89.tar"]
     content = torch.load(folder / "89.tar", weights_only=True)
     assert set(content) == {"epoch", "state"}
     assert content["epoch"] == 89
     assert all(name.startswith("module.") for name in content["state"])
-    width = {"ResNet10": 512, "ResNet50": 2048}[walk.model]
+    width = {"ResNet10": 512, "ResNet50": 2048}[readme.model]
     assert content["state"]["module.classifier.weight"].shape == (1000, width)
 
 
-def test_features_are_the_originals_in_the_order_of_the_list(walk: Walk) -> None:
+def test_features_are_the_originals_in_the_order_of_the_list(readme: ReadmeRun) -> None:
     for part in ("train", "val"):
-        listed = json.loads((walk.folder / f"{part}.json").read_text())
-        with h5py.File(walk.folder / "features" / f"{walk.model}_sgm" / f"{part}.hdf5") as file:
+        listed = json.loads((readme.folder / f"{part}.json").read_text())
+        with h5py.File(readme.folder / "features" / f"{readme.model}_sgm" / f"{part}.hdf5") as file:
             assert file["all_labels"][:].tolist() == listed["image_labels"]
             assert file["image_paths"].asstr()[:].tolist() == listed["image_names"]
             assert file["count"][:].tolist() == [len(listed["image_labels"])]
             assert file["all_feats"].dtype == np.float32
             assert np.isfinite(file["all_feats"][:]).all()
-            assert file["all_feats"].shape[1] == {"ResNet10": 512, "ResNet50": 2048}[walk.model]
+            assert file["all_feats"].shape[1] == {"ResNet10": 512, "ResNet50": 2048}[readme.model]
 
 
-def test_the_generator_is_the_originals_with_a_cache_beside_it(walk: Walk) -> None:
-    folder = walk.folder / "generation" / f"{walk.model}_sgm"
+def test_the_generator_is_the_originals_with_a_cache_beside_it(readme: ReadmeRun) -> None:
+    folder = readme.folder / "generation" / f"{readme.model}_sgm"
     assert sorted(path.name for path in folder.iterdir()) == ["cache", "generator.tar"]
     content = torch.load(folder / "generator.tar", weights_only=True)
     classes = sum(map(len, fixture.BASE))
@@ -209,28 +210,28 @@ def test_the_generator_is_the_originals_with_a_cache_beside_it(walk: Walk) -> No
     ]
 
 
-def test_each_run_leaves_its_result_under_the_originals_name(walk: Walk) -> None:
+def test_each_run_leaves_its_result_under_the_originals_name(readme: ReadmeRun) -> None:
     expected = {
-        f"{walk.model}_sgm_lr_1.000_wd_0.001_expid_{e}_lowshotn_{n}_{method}.json"
-        for e, n in walk.runs
+        f"{readme.model}_sgm_lr_1.000_wd_0.001_expid_{e}_lowshotn_{n}_{method}.json"
+        for e, n in readme.runs
         for method in METHODS
-    } | {f"MN_{walk.model}_sgm_expid_1_lowshotn_1.json"}
-    assert set(os.listdir(walk.folder / "results")) == expected
+    } | {f"MN_{readme.model}_sgm_expid_1_lowshotn_1.json"}
+    assert set(os.listdir(readme.folder / "results")) == expected
     for name in expected:
-        result = walk.json(name)
+        result = readme.json(name)
         assert set(result) == {"expid", "lowshotn", "accs"} | (set() if name.startswith("MN") else {"lr", "wd"})
         assert len(result["accs"]) == 6
         assert all(0 <= accuracy <= 1 for accuracy in result["accs"])
 
 
-def test_the_printed_rows_are_the_means_of_the_results(walk: Walk) -> None:
-    head, *rows = (line.split("  ") for line in walk.printed.splitlines())
+def test_the_printed_rows_are_the_means_of_the_results(readme: ReadmeRun) -> None:
+    head, *rows = (line.split("  ") for line in readme.printed.splitlines())
     assert "novel top-1" in "  ".join(head)
-    shots = sorted({n for _, n in walk.runs})
+    shots = sorted({n for _, n in readme.runs})
     means = []
     for n, row in zip(shots, rows):
-        name = f"{walk.model}_sgm_lr_1.000_wd_0.001_expid_{{}}_lowshotn_{n}_maxgen_5.json"
-        results = [walk.json(name.format(e))["accs"] for e in sorted({e for e, _ in walk.runs})]
+        name = f"{readme.model}_sgm_lr_1.000_wd_0.001_expid_{{}}_lowshotn_{n}_maxgen_5.json"
+        results = [readme.json(name.format(e))["accs"] for e in sorted({e for e, _ in readme.runs})]
         means.append([100 * statistics.fmean(values) for values in zip(*results)])
         cells = [cell.split()[0] for cell in row if cell]
         assert cells[0] == str(n)
@@ -240,6 +241,6 @@ def test_the_printed_rows_are_the_means_of_the_results(walk: Walk) -> None:
     assert [float(cell) for cell in last[1:]] == pytest.approx([statistics.fmean(v) for v in zip(*means)], abs=0.006)
 
 
-def test_nothing_unfinished_is_left_behind(walk: Walk) -> None:
-    left = [path.name for path in walk.folder.rglob("*") if path.name.startswith(".") or "unfinished" in path.name]
+def test_nothing_unfinished_is_left_behind(readme: ReadmeRun) -> None:
+    left = [path.name for path in readme.folder.rglob("*") if path.name.startswith(".") or "unfinished" in path.name]
     assert not left

@@ -44,7 +44,7 @@ def test_the_defaults_that_have_no_flag_are_the_originals(monkeypatch: pytest.Mo
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the program asks each of the library's steps for; none of them computes."""
+    """Record the arguments of each of the library's steps; none of them computes."""
     found: dict[str, Any] = {}
 
     def record(name: str, answer: Any) -> None:

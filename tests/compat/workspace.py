@@ -70,7 +70,7 @@ def make(root: Path) -> Path:
 
 
 def stamps(root: Path) -> dict[Path, int]:
-    """When each file and folder was last written."""
+    """Return the time at which each file and folder was last written."""
     return {path: path.stat().st_mtime_ns for path in root.rglob("*")}
 
 

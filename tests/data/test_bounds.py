@@ -39,7 +39,7 @@ print(peak() - before)
 
 
 def measured(kind: str, root: Path) -> tuple[str, int]:
-    """What a process of its own says of the first image of a data set, and the MB that this took."""
+    """Open the first image of a data set in another process; return its output and the MB that it took."""
     command = [sys.executable, "-c", MEASURED, kind, str(root)]
     text, megabytes = subprocess.run(
         command, capture_output=True, text=True, check=True, timeout=20

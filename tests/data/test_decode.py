@@ -187,7 +187,7 @@ def test_exif_is_believed_before_xmp() -> None:
     assert decoded(encoded(noise(0, (32, 16)), "JPEG", exif=exif, xmp=xmp)).size == (32, 16)
 
 
-def test_an_iphone_photograph_is_turned_by_its_container_and_not_once_more_by_its_records() -> None:
+def test_an_iphone_photograph_is_turned_once_by_its_container() -> None:
     import pillow_heif
 
     pillow_heif.register_heif_opener()

@@ -152,7 +152,7 @@ def test_an_image_stays_the_same_when_classes_and_images_are_added(small):
         assert few.load(row).tobytes() == many.load(row_of[path]).tobytes()
 
 
-def test_it_travels_to_another_process_without_its_images(small):
+def test_it_is_pickled_without_its_images(small):
     dataset = Glyphs(**small, image_size=64)
     sent = pickle.dumps(dataset)
     assert len(sent) < dataset.load(0).width ** 2

@@ -1,4 +1,4 @@
-"""What is listed under a root: pictures by content, everything else counted, from a folder as from a zip."""
+"""The files listed under a root: pictures by content, everything else counted, from a folder as from a zip."""
 
 from __future__ import annotations
 

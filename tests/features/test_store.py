@@ -125,7 +125,7 @@ def test_the_same_rows_give_the_same_bytes_at_another_time(tmp_path: Path) -> No
     assert write(tmp_path / "2.h5").read_bytes() == first
 
 
-def test_a_store_travels_to_another_process_as_its_path(tmp_path: Path) -> None:
+def test_a_store_is_pickled_as_its_path(tmp_path: Path) -> None:
     store = FeatureStore.open(write(tmp_path / "f.h5"))
     assert len(pickle.dumps(store)) < 1000
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(store)).features, store.features)

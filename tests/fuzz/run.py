@@ -39,7 +39,7 @@ CHANGES = ("os.remove", "os.rename", "os.mkdir", "shutil.rmtree", "os.rmdir")
 
 
 class Fault(BaseException):
-    """What an input made lowshot do that no input may."""
+    """A fault: behaviour that no input may cause."""
 
 
 def watch(folder: Path) -> None:

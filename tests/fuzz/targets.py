@@ -30,11 +30,11 @@ class Target:
     """A format.
 
     Attributes:
-        suffix: The end of the file's name.
-        seeds: Makes good files in a folder: bytes, or trees that are written as text.
-        damage: A good file → damaged bytes.
-        read: What a user's command does with the file; it may write into the folder.
-        dump: A tree as text.
+        suffix (str): The end of the file's name.
+        seeds (callable): A function that makes good files in a folder: bytes, or trees that are written as text.
+        damage (callable): A function from a good file to damaged bytes.
+        read (callable): The reading that a user's command does; it may write into the folder.
+        dump (callable): A function that writes a tree as text.
     """
 
     suffix: str

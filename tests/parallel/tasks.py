@@ -19,7 +19,7 @@ def note(folder: Path, line: str) -> None:
 
 
 def noted(folder: Path) -> list[str]:
-    """What ran, in order."""
+    """Return the names of the tasks that ran, in order."""
     path = folder / "ran"
     return path.read_text().splitlines() if path.exists() else []
 

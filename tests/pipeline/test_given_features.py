@@ -102,7 +102,7 @@ def test_the_report_shows_the_published_tables_beside_ours_when_asked(tmp_path: 
     assert "OTHER DATA" in text
     assert "ours: ResNet10 · linear" in text
     assert "43.02" in text
-    assert "Beside the published tables" in (tmp_path / "out" / "report" / "report.html").read_text()
+    assert "Compared with the published tables" in (tmp_path / "out" / "report" / "report.html").read_text()
     assert "novel_top5" not in (tmp_path / "out" / "report" / "tables.csv").read_text()
     report_on([str(tmp_path / "out")], paper=True, output=tmp_path / "stores")
     assert (tmp_path / "stores" / "paper.md").read_text().count("ours: ResNet10 · linear") == 2  # novel and all

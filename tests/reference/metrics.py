@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def rank(scores: Sequence[float], column: int, among: Sequence[int]) -> int:
-    """How many columns come before one: those of a higher score, and those of the same score further left."""
+    """Count the columns that come before one: those of a higher score, and those of the same score further left."""
     return sum(
         scores[other] > scores[column] or (scores[other] == scores[column] and other < column)
         for other in among

@@ -16,7 +16,7 @@ from lowshot.pipeline.report_command import report_on
 from lowshot.report.comparison import Comparison, compare, write_store_report
 from lowshot.report.published import RepresentationKind
 from lowshot.report.stores import open_stores
-from lowshot.report.table_data import METRICS, build_tables
+from lowshot.report.table_data import METRIC_TITLES, build_tables
 from lowshot.report.tables import to_csv
 
 from .reading import Page, csv_entries, html_entries, markdown_entries
@@ -97,7 +97,7 @@ def test_the_same_run_counts_once_in_however_many_stores_it_is(tmp_path: Path) -
     again = together(a, store(tmp_path / "copy"), a / "results.jsonl", a)
     assert means(again) == means(together(a))
     assert len(again.records) == 4
-    assert again.warnings == ["4 runs stand in several stores and are counted once"]
+    assert again.warnings == ["4 runs are in several stores and are counted once"]
 
 
 def test_the_same_run_with_another_outcome_is_named(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_report_of_stores_holds_the_numbers_of_its_tables(written: Path) -> None:
     records = together(written.parent / "a", written.parent / "b").records
-    titles = {name: metric.title for name, metric in METRICS.items()}
+    titles = {name: metric.title for name, metric in METRIC_TITLES.items()}
     text = (written / "tables.csv").read_text()
     assert text == to_csv(records, ["all_top5"])
     page = Page((written / "report.html").read_text())
@@ -280,7 +280,14 @@ def test_the_report_of_stores_holds_the_numbers_of_its_tables(written: Path) -> 
 
 def test_the_page_of_stores_names_files_recipes_and_published_numbers(written: Path) -> None:
     page = Page((written / "report.html").read_text())
-    for expected in ("one · two", "name: one", "name: two", "OTHER DATA", "Beside the published tables", "67.17"):
+    for expected in (
+        "one · two",
+        "name: one",
+        "name: two",
+        "OTHER DATA",
+        "Compared with the published tables",
+        "67.17",
+    ):
         assert expected in page.text
     assert str(written.parent / "a" / "results.jsonl") in page.text
     # The baselines of resnet10 and resnet50 are each compared with their own published row.

@@ -8,7 +8,7 @@ from PIL import Image
 
 from lowshot.errors import InputError, LowshotError
 from lowshot.report import Example, Plot, Section, new_figure, to_csv, to_markdown, write_report
-from lowshot.report.table_data import METRICS
+from lowshot.report.table_data import METRIC_TITLES
 
 from .conftest import make_records, report_input
 from .reading import Page, csv_entries, html_entries, markdown_entries
@@ -40,7 +40,7 @@ def test_all_files_of_a_report_are_there(report):
 
 
 def test_markdown_csv_and_page_hold_the_same_numbers(report, text):
-    titles = {name: metric.title for name, metric in METRICS.items()}
+    titles = {name: metric.title for name, metric in METRIC_TITLES.items()}
     from_page = html_entries(Page(text))
     assert from_page == markdown_entries((report / "tables.md").read_text("utf-8"))
     assert from_page == csv_entries((report / "tables.csv").read_text("utf-8"), titles)

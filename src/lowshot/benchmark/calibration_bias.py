@@ -56,13 +56,13 @@ class Validation:
         runs = []
         for one in fitted:
             n_base = one.n_base_classes_
-            sides = zip((one.classes_[:n_base], one.classes_[n_base:]), (setup.base, setup.novel))
-            if not all(np.array_equal(own, np.sort(classes)) for own, classes in sides):
+            groups = zip((one.classes_[:n_base], one.classes_[n_base:]), (setup.base, setup.novel))
+            if not all(np.array_equal(own, np.sort(classes)) for own, classes in groups):
                 raise InputError(f"{type(one).__name__} was fitted on other classes than those of setup {setup.name!r}")
             order = np.argsort(one.classes_)
             columns = order[np.searchsorted(one.classes_, labels, sorter=order)]
-            places = np.arange(len(known))
-            runs.append(top_k_ranks(one.scores(queries), columns, places[:n_base], places[n_base:]))
+            all_columns = np.arange(len(known))
+            runs.append(top_k_ranks(one.scores(queries), columns, all_columns[:n_base], all_columns[n_base:]))
         return cls(setup, runs)
 
 
@@ -70,10 +70,10 @@ def choose_bias(validation: Validation, target: str = "all_top5") -> float:
     """The bias on novel scores that maximises mean accuracy over all queries of the validation runs.
 
     Wang et al. (2018, arXiv 1801.05401) call it a prior and choose it by cross-validation over a grid. No grid is
-    needed: as the bias grows, each query changes at most once, a novel one from wrong to right and a base one the other
-    way, when the score of its class passes the one of the other side that decides. Between two such points nothing
-    changes, so sorting them gives every accuracy that a bias can reach (one exactly at a point, where scores tie, is
-    not considered). Any classifier's scores will do, on any scale.
+    needed: as the bias grows, each query changes at most once, a novel one from wrong to right and a base one from
+    right to wrong. The bias where a query changes is its threshold: there the score of its class passes the decisive
+    score of the other kind of class. Between two thresholds nothing changes, so sorting them gives every accuracy that
+    a bias can reach (a bias at a threshold, where scores tie, is not considered). The scores may be on any scale.
 
     Args:
         validation (Validation): The runs on setup "val".
@@ -89,17 +89,17 @@ def choose_bias(validation: Validation, target: str = "all_top5") -> float:
     if target not in TARGETS:
         raise InputError(f"target of the calibration bias {target!r}: expected {' or '.join(TARGETS)}")
     k = TARGETS[target]
-    gains = np.concatenate([_turning_points(one, k, novel=True) for one in validation.runs])
-    losses = np.concatenate([_turning_points(one, k, novel=False) for one in validation.runs])
-    points = np.unique(np.concatenate([gains, losses]))
-    if not len(points):
+    gains = np.concatenate([_thresholds(one, k, novel=True) for one in validation.runs])
+    losses = np.concatenate([_thresholds(one, k, novel=False) for one in validation.runs])
+    thresholds = np.unique(np.concatenate([gains, losses]))
+    if not len(thresholds):
         return 0.0
-    # right[i]: queries that are right for a bias between points[i - 1] and points[i], up to a constant
-    passed = [np.searchsorted(np.sort(turns), points, "right") for turns in (gains, losses)]
+    # right[i]: the number of right queries for a bias between thresholds i - 1 and i, up to a constant
+    passed = [np.searchsorted(np.sort(changes), thresholds, "right") for changes in (gains, losses)]
     right = np.concatenate([[0], passed[0] - passed[1]])
     best = np.flatnonzero(right == right.max())
-    edge = max(1.0, float(points[-1] - points[0]))
-    edges = np.concatenate([[points[0] - 2 * edge], points, [points[-1] + 2 * edge]])
+    edge = max(1.0, float(thresholds[-1] - thresholds[0]))
+    edges = np.concatenate([[thresholds[0] - 2 * edge], thresholds, [thresholds[-1] + 2 * edge]])
     low, high = edges[best], edges[best + 1]
     if ((low < 0) & (high > 0)).any():
         return 0.0
@@ -107,11 +107,11 @@ def choose_bias(validation: Validation, target: str = "all_top5") -> float:
     return float(middles[np.abs(middles).argmin()])
 
 
-def _turning_points(runs: TopKRanks, k: int, novel: bool) -> np.ndarray:
-    """The biases at which queries of one side change between right and wrong; those that never change are left out.
+def _thresholds(runs: TopKRanks, k: int, novel: bool) -> np.ndarray:
+    """The biases at which the novel, or all other, queries change between right and wrong.
 
-    A query of rank r on its own side is right while fewer than k − r classes of the other side score higher: the
-    (k − r)-th of them decides.
+    A query of rank r among the classes of its own kind (novel or not) is right while fewer than k − r classes of the
+    other kind score higher: the (k − r)-th of them decides. Queries that never change are left out.
     """
     mine = (runs.novel == novel) & (runs.rank < k)
     decisive = runs.others[mine, k - 1 - runs.rank[mine]]

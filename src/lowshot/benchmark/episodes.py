@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lowshot.benchmark.episode_sampler import DRAWN_TOGETHER, EpisodeDesign, NovelEpisodeSampler, novel_rows
-from lowshot.benchmark.method import SETUPS, Method, ShotGenerator, as_method
+from lowshot.benchmark.method import SETUPS, Method, as_method
 from lowshot.benchmark.metrics import episode_accuracies, mean_over_episodes
 from lowshot.benchmark.protocol import protocol
 from lowshot.benchmark.results import Record, ResultStore
@@ -23,6 +23,7 @@ from lowshot.classifiers.base import LowShotClassifier
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
 from lowshot.files import fingerprint
+from lowshot.hallucination.base import ShotGenerator
 from lowshot.parallel import Engine
 from lowshot.parallel.shared_arrays import Scratch, scratch_for
 

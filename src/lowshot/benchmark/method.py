@@ -1,4 +1,4 @@
-"""One method of the low-shot phase, as workers use it: a classifier, and maybe a generator that adds to its shots."""
+"""A method of the low-shot phase: a classifier, and in some methods a generator that adds to its shots."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import uuid
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
-from lowshot.benchmark.part_fingerprints import code_of, generator_fingerprint, plain, registered_name
+from lowshot.benchmark.part_fingerprints import code_of, generator_fingerprint, json_params, registered_name
 from lowshot.benchmark.setup_data import SetupData
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.errors import InputError
 from lowshot.files import file_fingerprint
-from lowshot.hallucination import Generator
+from lowshot.hallucination.base import Generator, ShotGenerator
 from lowshot.parallel.cache import Cache
 from lowshot.parallel.shared_arrays import Scratch, write_once
 from lowshot.plugins import imported_plugins
@@ -29,16 +29,8 @@ _FITTED = Cache()
 _GENERATORS = Cache()
 
 
-class ShotGenerator(Protocol):
-    """The interface of a generator; see ``lowshot.hallucination``."""
-
-    def generate(
-        self, features: np.ndarray, labels: np.ndarray, n_per_class: int, random_state: Any = None
-    ) -> tuple[np.ndarray, np.ndarray]: ...
-
-
 class GeneratorSource:
-    """A fitted generator that is pickled as the name of its file: it may hold a hundred megabytes of centroids.
+    """A fitted generator that is pickled as the name of its file, because it may hold a hundred megabytes.
 
     Args:
         generator (generator or path): A fitted generator, or the file that :meth:`Generator.save` wrote.
@@ -59,6 +51,7 @@ class GeneratorSource:
         self.code = code_of(found)
 
     def get(self) -> ShotGenerator:
+        """Return the generator; a process reads its file once."""
         if self._generator is not None:
             return self._generator
         assert self._file is not None
@@ -78,7 +71,7 @@ class GeneratorSource:
 
 
 class Method:
-    """A classifier, and maybe a generator that adds to its shots; small when pickled.
+    """A classifier, and maybe a generator that adds to its shots; pickles in a few kilobytes.
 
     Args:
         classifier (LowShotClassifier): The classifier, not fitted; cloned before it learns.
@@ -104,17 +97,17 @@ class Method:
         self.classifier_name = registered_name(CLASSIFIERS, classifier)
         self.generator_name = None if generator is None else generator.name
         self.name = " + ".join(name for name in (self.generator_name, self.classifier_name) if name)
-        # Classifiers of equal parameters may differ in what no fingerprint sees, so none is taken for another.
-        self.token = uuid.uuid4().hex
+        # The key of the cache of fitted classifiers: equal parameters need not mean equal classifiers (custom classes).
+        self.cache_key = uuid.uuid4().hex
 
     @cached_property
     def params(self) -> dict[str, Any]:
-        """The classifier's parameters as JSON has them."""
-        return plain(self.classifier.recorded_params())
+        """The classifier's parameters, as records show them in JSON."""
+        return json_params(self.classifier.recorded_params())
 
     @cached_property
     def fingerprinted(self) -> Sequence[Any]:
-        """All that the result of a run depends on besides data, draws and the target of the bias, in three parts."""
+        """The parts of a task's fingerprint for the classifier, the generator and the code of both."""
         generator = self.generator
         return (
             [self.classifier_name, self.params, self.seed],
@@ -123,8 +116,8 @@ class Method:
         )
 
     def fit_base(self, data: SetupData) -> tuple[LowShotClassifier, float]:
-        """The classifier with what it learns from the base classes, once per process, and the seconds that it took."""
-        key = f"{self.token} {data.arrays.folder}"
+        """The classifier fitted on the base classes, once per process, and the seconds that this took."""
+        key = f"{self.cache_key} {data.arrays.folder}"
         if (found := _FITTED.get(key)) is None:
             start = time.perf_counter()
             classifier: LowShotClassifier = clone(self.classifier)
@@ -168,10 +161,20 @@ def as_method(
     scratch: Scratch,
     examples: int = 0,
 ) -> Method:
-    """A method from an estimator or the name of one, and maybe a fitted generator; arguments as :class:`Method`'s.
+    """Make a method from an estimator or a registered name, and maybe a fitted generator.
+
+    Args:
+        classifier (LowShotClassifier or str): An estimator, or the registered name of one.
+        params (dict or None): The parameters of the classifier that differ from its own.
+        generator (ShotGenerator or None): A fitted generator.
+        n_per_class (int): Shots and generated features together per novel class; 0 without a generator.
+        seed (int): The seed that everything random derives from.
+        scratch (Scratch): The folder that the generator is saved to for other processes.
+        examples (int): The number of novel queries to record with their predictions.
 
     Raises:
-        InputError: No classifier of lowshot, unknown parameters, or only one of ``generator`` and ``n_per_class``.
+        InputError: The classifier is none of lowshot's, has no such parameter, or only one of ``generator`` and
+            ``n_per_class`` is given.
     """
     built = CLASSIFIERS.build(classifier, **(params or {})) if isinstance(classifier, str) else classifier
     if not isinstance(built, LowShotClassifier):

@@ -57,15 +57,15 @@ def low_shot_metrics(scores: Any, labels: Any, base: Any, novel: Any) -> dict[st
 class TopKRanks:
     """The rank of each query's true class, as far as any top-k accuracy up to 5 needs it, with any calibration bias.
 
-    The classes fall into two sides, the novel ones and all others: a bias moves one side against the other.
+    A bias is added to the scores of all novel classes, so the novel classes and all others are ranked separately.
 
     Attributes:
         novel (bool array of shape (N,)): True where the true class is novel.
-        rank (int array of shape (N,)): The number of classes of its own side that score higher.
+        rank (int array of shape (N,)): The number of classes of its own kind, novel or not, that score higher.
         score (float64 array of shape (N,)): The score of the true class.
         column (int array of shape (N,)): The column of the true class.
-        others (float64 array of shape (N, 5)): The highest scores of the other side, descending; ``-inf`` where it has
-            fewer classes.
+        others (float64 array of shape (N, 5)): The highest scores of the other kind, descending; ``-inf`` where it
+            has fewer classes.
         other_columns (int array of shape (N, 5)): Their columns.
     """
 
@@ -99,7 +99,17 @@ class TopKRanks:
 
 
 def top_k_ranks(scores: Any, labels: Any, base: Any, novel: Any) -> TopKRanks:
-    """The ranks of one run; arguments and errors are those of :func:`low_shot_metrics`."""
+    """Compute the ranks of one run.
+
+    Args:
+        scores (array of shape (N, C)): The scores, as :func:`low_shot_metrics` takes them.
+        labels (int array of shape (N,)): The true labels.
+        base (int array): The labels of the base classes.
+        novel (int array): The labels of the novel classes.
+
+    Raises:
+        InputError: As :func:`low_shot_metrics`.
+    """
     scores, labels = np.asarray(scores), np.asarray(labels)
     if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(labels):
         raise InputError(
@@ -142,7 +152,7 @@ def mean_over_shots(by_n_shots: Iterable[Mapping[int, float]]) -> dict[int, floa
     """The mean of each experiment over its numbers of shots, as in the last row of the original's tables.
 
     Args:
-        by_n_shots (iterable of dict): {experiment: accuracy} at each number of shots.
+        by_n_shots (iterable of dict): The accuracies, {experiment: accuracy}, at each number of shots.
 
     Returns:
         dict: {experiment: mean accuracy} of the experiments that were run at every number of shots.
@@ -230,7 +240,7 @@ def _block(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray, first: in
         row, column = np.argwhere(np.isnan(scores))[0]
         raise NotANumberError(f"the score of query {first + row} for class {column} is NaN")
     columns = np.arange(scores.shape[1])
-    # Columns that are neither base nor novel compete as well, on the side of the base: no bias is added to them.
+    # Columns that are neither base nor novel compete as well, as base columns do: no bias is added to them.
     rest = ~groups[1]
     novel = groups[1][labels]
     score = scores[np.arange(len(labels)), labels]
@@ -239,9 +249,10 @@ def _block(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray, first: in
     rank = np.where(novel, higher[:, groups[1]].sum(axis=1), higher[:, rest].sum(axis=1))
     others = np.full((len(labels), _DEPTH), -np.inf)
     other_columns = np.full((len(labels), _DEPTH), scores.shape[1])
-    for queries, side in ((novel, rest), (~novel, groups[1])):
-        if queries.any() and side.any():
-            others[queries], other_columns[queries] = _highest(scores[np.ix_(queries, side)], columns[side])
+    for queries, others_of in ((novel, rest), (~novel, groups[1])):
+        if queries.any() and others_of.any():
+            found = _highest(scores[np.ix_(queries, others_of)], columns[others_of])
+            others[queries], other_columns[queries] = found
     return TopKRanks(novel, rank, score.astype(np.float64), labels.astype(np.int64), others, other_columns)
 
 

@@ -76,7 +76,7 @@ class Tuning:
         n_experiments (int): The number of experiments of the runs.
         seed (int): The seed of the runs.
         data (str): A fingerprint of the features and shots that could be seen.
-        grid (dict): parameter → values.
+        grid (dict): The values that were tried of each parameter.
         points (tuple of GridPoint): The points in the grid's order, the last parameter changing fastest.
     """
 
@@ -177,7 +177,13 @@ def grid_points(grid: ParameterGrid) -> list[dict[str, Any]]:
 
 
 def grid_complaints(classifier: str, grid: ParameterGrid, has_generator: bool) -> list[str]:
-    """The mistakes in tuning a registered classifier over a grid, one line each."""
+    """Return one line for each mistake in tuning a registered classifier over a grid.
+
+    Args:
+        classifier (str): The registered name.
+        grid (mapping): The values to try of each parameter, and maybe of ``n_per_class``.
+        has_generator (bool): True where the method has a generator, which ``n_per_class`` is for.
+    """
     lines = [line for name, values in grid.items() if (line := _list_complaint(name, values)) is not None]
     if N_PER_CLASS in grid:
         if not has_generator:

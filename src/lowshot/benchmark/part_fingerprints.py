@@ -25,7 +25,7 @@ def generator_fingerprint(generator: Any) -> Any:
         return None
     learned = {name: value for name, value in sorted(vars(generator).items()) if name.endswith("_")}
     return [
-        f"{_home(type(generator))}.{type(generator).__qualname__}",
+        f"{_module_name(type(generator))}.{type(generator).__qualname__}",
         _params(generator),
         {name: _digest(value) for name, value in learned.items()},
     ]
@@ -34,7 +34,7 @@ def generator_fingerprint(generator: Any) -> Any:
 def _params(generator: Any) -> Any:
     for name in ("stated_params", "get_params"):
         if hasattr(generator, name):
-            return plain(getattr(generator, name)())
+            return json_params(getattr(generator, name)())
     return None
 
 
@@ -44,7 +44,7 @@ def _digest(value: Any) -> Any:
     return fingerprint(value) if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else repr(value)
 
 
-def _home(kind: type) -> str:
+def _module_name(kind: type) -> str:
     """The module of a class; for a plug-in a name that does not depend on the file's place and content."""
     plugin = plugin_of(kind)
     return kind.__module__ if plugin is None else plugin.alias
@@ -61,12 +61,12 @@ def code_of(part: Any) -> str | None:
     return file_fingerprint(file)
 
 
-def plain(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON has them: a file by its name and content, what JSON cannot hold by its representation."""
-    return {key: _plain_value(value) for key, value in params.items()}
+def json_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert parameters for JSON: a file by its name and content, what JSON cannot hold by its representation."""
+    return {key: _json_value(value) for key, value in params.items()}
 
 
-def _plain_value(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, Path):
         return f"{value.name}:{file_fingerprint(value)}" if value.is_file() else value.name
     return value if isinstance(value, str | int | float | bool | None) else repr(value)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lowshot.benchmark.calibration_bias import Validation, choose_bias
-from lowshot.benchmark.method import Method, ShotGenerator, as_method
+from lowshot.benchmark.method import Method, as_method
 from lowshot.benchmark.results import Record, ResultStore
 from lowshot.benchmark.setup_data import BenchmarkData
 from lowshot.benchmark.task import FittedBase, Task, TaskList, task_key
@@ -15,6 +15,7 @@ from lowshot.classifiers.base import LowShotClassifier
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
 from lowshot.files import fingerprint
+from lowshot.hallucination.base import ShotGenerator
 from lowshot.parallel import Engine
 from lowshot.parallel.shared_arrays import Scratch, scratch_for
 
@@ -67,7 +68,7 @@ def run_benchmark(
         prior_target (str): The accuracy that the bias maximises: "all_top5" or "all_top1".
         generator (Generator): A fitted generator that adds to the shots of each run.
         n_per_class (int): With ``generator``, shots and generated features together per novel class.
-        seed (int): The seed of everything random in the runs.
+        seed (int): The seed that everything random in the runs derives from.
         store (ResultStore): The file where records are stored and found again.
         tags (dict): Further entries of every record. Without them ``representation`` is the name of the folder that
             holds ``train``, as in the original, and ``method`` the names of generator and classifier.
@@ -128,7 +129,7 @@ def benchmark_tasks(
         )
         key = task_key(tags, setup, f"n={n}", *([f"runs {block[0]}-{block[-1]}"] if len(blocks) > 1 else []))
         target = bias_target if setup == "val" and chooser is None else None
-        measure = Evaluation(n, block, target, tuple(data.draw_names(setup, n, block)))
+        measure = Evaluation(n, block, target, tuple(data.draw_fingerprints(setup, n, block)))
         needs = () if chooser is None else (chooser.key,)
         return Task(key, digest, method, setups[setup], measure, {**tags, **data.describe(setup)}, needs)
 
@@ -190,7 +191,14 @@ class Evaluation:
 
 
 def fit_runs(task: Task, base: LowShotClassifier, n: int, experiments: range) -> list[LowShotClassifier]:
-    """One classifier per experiment, fitted on its shots in addition to the base classes."""
+    """Fit one classifier per experiment on its shots, in addition to the base classes.
+
+    Args:
+        task (Task): The task, whose method draws and generates the shots.
+        base (LowShotClassifier): The classifier after its base phase.
+        n (int): The shots per novel class.
+        experiments (range): The numbers of the experiments, from 1.
+    """
     runs = [task.method.shots(task.data, experiment, n) for experiment in experiments]
     return base.fit_novel_runs([(features, labels) for features, labels, _ in runs], [seed for *_, seed in runs])
 

@@ -1,4 +1,4 @@
-"""Results as JSON lines: one record a run, appended whole, readable by ``pandas.read_json(path, lines=True)``."""
+"""Results as JSON lines, one record per run, which ``pandas.read_json(path, lines=True)`` reads."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ResultStore:
         return added
 
     def keep(self, fingerprints: Iterable[str]) -> None:
-        """Drop every task but these, such as those of earlier hyper-parameters."""
+        """Drop all other tasks, such as those of earlier hyper-parameters."""
         wanted = set(fingerprints)
         if self._torn or wanted != set(self._tasks):
             self._put([task for task in self._tasks if task in wanted])
@@ -81,7 +81,7 @@ class ResultStore:
         return all(record.get(key) == value for record in self.records for key, value in tags.items())
 
     def retag(self, tags: Mapping[str, Any]) -> None:
-        """Give every record these entries, where an earlier recipe gave it others: its runs are the same."""
+        """Replace these entries in every record, where an earlier recipe wrote others for the same runs."""
         if not self.has_tags(tags):
             self._tasks = {task: [{**record, **tags} for record in records] for task, records in self._tasks.items()}
             self._rewrite()
@@ -128,8 +128,8 @@ def _lines(path: Pathlike) -> tuple[list[bytes], bool]:
 
     A last line without a line break is complete if it is valid JSON, because no part of a record is valid JSON.
     """
-    whole, _, tail = read_bytes(path, "results file").rpartition(b"\n")
-    lines = whole.splitlines()
+    complete, _, tail = read_bytes(path, "results file").rpartition(b"\n")
+    lines = complete.splitlines()
     if tail.strip():
         with contextlib.suppress(ValueError):
             json.loads(tail)
@@ -152,7 +152,7 @@ def _parsed(lines: Iterable[bytes], path: Pathlike) -> Iterator[Record]:
         yield record
 
 
-# What other parts of lowshot count, sort or look up by; every other entry may be anything.
+# The entries that lowshot counts, sorts or looks up by, and so checks; other entries may hold anything.
 _TEXTS = frozenset({"unit", "task", "representation", "method", "setup", "shots", "features"})
 _COUNTS = frozenset({"unit_size", "n_shots", "experiment", "n_way", "n_query", "n_tasks"})
 _ACCURACIES = re.compile(r".*_top\d+|accuracy|half_width")

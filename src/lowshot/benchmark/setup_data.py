@@ -1,4 +1,4 @@
-"""The features that one setup sees: its base examples, shots and queries, and nothing of any other class."""
+"""The features of one setup: its base examples, shots and queries, without those of any other class."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lowshot.benchmark.input_checks import check_inputs
 from lowshot.benchmark.metrics import TopKRanks, concatenate, top_k_ranks
 from lowshot.data import ClassSplit, Experiments
-from lowshot.data.class_names import check_same_classes, same_naming
 from lowshot.data.splits import Setup
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
@@ -42,10 +42,10 @@ class BenchmarkData:
     def __init__(self, train: FeatureStore, test: FeatureStore, split: ClassSplit, experiments: Experiments) -> None:
         check_inputs(train, test, split, experiments)
         self.train, self.test, self.split, self.experiments = train, test, split, experiments
-        # Every method asks for the same ones.
+        # Every method uses the same values.
         self.describe = cache(self._describe)
         self.draws = cache(self._draws)
-        self.draw_names = cache(self._draw_names)
+        self.draw_fingerprints = cache(self._draw_fingerprints)
 
     @cached_property
     def fingerprints(self) -> list[str]:
@@ -70,13 +70,13 @@ class BenchmarkData:
                     f"{store.path} has no image of class {self.split.describe(int(absent[0]))}, "
                     f"which setup {name!r} needs there"
                 )
-        content = fingerprint(self.fingerprints, name, max_shots, self.draw_names(name, max_shots, self._all))
+        content = fingerprint(self.fingerprints, name, max_shots, self.draw_fingerprints(name, max_shots, self._all))
         return SetupData(classes, SharedArrays(scratch.folder / content), max_shots)
 
     def share(self, setup: SetupData) -> None:
         """Write the arrays of a setup for all processes to map; done once, however often it is called."""
         draws = self.draws(setup.name, setup.max_shots, self._all)
-        shots, places = np.unique(draws, return_inverse=True)
+        shots, indices = np.unique(draws, return_inverse=True)
         base, queries = self.train.rows_of(setup.classes.base), self.test.rows_of(setup.label_space)
         arrays = setup.arrays
         for name, store, rows in (("base", self.train, base), ("queries", self.test, queries)):
@@ -85,7 +85,7 @@ class BenchmarkData:
         arrays.write("base_labels", self.train.labels[base])
         arrays.write("query_labels", self.test.labels[queries])
         arrays.write("query_rows", queries)
-        arrays.write("places", places.reshape(len(draws), len(setup.classes.novel), setup.max_shots))
+        arrays.write("places", indices.reshape(len(draws), len(setup.classes.novel), setup.max_shots))
 
     @property
     def _all(self) -> range:
@@ -111,8 +111,8 @@ class BenchmarkData:
         novel = self.split.setup(setup).novel
         return np.stack([self.experiments.shots(experiment, n, novel) for experiment in experiments])
 
-    def _draw_names(self, setup: str, n: int, experiments: range) -> list[str]:
-        """Fingerprints of the shots of each run; methods with the same draw can be compared run by run."""
+    def _draw_fingerprints(self, setup: str, n: int, experiments: range) -> list[str]:
+        """The fingerprint of each run's shots; methods with the same shots can be compared run by run."""
         return [fingerprint(rows) for rows in self.draws(setup, n, experiments)]
 
 
@@ -130,7 +130,8 @@ class SetupData:
     Attributes:
         classes (Setup): The base and novel classes.
         arrays (SharedArrays): ``base`` (M, D), ``base_labels`` (M,), ``queries`` (Q, D), ``query_labels`` (Q,),
-            ``query_rows`` (Q,), ``shots`` (S, D), and ``places`` (E, N, n): the shots of each experiment and class.
+            ``query_rows`` (Q,), ``shots`` (S, D), and ``places`` (E, N, n): the rows of ``shots`` that
+            each experiment draws of each class.
         max_shots (int): The largest number of shots there is.
     """
 
@@ -154,11 +155,11 @@ class SetupData:
 
     def shots(self, experiment: int, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Features (N · n, D) and labels of the shots of one run, class after class."""
-        places = self.arrays["places"][experiment - 1, :, :n].ravel()
-        return self.arrays["shots"][places], np.repeat(self.classes.novel, n)
+        rows = self.arrays["places"][experiment - 1, :, :n].ravel()
+        return self.arrays["shots"][rows], np.repeat(self.classes.novel, n)
 
     def ranks(self, classifier: LowShotClassifier) -> TopKRanks:
-        """The ranks of the queries' classes; classes beyond the setup's compete on the side of the base."""
+        """The ranks of the queries' classes; classes beyond the setup's compete as base classes do."""
         order = np.argsort(classifier.classes_)
         columns = classifier.classes_[order]
         if not np.isin(self.label_space, columns).all():
@@ -171,37 +172,3 @@ class SetupData:
             scores = classifier.scores(queries[rows])[:, order]
             blocks.append(top_k_ranks(scores, np.searchsorted(columns, labels[rows]), base, novel))
         return concatenate(blocks)
-
-
-def check_inputs(train: FeatureStore, test: FeatureStore, split: ClassSplit, experiments: Experiments) -> None:
-    """Refuse features, a split and experiments that do not belong together.
-
-    Raises:
-        InputError: Widths, backbones or class names differ, a label is outside the split, or the experiments are of
-            other data.
-    """
-    if train.dim != test.dim:
-        raise InputError(
-            f"{train.path} has {train.dim} features per image and {test.path} {test.dim}: "
-            "they come from different backbones"
-        )
-    key = "backbone_fingerprint"
-    if key in train.attributes and key in test.attributes and train.attributes[key] != test.attributes[key]:
-        raise InputError(
-            f"{train.path} and {test.path} come from different weights of the backbone: extract both again"
-        )
-    check_same_classes(str(train.path), train.class_names, str(test.path), test.class_names)
-    names = train.class_names or test.class_names
-    if names is not None and same_naming(names, split.label_names):
-        check_same_classes("the class split", split.label_names, str(train.path), names)
-    if names is not None and experiments.class_names is not None and same_naming(names, experiments.class_names):
-        check_same_classes("the experiments", experiments.class_names, str(train.path), names)
-    for store in (train, test):
-        try:
-            split.check_labels(store.labels)
-        except InputError as error:
-            raise InputError(f"{store.path}: {error}") from None
-    try:
-        experiments.check(train.labels, train.paths)
-    except InputError as error:
-        raise InputError(f"{train.path}: {error}") from None

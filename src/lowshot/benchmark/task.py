@@ -67,7 +67,7 @@ class Task:
     @property
     def group(self) -> str:
         """Equal for tasks that share what is learned from the base classes."""
-        return f"{(self.base_method or self.method).token} {self.data.name}"
+        return f"{(self.base_method or self.method).cache_key} {self.data.name}"
 
     def run(self, *needed: Sequence[Record]) -> list[Record]:
         """The records of the task, given those of the tasks that it needs."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from lowshot.benchmark.method import GeneratorSource, Method, ShotGenerator
+from lowshot.benchmark.method import GeneratorSource, Method
 from lowshot.benchmark.metrics import METRICS, NotANumberError, mean_and_half_width, mean_over_shots
 from lowshot.benchmark.parameter_grid import N_PER_CLASS, GridPoint, ParameterGrid, Target, Tuning, grid_points
 from lowshot.benchmark.part_fingerprints import registered_name
@@ -20,6 +20,7 @@ from lowshot.benchmark.validation import ValidationData
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.errors import DivergedError, InputError, did_you_mean
 from lowshot.files import fingerprint
+from lowshot.hallucination.base import ShotGenerator
 from lowshot.parallel import Engine
 from lowshot.parallel.shared_arrays import Scratch, scratch_for
 from lowshot.registry import CLASSIFIERS
@@ -50,12 +51,13 @@ def tune(
         data (ValidationData): The validation half; there is nothing else to look at.
         classifier (LowShotClassifier or str): An estimator, which is cloned, or a registered name.
         params (dict): Parameters of the classifier that differ from its own and are not tuned.
-        grid (dict): parameter → values, and maybe ``n_per_class`` → values; the classifier's ``tuning_grid`` when None.
+        grid (dict): The values to try of each parameter, and maybe of ``n_per_class``; the classifier's ``tuning_grid``
+            when None.
         target (str): ``mean_METRIC`` over all ``n_shots``, or ``METRIC`` with a single one.
         n_shots (sequence of int): Numbers of shots.
         generator (Generator): A fitted generator that adds to the shots of each run.
         n_per_class (int): With ``generator``, shots and generated features together per novel class.
-        seed (int): The seed of everything random in the runs.
+        seed (int): The seed that everything random in the runs derives from.
         store (ResultStore): The file where records are stored and found again; others in it are dropped at the end.
         tags (dict): Further entries of every record in it.
         engine (Engine): The engine that computes the tasks.

@@ -63,10 +63,13 @@ def class_moments(
     row_map: RowMap | None = None,
     weights: np.ndarray | None = None,
 ) -> ClassMoments:
-    """Counts, means and within-class scatter, for the arguments of :func:`class_means`.
+    """Compute counts, means and within-class scatter.
 
     Args:
-        X, codes, n_classes, row_map: As :func:`class_means` takes them.
+        X (array, (N, D)): The examples.
+        codes (int array, (N,)): The classes of the rows, from 0.
+        n_classes (int): The number of classes, each with an example.
+        row_map (callable, optional): A function that turns blocks of rows into the rows that are summed.
         weights (array, (C,), optional): The weight of an example of each class in the scatter; None for one.
     """
     # Two passes: subtracting the finished means first loses no digits.

@@ -82,11 +82,11 @@ def save_classifier(classifier: LowShotClassifier, path: Pathlike) -> None:
 
 
 def load_classifier(path: Pathlike, **params: Any) -> LowShotClassifier:
-    """The fitted classifier in a file that :func:`save_classifier` wrote.
+    """Load the fitted classifier from a file that :func:`save_classifier` wrote.
 
     Args:
         path (path-like): The file.
-        params: Parameters that replace the saved ones.
+        params (dict): The parameters that replace the saved ones.
 
     Raises:
         InputError: The file is missing, damaged or no classifier's, its classifier is not installed, or what it says

@@ -10,7 +10,7 @@ import typer
 
 from lowshot import __version__
 from lowshot.cli.convert import convert
-from lowshot.cli.list import list_parts
+from lowshot.cli.listing import list_parts
 from lowshot.cli.recipe import demo, run, validate
 from lowshot.cli.report import report
 from lowshot.cli.stages import episodes, evaluate, extract, fit_classifier, fit_generator, split, train, tune

@@ -1,34 +1,35 @@
-"""The tables of ``lowshot list``: the parts in every registry, the recipes, and the keys of a recipe."""
+"""``lowshot list``: the parts in every registry, the recipes, and the keys of a recipe."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lowshot.errors import InputError, did_you_mean
-from lowshot.recipe import embedded_recipes
-from lowshot.recipe.keys import recipe_keys
-from lowshot.registry import REGISTRIES, Registry
+
+if TYPE_CHECKING:
+    from lowshot.registry import Registry
 
 
-def print_listing(what: str = "all", pattern: str = "*", parameters: bool = False) -> None:
-    """Print parts, recipes or keys of a recipe, a line each.
-
-    Args:
-        what (str): The name of a registry, ``"presets"``, ``"recipes"`` or ``"keys"``; ``"all"`` for everything but the
-            keys.
-        pattern (str): Shell pattern that names must match.
-        parameters (bool): True to print the parameters and the tuning grid of each part as well.
-
-    Raises:
-        InputError: There is no such list, or nothing matches the pattern.
-    """
+def list_parts(
+    what: Annotated[
+        str, typer.Argument(help="all, recipes, keys, losses, generators, classifiers, backbones, datasets, presets.")
+    ] = "all",
+    pattern: Annotated[str, typer.Option("--match", "-m", help="Only names that match, e.g. 'resnet*'.")] = "*",
+    parameters: Annotated[
+        bool, typer.Option("--parameters", "-p", help="Show parameters, defaults and grids.")
+    ] = False,
+) -> None:
+    """Print everything that a recipe can name, a line each: parts of lowshot and of plug-ins, and the recipes."""
     from lowshot.data import PRESETS
+    from lowshot.registry import REGISTRIES
 
     registries = {**REGISTRIES, "presets": PRESETS}
     known = ["all", "recipes", "keys", *registries]
@@ -73,6 +74,8 @@ def _registry_table(title: str, registry: Registry, pattern: str, parameters: bo
 
 
 def _recipe_table(pattern: str) -> Table:
+    from lowshot.recipe import embedded_recipes
+
     table = _table("recipes")
     for path in embedded_recipes():
         if fnmatch(path.stem.lower(), pattern.lower()):
@@ -81,6 +84,8 @@ def _recipe_table(pattern: str) -> Table:
 
 
 def _key_table(pattern: str) -> Table:
+    from lowshot.recipe.keys import recipe_keys
+
     table = _table("keys of a recipe")
     for key in recipe_keys():
         if fnmatch(key.name.lower(), pattern.lower()):

@@ -1,4 +1,4 @@
-"""What ``train_analogy_generator`` does: cluster base classes, mine analogies, train the network that completes them.
+"""The work of ``train_analogy_generator``: cluster base classes, mine analogies, train a network on them.
 
 The steps are those of :class:`~lowshot.hallucination.AnalogyGenerator`, in the original's variants: k-means starts from
 random directions, batches of analogies follow one permutation, the classifier may have a bias, and all is float32.

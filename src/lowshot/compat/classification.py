@@ -1,19 +1,23 @@
-"""What ``low_shot`` does: train the original's linear classifier on base examples and shots, and measure it."""
+"""The work of ``low_shot``: train the original's linear classifier on base examples and shots, and measure it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lowshot.compat.evaluation import RunData, read_run_data, require_own_result, write_result
 from lowshot.compat.formats.results import Run
-from lowshot.compat.generators import ShotGenerator, load_generator
+from lowshot.compat.generators import load_generator
 from lowshot.compat.linear_sgd import Examples, Rates, train_linear
 from lowshot.compat.precision import only_float32
 from lowshot.compat.program import Flags
 from lowshot.errors import InputError
 from lowshot.progress import say
+
+if TYPE_CHECKING:
+    from lowshot.hallucination.base import ShotGenerator
 
 
 def classify(given: Flags) -> None:

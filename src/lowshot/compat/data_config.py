@@ -1,4 +1,4 @@
-"""The original's YAML data configurations: which images, how they are transformed, how they are loaded."""
+"""The original's YAML data configurations: images, transforms and batches."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class ImageSource:
-    """What a data configuration says.
+    """The images of a data configuration, and how they are transformed and loaded.
 
     Attributes:
-        path: the file.
-        images: labels in 0..num_classes-1, rows in the order of the data set.
-        transform: what happens to each image.
-        batch_size: images a step.
-        workers: loader processes, as many as there are cores at most.
+        path (Path): The file.
+        images (ImageDataset): The images, in the order of the data set, with labels in 0..num_classes-1.
+        transform (TransformParams): The transforms of each image.
+        batch_size (int): The images per step.
+        workers (int): The number of loader processes, at most one per core.
     """
 
     path: Path
@@ -56,8 +56,12 @@ class ImageSource:
 def read_source(path: Pathlike, num_classes: int) -> ImageSource:
     """Read a data configuration and list its images. Relative paths in it start from the working directory.
 
+    Args:
+        path (str or path): The YAML file.
+        num_classes (int): The number that every label must be below.
+
     Raises:
-        InputError: the file is missing or no YAML, has an unknown, missing or unfit key, its data set cannot be read,
+        InputError: The file is missing or no YAML, has an unknown, missing or unfit key, its data set cannot be read,
             or has a label that ``num_classes`` does not allow.
     """
     config = read_config(path)
@@ -75,7 +79,7 @@ def read_source(path: Pathlike, num_classes: int) -> ImageSource:
 
 
 def read_config(path: Pathlike) -> DataConfig:
-    """The checked content of a file; errors as :func:`read_source`."""
+    """Read and check the content of a file; errors as :func:`read_source`."""
     value = parse_yaml(read_text(path, "data configuration"), f"data configuration {path}")
     if not isinstance(value, dict):
         raise InputError(f"data configuration {path} must be a mapping with {', '.join(DataConfig.model_fields)}")
@@ -83,10 +87,14 @@ def read_config(path: Pathlike) -> DataConfig:
 
 
 def transforms_of(train: ImageSource, evaluation: ImageSource) -> Transforms:
-    """Training images are transformed as ``train`` says, others as ``evaluation`` says; both alike normalised.
+    """Return the transforms of training images and of all others, which share one normalisation.
+
+    Args:
+        train (ImageSource): The configuration of the training images.
+        evaluation (ImageSource): The configuration of all other images.
 
     Raises:
-        InputError: the two configurations normalise differently.
+        InputError: The two configurations normalise differently.
     """
     both = [(s.transform.mean, s.transform.std, "Normalize" in s.transform.transform_list) for s in (train, evaluation)]
     if both[0] != both[1]:

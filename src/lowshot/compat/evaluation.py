@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lowshot.benchmark.input_checks import check_inputs
 from lowshot.benchmark.metrics import concatenate, top_k_ranks
-from lowshot.benchmark.setup_data import check_inputs
 from lowshot.compat.formats.features import open_features
-from lowshot.compat.formats.results import METRICS, Run, is_written_by_lowshot, write_run
+from lowshot.compat.formats.results import ACCURACIES, Run, is_written_by_lowshot, write_run
 from lowshot.compat.formats.splits import read_experiments, read_split
 from lowshot.compat.names import SETUPS
 from lowshot.compat.overwriting import require_own
@@ -62,7 +62,7 @@ class RunData:
             score (callable): Maps features (n, D) to scores (n, num_classes); column c is label c, and all compete.
 
         Returns:
-            tuple of float: The six of :data:`~lowshot.compat.formats.results.METRICS`, fractions.
+            tuple of float: The six of :data:`~lowshot.compat.formats.results.ACCURACIES`, fractions.
         """
         rows = self.test.rows_of([*self.base, *self.novel])
         blocks = [rows[start : start + _QUERY_ROWS] for start in range(0, len(rows), _QUERY_ROWS)]
@@ -71,7 +71,7 @@ class RunData:
             for block in blocks
         ]
         found = concatenate(ranks).accuracies()
-        return tuple(found[metric] for metric in METRICS)
+        return tuple(found[metric] for metric in ACCURACIES)
 
 
 def read_run_data(given: Flags, num_classes: int | None = None) -> RunData:
@@ -122,7 +122,7 @@ def require_own_result(folder: Path, run: Run) -> None:
 def write_result(folder: Path, run: Run) -> None:
     """Write the result of a run and say what is in it."""
     path = write_run(folder, run)
-    shown = ", ".join(f"{metric.replace('_', ' ')} {value:.2%}" for metric, value in zip(METRICS, run.accuracies))
+    shown = ", ".join(f"{metric.replace('_', ' ')} {value:.2%}" for metric, value in zip(ACCURACIES, run.accuracies))
     say(f"{path}: {shown}")
 
 

@@ -6,26 +6,17 @@ import importlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from lowshot.compat.formats.generator import read_stored
 from lowshot.compat.stored_analogies import StoredAnalogies
 from lowshot.errors import InputError, did_you_mean
 from lowshot.plugins import functions_of, plugin_functions
 
+if TYPE_CHECKING:
+    from lowshot.hallucination.base import ShotGenerator
+
 PLUGIN_FUNCTIONS = ("init_generator", "do_generate")
-
-
-class ShotGenerator(Protocol):
-    """What a generator of the low-shot phase does."""
-
-    def generate(
-        self, features: np.ndarray, labels: np.ndarray, n_per_class: int, random_state: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the shots (n, D) with labels (n,), and after them the generated ones."""
-        ...
 
 
 def load_generator(name: str, file: str) -> ShotGenerator:
@@ -84,10 +75,10 @@ def _registered(name: str, file: str) -> ShotGenerator:
     from lowshot.registry import GENERATORS
 
     kind: Any = GENERATORS.get(name)
-    generator: Any = kind(file) if issubclass(kind, FunctionGenerator) else kind.load(file)
+    generator: ShotGenerator = kind(file) if issubclass(kind, FunctionGenerator) else kind.load(file)
     if isinstance(generator, FunctionGenerator):
         generator.prepare()
-    return cast(ShotGenerator, generator)
+    return generator
 
 
 def _importable(name: str) -> bool:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lowshot.compat.program import SWITCH, Flags, fraction, not_negative, parser, positive, run, whole
+from lowshot.compat.program import SWITCH, Flags, fraction, integer, not_negative, parser, positive, run
 
 
 def flags() -> argparse.ArgumentParser:
@@ -15,20 +15,23 @@ def flags() -> argparse.ArgumentParser:
     add = found.add_argument
     add("--lowshotmeta", required=True, help="class split, label_idx.json")
     add("--experimentpath", required=True, help="experiments, such as splitfile_{:d}.json")
-    add("--experimentid", default=1, type=whole(0), help="which of them")
-    add("--lowshotn", required=True, type=whole(1), help="shots of each novel class")
+    add("--experimentid", default=1, type=integer(0), help="which of them")
+    add("--lowshotn", required=True, type=integer(1), help="shots of each novel class")
     add("--trainfile", required=True, help="features of the training images")
     add("--testfile", required=True, help="features of the test images")
     add("--testsetup", default=0, type=int, choices=SWITCH, help="0 for the validation classes, 1 for the test classes")
-    add("--numclasses", default=1000, type=whole(1), help="outputs of the classifier")
+    add("--numclasses", default=1000, type=integer(1), help="outputs of the classifier")
     add("--lr", default=0.1, type=positive, help="learning rate")
     add("--momentum", default=0.9, type=fraction, help="momentum of SGD, and its dampening")
     add("--wd", default=0.001, type=not_negative, help="weight decay")
-    add("--maxiters", default=10000, type=whole(1), help="steps")
-    add("--batchsize", default=1000, type=whole(1), help="examples a step")
+    add("--maxiters", default=10000, type=integer(1), help="steps")
+    add("--batchsize", default=1000, type=integer(1), help="examples a step")
     add("--outdir", help="folder for result files")
     add(
-        "--max_per_label", default=0, type=whole(0), help="shots and generated features of each class; 0 generates none"
+        "--max_per_label",
+        default=0,
+        type=integer(0),
+        help="shots and generated features of each class; 0 generates none",
     )
     add(
         "--generator_name",

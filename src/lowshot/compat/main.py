@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from lowshot.compat.names import LOSS_NAMES, MODELS
-from lowshot.compat.program import SWITCH, Flags, parser, run, whole
+from lowshot.compat.program import SWITCH, Flags, integer, parser, run
 
 
 def flags() -> argparse.ArgumentParser:
@@ -23,9 +23,9 @@ def flags() -> argparse.ArgumentParser:
     add("--lr_decay", default=0.1, type=float, help="factor on the learning rate every step_size epochs")
     add("--step_size", default=30, type=int, help="epochs between two decays of the learning rate")
     add("--print_freq", default=10, type=int, help="accepted; a progress bar on a terminal takes its place")
-    add("--save_freq", default=10, type=whole(1), help="epochs whose number it divides are saved, and the last one")
+    add("--save_freq", default=10, type=integer(1), help="epochs whose number it divides are saved, and the last one")
     add("--start_epoch", default=0, type=int, help="number of the first epoch")
-    add("--stop_epoch", default=90, type=whole(1), help="number after that of the last epoch")
+    add("--stop_epoch", default=90, type=integer(1), help="number after that of the last epoch")
     add(
         "--allow_resume",
         default=0,
@@ -37,7 +37,7 @@ def flags() -> argparse.ArgumentParser:
     add("--checkpoint_dir", required=True, help="folder for the checkpoints")
     add("--aux_loss_type", default="l2", help=f"{', '.join(LOSS_NAMES)}, a loss of `lowshot list losses`, or FILE.py")
     add("--aux_loss_wt", default=0.1, type=float, help="weight of the auxiliary loss; 0 trains a true baseline")
-    add("--num_classes", default=1000, type=whole(1), help="outputs of the network, base and novel classes")
+    add("--num_classes", default=1000, type=integer(1), help="outputs of the network, base and novel classes")
     add("--dampening", default=0.0, type=float, help="dampening of the momentum")
     add("--warmup_epochs", default=0, type=int, help="first epochs that run at warmup_lr")
     add("--warmup_lr", default=0.01, type=float, help="learning rate of the warm-up epochs")

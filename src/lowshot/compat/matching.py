@@ -1,4 +1,4 @@
-"""What ``matching_network`` does: train a matching network on base classes, or measure it with novel ones."""
+"""The work of ``matching_network``: train a matching network on base classes, or measure it with novel ones."""
 
 from __future__ import annotations
 

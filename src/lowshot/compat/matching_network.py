@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lowshot.compat.program import SWITCH, Flags, parser, run, whole
+from lowshot.compat.program import SWITCH, Flags, integer, parser, run
 
 
 def flags() -> argparse.ArgumentParser:
@@ -19,10 +19,10 @@ def flags() -> argparse.ArgumentParser:
     add("--modelfile", required=True, help="the weights: written or read")
     add("--testfile", help="features of the test images (to test)")
     add("--experimentpath", help="experiments, such as splitfile_{:d}.json (to test)")
-    add("--experimentid", default=1, type=whole(0), help="which of them")
-    add("--lowshotn", default=1, type=whole(1), help="shots of each novel class")
+    add("--experimentid", default=1, type=integer(0), help="which of them")
+    add("--lowshotn", default=1, type=integer(1), help="shots of each novel class")
     add("--testsetup", default=0, type=int, choices=SWITCH, help="0 for the validation classes, 1 for the test classes")
-    add("--K", default=5, type=whole(1), help="steps of a query over the support set")
+    add("--K", default=5, type=integer(1), help="steps of a query over the support set")
     add("--outdir", help="folder for result files (to test)")
     return found
 

@@ -1,4 +1,4 @@
-"""Which files a program may replace: those that it wrote itself, and others only when it is asked to."""
+"""Protection of files: a program replaces those that it wrote itself, and others only when it is asked to."""
 
 from __future__ import annotations
 

@@ -8,15 +8,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lowshot.compat.formats.results import METRICS, Run, read_run
-from lowshot.compat.program import SWITCH, Flags, not_negative, parser, positive, run, whole
+from lowshot.compat.formats.results import ACCURACIES, Run, read_run
+from lowshot.compat.program import SWITCH, Flags, integer, not_negative, parser, positive, run
 from lowshot.errors import InputError
 
 N_SHOTS = (1, 2, 5, 10, 20)
 N_EXPERIMENTS = 5
 T_QUANTILES = {1: 12.706204736174694, 2: 4.302652729749462, 3: 3.1824463052837078, 4: 2.7764451051977934}
 """The 97.5 % points of Student's t by degrees of freedom. To import scipy, which knows them all, takes too long."""
-HEAD = ("n", *(metric.replace("_top", " top-") for metric in METRICS), "experiments")
+HEAD = ("n", *(metric.replace("_top", " top-") for metric in ACCURACIES), "experiments")
 
 
 def flags() -> argparse.ArgumentParser:
@@ -27,7 +27,7 @@ def flags() -> argparse.ArgumentParser:
     add("--repr", help="representation: the name of the folder that held its features")
     add("--lr", default=0.1, type=positive, help="learning rate of the low-shot phase")
     add("--wd", default=0.001, type=not_negative, help="weight decay of the low-shot phase")
-    add("--max_per_label", default=0, type=whole(0), help="shots and generated features of each class")
+    add("--max_per_label", default=0, type=integer(0), help="shots and generated features of each class")
     add("--matchingnetwork", default=0, type=int, choices=SWITCH, help="1 for the results of matching networks")
     return found
 

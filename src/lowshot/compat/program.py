@@ -1,4 +1,4 @@
-"""What the six programs share: flags as the original has them, what numbers they take, and how a program ends."""
+"""Flags, checks of numbers and exit codes, shared by the six programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SWITCH = (0, 1)
 
 
 def parser(program: str, purpose: str) -> argparse.ArgumentParser:
-    """A parser that prints every default; flags are the original's, so they have underscores and no short forms."""
+    """Make a parser that prints every default; flags are the original's, with underscores and without short forms."""
     return argparse.ArgumentParser(
         prog=f"python -m lowshot.compat.{program}",
         description=purpose,
@@ -27,7 +27,7 @@ def parser(program: str, purpose: str) -> argparse.ArgumentParser:
 
 
 def _number(read: Callable[[str], T], fits: Callable[[T], bool], expected: str) -> Callable[[str], T]:
-    """The type of a flag: what ``read`` makes of its text, where that ``fits``."""
+    """Make the type of a flag: ``read`` converts its text, and ``fits`` is True for the values that are allowed."""
 
     def typed(text: str) -> T:
         try:
@@ -41,8 +41,8 @@ def _number(read: Callable[[str], T], fits: Callable[[T], bool], expected: str) 
     return typed
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """A whole number of at least ``least``."""
+def integer(least: int) -> Callable[[str], int]:
+    """Make the type of a flag that takes a whole number of at least ``least``."""
     return _number(int, lambda value: value >= least, f"a whole number of at least {least}")
 
 

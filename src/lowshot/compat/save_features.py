@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from lowshot.compat.names import MODELS
-from lowshot.compat.program import Flags, parser, run, whole
+from lowshot.compat.program import Flags, integer, parser, run
 
 PROGRAM = "save_features"
 
@@ -20,7 +20,7 @@ def flags() -> argparse.ArgumentParser:
     add("--outfile", required=True, help="features file to write")
     add("--modelfile", required=True, help="checkpoint of the network")
     add("--model", default="ResNet10", help=", ".join(MODELS))
-    add("--num_classes", default=1000, type=whole(1), help="outputs of the network")
+    add("--num_classes", default=1000, type=integer(1), help="outputs of the network")
     return found
 
 

@@ -16,7 +16,7 @@ _ROWS = 8192
 
 @dataclass(frozen=True)
 class StoredAnalogies:
-    """What a file holds of an analogy-based generator.
+    """The content of a file of an analogy-based generator.
 
     Where :class:`~lowshot.hallucination.AnalogyGenerator` draws two different centroids c and d, the original draws
     each by itself, so that they may be the same.

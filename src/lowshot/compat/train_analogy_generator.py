@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lowshot.compat.program import Flags, parser, positive, run, whole
+from lowshot.compat.program import Flags, integer, parser, positive, run
 
 
 def flags() -> argparse.ArgumentParser:
@@ -19,7 +19,7 @@ def flags() -> argparse.ArgumentParser:
     add = found.add_argument
     add("--lowshotmeta", required=True, help="class split, label_idx.json")
     add("--trainfile", required=True, help="features of the training images")
-    add("--numclasses", default=1000, type=whole(1), help="labels run from 0 to one below it")
+    add("--numclasses", default=1000, type=integer(1), help="labels run from 0 to one below it")
     add("--outdir", help="folder for generators")
     add("--networkfile", help="checkpoint of the network whose classifier judges; without it one is fitted")
     add("--initlr", default=0.1, type=positive, help="learning rate at the start")

@@ -1,4 +1,4 @@
-"""What ``main`` does: translate its flags to a training of the library, start it or resume it, and write ``.tar``s."""
+"""The work of ``main``: translate its flags to a training of the library, start or resume it, and write ``.tar``s."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def train(given: Flags) -> None:
     train, val = (read_source(path, given.num_classes) for path in (given.traincfg, given.valcfg))
     settings = settings.model_copy(update={"batch_size": train.batch_size})
     only_float32()
-    job = partial(
+    train_from = partial(
         train_representation,
         settings,
         train.images,
@@ -79,9 +79,9 @@ def train(given: Flags) -> None:
         on_save=SaveAsOriginal(folder, given.save_freq, given.stop_epoch),
     )
     if resumed is not None:
-        _resume(job, given, resumed)
+        _resume(train_from, given, resumed)
     else:
-        _start(job, given)
+        _start(train_from, given)
 
 
 @dataclass(frozen=True)
@@ -190,17 +190,17 @@ def _require_own_files(given: Flags, resumed: ResumePoint | None) -> None:
         )
 
 
-def _start(job: Train, given: Flags) -> None:
-    """A run without a ``.tar`` to resume: a new one, or, where resuming is allowed, the one in the folder."""
+def _start(train_from: Train, given: Flags) -> None:
+    """Train without a ``.tar`` to resume: a new run, or, where resuming is allowed, the one in the folder."""
     try:
-        job(first_epoch=given.start_epoch, resume=bool(given.allow_resume))
+        train_from(first_epoch=given.start_epoch, resume=bool(given.allow_resume))
     except OtherRunError as error:
         raise InputError(
             f"--allow_resume without --resume_file goes on with the run in {given.checkpoint_dir}, but {error}"
         ) from None
 
 
-def _resume(job: Train, given: Flags, resumed: ResumePoint) -> None:
+def _resume(train_from: Train, given: Flags, resumed: ResumePoint) -> None:
     """Go on from a ``.tar``.
 
     The file holds no optimiser. Where the same run left a full checkpoint in the folder, that is resumed instead, and
@@ -213,7 +213,7 @@ def _resume(job: Train, given: Flags, resumed: ResumePoint) -> None:
         found = latest_checkpoint(folder)
         if found is not None and (found[1]["epoch"] >= first or (not given.resume_file and _is_own(resumed.path))):
             try:
-                job(first_epoch=given.start_epoch)
+                train_from(first_epoch=given.start_epoch)
                 return
             except OtherRunError as error:
                 say(f"{error}\nGoing on from the weights in {resumed.path} alone.", style="yellow")
@@ -221,7 +221,7 @@ def _resume(job: Train, given: Flags, resumed: ResumePoint) -> None:
         say(f"{resumed.path} is epoch {resumed.epoch}, and the last is {given.stop_epoch - 1}: nothing to do")
         return
     say(f"going on from {resumed.path}, with epoch {first}")
-    start = partial(job, initial_state=resumed.checkpoint.state, first_epoch=first)
+    start = partial(train_from, initial_state=resumed.checkpoint.state, first_epoch=first)
     try:
         start()
     except OtherRunError:

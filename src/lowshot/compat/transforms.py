@@ -53,7 +53,7 @@ def image_transform(params: TransformParams) -> ImageTransform:
 
 
 def normalisation(params: TransformParams) -> Normalize:
-    """What ``ToTensor`` and ``Normalize`` do to a batch: divide by 255, then shift and scale if the list says so."""
+    """The normalisation of a batch, as ``ToTensor`` and ``Normalize`` do it: divide by 255, then shift and scale."""
     if "Normalize" in params.transform_list:
         return Normalize(params.mean or (), params.std or ())
     return Normalize((0, 0, 0), (1, 1, 1))

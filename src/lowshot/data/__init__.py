@@ -60,7 +60,7 @@ def build_dataset(name: str, part: str = "train", root: str | Path | None = None
         name (str): A name that ``lowshot list`` prints, such as ``"image_folder"``; ``"auto"`` chooses by ``root``.
         part (str): ``"train"`` (shots and training images) or ``"test"`` (queries).
         root (str or Path): The folder or file that holds the images; None for data sets that need no files.
-        options: The parameters of that data set.
+        options (dict): The parameters of that data set.
 
     Returns:
         The data set.

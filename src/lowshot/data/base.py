@@ -176,7 +176,10 @@ class ImageFiles(ImageDataset):
 
     Args:
         root (Path): The folder that ``paths`` are relative to.
-        paths, labels, class_names, options: The parameters of :class:`ImageDataset`.
+        paths (sequence of str): The path of each image below ``root``.
+        labels (int array of shape (N,)): The labels.
+        class_names (sequence of str): The name of each label.
+        options (dict): The other parameters of :class:`ImageDataset`.
     """
 
     def __init__(

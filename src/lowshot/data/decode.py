@@ -19,7 +19,7 @@ MAX_PIXELS = 2**28 // 3
 """Default size limit in pixels, Pillow's own: 256 MiB of RGB, beyond any photograph of a low-shot data set."""
 
 _COSTLY = {"JPEG2000": 2, "WEBP": 2}
-"""How many times the memory of other formats these take per pixel while they are decoded."""
+"""The memory per pixel that these formats take while they are decoded, as a multiple of that of other formats."""
 
 _LARGE = 2**25  # pixels: larger images are decoded one at a time in a process
 _BAND = 2**22  # pixels that are converted at a time

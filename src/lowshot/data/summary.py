@@ -1,4 +1,4 @@
-"""What a data set holds, in a line: classes, images, and what was left out or taken in."""
+"""A data set in one line: its classes, its images, and the files that were left out or added."""
 
 from __future__ import annotations
 

@@ -80,8 +80,8 @@ def build_transforms(preset: str = "imagenet", **params: Any) -> Transforms:
     Args:
         preset (str): ``"imagenet"`` (random resized crop, colour jitter), ``"small"`` (padded crop at native size), or
             another name registered in ``PRESETS``.
-        params: The parameters of the preset: ``image_size``, ``mean``, ``std``, ``flip``, … One that is None takes the
-            preset's default.
+        params (dict): The parameters of the preset: ``image_size``, ``mean``, ``std``, ``flip``, … One that is None
+            takes the preset's default.
 
     Raises:
         InputError: The preset or a parameter is unknown, or a value is out of range.

@@ -163,7 +163,7 @@ def _classes_of_part(
 def _left_out(
     listing: Listing, images: Images, outside_prefix: int, parts: Parts, found: dict[str, _Part]
 ) -> dict[str, int]:
-    """What is in the tree and in none of its parts."""
+    """Count the files in the tree that are in none of its parts, by reason."""
     left_out: Counter[str] = Counter()
     strays = sorted(stray for part in found.values() for stray in part.strays)
     if strays:

@@ -37,7 +37,7 @@ class FeatureWriter:
             memory-mapped when read. With None there can be any number of rows, in chunks, which readers must copy.
         dtype (str): ``"float32"``, or ``"float16"`` for half the disk space; readers get float32 either way.
         class_names (sequence of C str, or None): The names of the classes, index = label.
-        attributes: Further attributes of the file, which describe the features.
+        attributes (dict): Further attributes of the file, which describe the features.
 
     Attributes:
         count (int): The number of rows so far.

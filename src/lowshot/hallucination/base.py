@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,6 +28,15 @@ from lowshot.registry import GENERATORS
 
 FORMAT = "lowshot-generator"
 FORMAT_VERSION = 1
+
+
+class ShotGenerator(Protocol):
+    """The one method that the low-shot phase calls; :class:`Generator` has it, and a plug-in's object may."""
+
+    def generate(
+        self, features: np.ndarray, labels: np.ndarray, n_per_class: int, random_state: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the shots, (N, D) with labels (N,), and after them the generated features with theirs."""
 
 
 class Attributes(BaseModel):

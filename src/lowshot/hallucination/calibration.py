@@ -33,7 +33,7 @@ class CalibrationGenerator(Generator):
 
     Args:
         power (float): Tukey's exponent, above 0; 1 leaves features as they are.
-        n_nearest (int): k, the number of base classes that lend their statistics.
+        n_nearest (int): The number k of base classes that lend their statistics.
         alpha (float): The spread added to every entry of the covariance, at least 0.
         random_state (int): The seed that :meth:`generate` uses when it is given none.
 

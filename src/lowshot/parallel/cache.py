@@ -28,6 +28,7 @@ class Cache:
         return self._values.get(key)
 
     def put(self, key: str, value: Any) -> None:
+        """Store a value as the latest; :meth:`make_room` should come before it is made."""
         self._values[key] = value
 
     def make_room(self) -> None:
@@ -36,6 +37,7 @@ class Cache:
             self._values.popitem(last=False)
 
     def clear(self) -> None:
+        """Forget every value."""
         self._values.clear()
 
 

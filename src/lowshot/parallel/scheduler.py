@@ -1,7 +1,7 @@
-"""Running many tasks on an engine: results as they come, fresh workers after a death, a failure that stops no others.
+"""Runs many tasks on an engine: results as they come, fresh workers after a death, a failure that stops no others.
 
-A task group is the tasks of one purpose, such as a stage of a recipe, in the order in which they run best; a task
-stands behind those that it needs. Only the process that calls :func:`run_groups` receives results and writes files.
+A task group is the tasks of one stage of a recipe, in the order in which they are handed out; a task comes after those
+that it needs. Only the process that calls :func:`run_groups` receives results and writes files.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from lowshot.progress import Tick, progress, say
 REPORT_SECONDS = 5.0
 # Engine "auto" starts workers when what is left would take this process longer: starting them takes a third of it.
 HANDOVER_SECONDS = 15.0
-# A task fails when this many workers died while they ran it alone.
-PATIENCE = 2
+# A task fails when this many workers died while it was the only one that ran.
+MAX_WORKER_DEATHS = 2
 
 
 class Task(Protocol):
@@ -111,32 +111,28 @@ def run_groups(
     scheduler.raise_failures()
 
 
-class _Place(NamedTuple):
-    """A task by the number of its group and its key."""
-
-    group: int
-    key: str
+_TaskId = tuple[int, str]  # the number of a task's group, and its key
 
 
 class _Ready(NamedTuple):
     """A task that can run, with the results that it needs."""
 
-    place: _Place
+    task_id: _TaskId
     task: Task
     needed: list[Any]
 
 
 class _Outcome(NamedTuple):
-    """The end of a task; ``failure`` is None, or a message and whether the user's input is at fault."""
+    """The end of a task; ``failure`` is None, or a message and True where the user's input is at fault."""
 
-    place: _Place
+    task_id: _TaskId
     result: Any
     seconds: float
     failure: tuple[str, bool] | None
 
 
 class _GroupState:
-    """A group under way."""
+    """The progress of one group."""
 
     def __init__(self, group: TaskGroup) -> None:
         self.group = group
@@ -167,7 +163,7 @@ class _Scheduler:
         for number, state in enumerate(self.states):
             for key, task in list(state.pending.items()):
                 if key in state.pending and all(need in state.results for need in task.needs):
-                    yield _Ready(_Place(number, key), task, [state.results[need] for need in task.needs])
+                    yield _Ready((number, key), task, [state.results[need] for need in task.needs])
 
     def run_here(self, handover: bool) -> None:
         """Work in this process; with ``handover`` until workers would pay."""
@@ -177,7 +173,7 @@ class _Scheduler:
                 for ready in self.ready():
                     outcome, error = _attempt(ready)
                     self.cause = self.cause or error
-                    self.settle(outcome)
+                    self.record_end(outcome)
                     spent, count = spent + outcome.seconds, count + 1
                     if handover and self.pending > 1 and spent / count * self.pending > HANDOVER_SECONDS:
                         return
@@ -187,30 +183,30 @@ class _Scheduler:
 
         When workers die and no task was finished, tasks are run one at a time, to find the one that kills them.
         """
-        alone = False
-        deaths: Counter[_Place] = Counter()
+        one_at_a_time = False
+        deaths: Counter[_TaskId] = Counter()
         while ready := list(self.ready()):
             left = self.pending
             try:
-                for outcomes in results(_calls(ready[:1] if alone else ready, size)):
+                for outcomes in results(_calls(ready[:1] if one_at_a_time else ready, size)):
                     for outcome in outcomes:
-                        self.settle(outcome)
-                alone = False
+                        self.record_end(outcome)
+                one_at_a_time = False
             except WorkersLost as error:
-                place = ready[0].place
-                deaths[place] += alone
-                if deaths[place] == PATIENCE:
+                suspect = ready[0].task_id
+                deaths[suspect] += one_at_a_time
+                if deaths[suspect] == MAX_WORKER_DEATHS:
                     text = (
-                        f"{PATIENCE} workers died that did nothing else ({error}): perhaps memory is short, then "
-                        "fewer workers help (--workers)"
+                        f"{MAX_WORKER_DEATHS} workers died that did nothing else ({error}): perhaps memory is short, "
+                        "then fewer workers help (--workers)"
                     )
-                    self.settle(_Outcome(place, None, 0.0, (text, False)))
-                alone = self.pending == left
+                    self.record_end(_Outcome(suspect, None, 0.0, (text, False)))
+                one_at_a_time = self.pending == left
                 say(f"a worker died ({error}); {self.pending} unfinished tasks go to fresh workers", style="yellow")
 
-    def settle(self, outcome: _Outcome) -> None:
-        """Take note of the end of a task."""
-        number, key = outcome.place
+    def record_end(self, outcome: _Outcome) -> None:
+        """Record the end of a task, and hand its result to its group."""
+        number, key = outcome.task_id
         state = self.states[number]
         task = state.pending.pop(key, None)
         if task is None:  # its group has failed meanwhile
@@ -262,15 +258,15 @@ def _calls(ready: Sequence[_Ready], size: int) -> Iterator[Call]:
 
 
 def _call(chunk: list[_Ready]) -> Call:
-    return _work, ([item.place for item in chunk], packed(chunk))
+    return _work, ([item.task_id for item in chunk], packed(chunk))
 
 
-def _work(places: list[_Place], chunk: bytes) -> list[_Outcome]:
+def _work(task_ids: list[_TaskId], chunk: bytes) -> list[_Outcome]:
     """In a worker: run tasks until it is time to report."""
     try:
         tasks = unpacked(chunk)
     except Exception as error:
-        return [_Outcome(places[0], None, 0.0, _failure(error))]
+        return [_Outcome(task_ids[0], None, 0.0, _failure(error))]
     start, outcomes = time.perf_counter(), []
     with one_thread():
         for ready in tasks:
@@ -285,8 +281,8 @@ def _attempt(ready: _Ready) -> tuple[_Outcome, BaseException | None]:
     try:
         result = ready.task.run(*ready.needed)
     except (Exception, SystemExit) as error:
-        return _Outcome(ready.place, None, time.perf_counter() - start, _failure(error)), error
-    return _Outcome(ready.place, result, time.perf_counter() - start, None), None
+        return _Outcome(ready.task_id, None, time.perf_counter() - start, _failure(error)), error
+    return _Outcome(ready.task_id, result, time.perf_counter() - start, None), None
 
 
 def _failure(error: BaseException) -> tuple[str, bool]:

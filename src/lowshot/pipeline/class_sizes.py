@@ -25,7 +25,7 @@ def check_class_sizes(inputs: Inputs) -> None:
 def shots_per_setup(recipe: Recipe) -> list[tuple[str, str, tuple[int, ...]]]:
     """The setups that a recipe measures, each with the key and the numbers of its shots."""
     section = recipe.evaluate
-    asked = [(section.setup, "evaluate.n_shots", section.n_shots)]
+    asked: list[tuple[str, str, tuple[int, ...]]] = [(section.setup, "evaluate.n_shots", section.n_shots)]
     if section.setup == "test" and section.calibrate == "prior":
         asked.append(("val", "evaluate.n_shots", section.n_shots))
     if any(method.grid is not None for method in section.methods.values()):

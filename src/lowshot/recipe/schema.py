@@ -35,6 +35,8 @@ class Section(BaseModel):
 
 
 class DataSection(Section):
+    """The images, and how they are transformed and loaded."""
+
     dataset: str = Field("auto", description="registry name; auto picks folder, zip or JSON list by what root is")
     root: RecipePath | None = Field(None, description="folder, zip file or JSON file; none for embedded data sets")
     options: dict[str, Any] = Field({}, description="parameters of the data set, such as class_depth or test_per_class")
@@ -45,6 +47,8 @@ class DataSection(Section):
 
 
 class SplitSection(Section):
+    """The base and novel classes, and the draws of shots."""
+
     file: RecipePath | None = Field(
         None, description="label_idx.json to use, of the sizes below where given; none draws one"
     )
@@ -62,6 +66,8 @@ class SplitSection(Section):
 
 
 class RepresentationSection(Section):
+    """One representation: trained, from a checkpoint, or given as feature files."""
+
     label: str | None = Field(None, description="name in tables and figures; the key when none")
     train: dict[str, Any] = Field({}, description="settings that differ from the recipe's train section")
     checkpoint: RecipePath | None = Field(None, description="use this checkpoint instead of training one")
@@ -80,6 +86,8 @@ class RepresentationSection(Section):
 
 
 class ExtractSection(Section):
+    """The extraction of features."""
+
     precision: Literal["auto", "bf16-mixed", "16-mixed", "32-true"] = Field(
         "auto", description="precision of the forward pass; auto: bf16-mixed where the processor computes with bfloat16"
     )
@@ -102,10 +110,14 @@ class PartSection(Section):
 
 
 class GeneratorSection(PartSection):
+    """One generator."""
+
     generator: str = Field("analogies", description="registry name")
 
 
 class MethodSection(PartSection):
+    """One method: a classifier, and maybe a generator that adds to its shots."""
+
     label: str | None = Field(None, description="name in tables and figures; the key when none")
     classifier: str = Field("logistic", description="registry name")
     generator: str | None = Field(None, description="key of the generators section whose features join the shots")
@@ -146,6 +158,8 @@ class GenerationSection(Section):
 
 
 class EvaluateSection(Section):
+    """The low-shot phase: the methods, the numbers of shots and the calibration bias."""
+
     setup: Literal["val", "test"] = Field("test", description="the half of the classes that is reported")
     n_shots: tuple[int, ...] = Field((1, 2, 5, 10, 20), min_length=1, description="numbers of shots")
     calibrate: Literal["prior", "none"] = Field(
@@ -166,7 +180,7 @@ class EvaluateSection(Section):
     @model_validator(mode="before")
     @classmethod
     def _methods_times_generations(cls, section: Any) -> Any:
-        """Write the product out, so that all that follows knows methods only; a malformed section stays to be named."""
+        """Replace ``generations`` by the methods that they make; a malformed section is left for the checks to name."""
         if not isinstance(section, dict) or not isinstance(generations := section.get("generations"), dict):
             return section
         methods = section.get("methods", {"logistic": {}})
@@ -217,6 +231,8 @@ def _with_generation(name: str, method: dict[str, Any], key: str, generation: di
 
 
 class TuneSection(Section):
+    """The choice of hyper-parameters on the validation classes."""
+
     target: str = Field(
         "mean_all_top5", description="what tune maximises on val: mean_ and an accuracy, such as mean_all_top1"
     )
@@ -227,6 +243,8 @@ class TuneSection(Section):
 
 
 class EpisodesSection(Section):
+    """The measurement on N-way K-shot episodes."""
+
     n_way: int = Field(5, ge=2, description="novel classes of an episode, which alone compete")
     n_shots: tuple[int, ...] = Field((1, 5), min_length=1, description="shots of each class; a measurement per number")
     n_query: int = Field(15, ge=1, description="queries of each class of an episode")
@@ -240,6 +258,8 @@ class EpisodesSection(Section):
 
 
 class ReportSection(Section):
+    """The tables, figures and page of the results."""
+
     title: str | None = Field(None, description="heading of the report; the recipe's name when none")
     examples_at: int | None = Field(None, description="number of shots of the example strip; the largest when none")
     metrics: tuple[Accuracy, ...] = Field(
@@ -249,7 +269,7 @@ class ReportSection(Section):
 
 
 class Recipe(Section):
-    """A whole recipe, checked. ``model_dump(mode="json")`` is its canonical form."""
+    """A checked recipe. ``model_dump(mode="json")`` is its canonical form."""
 
     name: Name = Field(description="names the output folder")
     description: str = Field("", description="text on what is compared, for the report")
@@ -294,7 +314,7 @@ class Recipe(Section):
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of everything in the recipe but its place, the places it writes to, and its descriptions."""
+        """The fingerprint of the recipe without the paths it is read from and writes to, and without descriptions."""
         elsewhere = {"output", "description", "name", "report", "plugins"}
         return fingerprint(self.model_dump(mode="json", exclude=elsewhere), [plugin.name for plugin in self.plugins])
 

@@ -12,7 +12,7 @@ from lowshot.lazy import on_first_use
 if TYPE_CHECKING:
     from lowshot.report.figures.strip import Example
     from lowshot.report.figures.style import Plot, Theme, new_figure
-    from lowshot.report.html import Section
+    from lowshot.report.page import Section
     from lowshot.report.tables import paper_tables, to_csv, to_markdown
     from lowshot.report.writing import write_report
 
@@ -23,7 +23,7 @@ __getattr__, __dir__ = on_first_use(
     {
         "figures.strip": ("Example",),
         "figures.style": ("Plot", "Theme", "new_figure"),
-        "html": ("Section",),
+        "page": ("Section",),
         "tables": ("paper_tables", "to_csv", "to_markdown"),
         "writing": ("write_report",),
     },

@@ -128,7 +128,7 @@ def _without_repetitions(stores: Sequence[Store]) -> tuple[list[Store], list[str
                 new.append(record)
         if new or store.episodes:
             found.append(replace(store, records=new))
-    warnings = [f"{repeated} runs stand in several stores and are counted once"] if repeated else []
+    warnings = [f"{repeated} runs are in several stores and are counted once"] if repeated else []
     if differing:
         warnings.append(
             f"{differing} of these runs have other accuracies in the later store, as another machine or version may "
@@ -200,11 +200,11 @@ def _data_warnings(stores: Sequence[Store], same_shots: bool) -> list[str]:
             f"{', '.join(silent)}: the results do not say what data they are of (converted from the original program)"
         )
     if len(by_data) > 1:
-        sides = "; ".join(
+        groups = "; ".join(
             f"{', '.join(names)}: {base} base and {novel} novel classes"
             for (_, _, base, novel), names in by_data.items()
         )
-        warnings.append(f"DIFFERENT TEST DATA, whose numbers cannot be compared: {sides}")
+        warnings.append(f"DIFFERENT TEST DATA, whose numbers cannot be compared: {groups}")
     elif by_data and not silent and not same_shots:
         warnings.append("the stores drew different shots: differences between their rows are not paired by experiment")
     return warnings
@@ -219,8 +219,8 @@ def _experiment_warnings(stores: Sequence[Store]) -> list[str]:
         counts[store.name] = sorted({len(found) for found in experiments.values()})
     if len({count for found in counts.values() for count in found}) < 2:
         return []
-    sides = "; ".join(f"{name}: {' or '.join(map(str, found))}" for name, found in counts.items())
-    return [f"different numbers of experiments: {sides}"]
+    groups = "; ".join(f"{name}: {' or '.join(map(str, found))}" for name, found in counts.items())
+    return [f"different numbers of experiments: {groups}"]
 
 
 def _accuracies(record: Record) -> dict[str, Any]:

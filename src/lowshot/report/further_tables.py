@@ -8,7 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from lowshot.benchmark.parameter_grid import Tuning
-from lowshot.report.table_data import Record, shot_heads
+from lowshot.benchmark.results import Record
+from lowshot.report.table_data import shot_heads
 from lowshot.report.tables import MISSING, NAMES, TextTable, csv_text
 
 BEST = "◀ best"

@@ -15,7 +15,7 @@ from PIL.Image import Image
 from lowshot.hallucination.inspection import Projection, Spread
 from lowshot.report.figures.strip import LARGEST, SMALL
 from lowshot.report.figures.style import Plot, Theme, drawable, new_figure
-from lowshot.report.html import Section
+from lowshot.report.page import Section
 
 PER_CLASS = 8
 """The number of generated features shown of each class."""

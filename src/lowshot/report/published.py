@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from lowshot.report.table_data import METRICS, PRIMARY, Cell, Record, build_tables, mean_cell, shot_heads
+from lowshot.benchmark.results import Record
+from lowshot.report.table_data import METRIC_TITLES, PRIMARY, Cell, build_tables, mean_cell, shot_heads
 from lowshot.report.tables import MISSING, NAMES, TextTable, csv_numbers, csv_text
 
 MEAN = "mean"
@@ -159,7 +160,7 @@ def compare_with_published(
     tables = {table.metric: table for table in build_tables(records, setup=setup)}
     parts = {(r["representation"], r["method"]): (r.get("classifier"), r.get("generator")) for r in records}
     compared: dict[str, list[ComparedRow]] = {}
-    for metric in METRICS:
+    for metric in METRIC_TITLES:
         published = [row for row in publication().rows if row.metric == metric]
         if not published or metric not in (PRIMARY if metrics is None else metrics):
             continue
@@ -250,7 +251,9 @@ def published_tables(compared: Mapping[str, Sequence[ComparedRow]]) -> list[Text
                 differences = [MISSING if (d := row.difference(c)) is None else f"{d:+.1f}" for c in columns]
                 lines.append([*names, f"ours: {' · '.join(row.ours)}", *cells])
                 lines.append([*names, "difference", *differences])
-        tables.append(TextTable(METRICS[metric].title, [*NAMES, "", *shot_heads(columns)], lines, caption, names=3))
+        tables.append(
+            TextTable(METRIC_TITLES[metric].title, [*NAMES, "", *shot_heads(columns)], lines, caption, names=3)
+        )
     return tables
 
 

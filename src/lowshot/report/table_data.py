@@ -7,12 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lowshot.benchmark.metrics import mean_and_half_width, mean_over_shots
+from lowshot.benchmark.results import Record
 from lowshot.errors import InputError, did_you_mean
-
-Record = Mapping[str, Any]
 
 
 class Metric(NamedTuple):
@@ -42,7 +41,7 @@ _SCOPES = {
     "base": ("base classes, joint space", "Test images of the base classes; base and novel classes all compete."),
 }
 
-METRICS = {
+METRIC_TITLES = {
     f"{scope}_top{k}": Metric(f"Top-{k}, {title}", meaning)
     for k in (5, 1)
     for scope, (title, meaning) in _SCOPES.items()
@@ -125,12 +124,12 @@ class TableData:
     @property
     def title(self) -> str:
         """The metric as people read it; its bare name where a plug-in measured it."""
-        return METRICS[self.metric].title if self.metric in METRICS else self.metric
+        return METRIC_TITLES[self.metric].title if self.metric in METRIC_TITLES else self.metric
 
     @property
     def meaning(self) -> str:
         """A sentence on what the metric counts; empty for one of a plug-in."""
-        return METRICS[self.metric].meaning if self.metric in METRICS else ""
+        return METRIC_TITLES[self.metric].meaning if self.metric in METRIC_TITLES else ""
 
     @property
     def columns(self) -> list[str]:
@@ -208,7 +207,7 @@ def build_tables(
         records (iterable of mappings): The results of the benchmark, one per experiment; accuracies are fractions, None
             or absent where they were not measured.
         metrics (sequence of str or None): The names of the accuracies to show, in this order; by default every metric
-            of :data:`METRICS` that was measured.
+            of :data:`METRIC_TITLES` that was measured.
         setup (str): The setup to show: "test" for the classes that are reported, "val" for those that hyper-parameters
             are chosen on.
 
@@ -217,11 +216,13 @@ def build_tables(
             experiment is recorded twice.
     """
     records = _of_setup(list(records), setup)
-    measured = {metric for record in records for metric in METRICS if _is_measured(record, metric)}
+    measured = {metric for record in records for metric in METRIC_TITLES if _is_measured(record, metric)}
     if metrics is None:
-        metrics = [metric for metric in METRICS if metric in measured]
+        metrics = [metric for metric in METRIC_TITLES if metric in measured]
         if not metrics:
-            raise InputError(f"no result of setup {setup!r} holds an accuracy: expected any of {', '.join(METRICS)}")
+            raise InputError(
+                f"no result of setup {setup!r} holds an accuracy: expected any of {', '.join(METRIC_TITLES)}"
+            )
     found = []
     for metric in metrics:
         if not (of_metric := [record for record in records if _is_measured(record, metric)]):

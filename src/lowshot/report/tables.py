@@ -15,7 +15,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from lowshot.report.table_data import Cell, Record, TableData, build_tables, primary
+from lowshot.benchmark.results import Record
+from lowshot.report.table_data import Cell, TableData, build_tables, primary
 
 MISSING = "–"
 NAMES = ("Representation", "Low-shot phase")

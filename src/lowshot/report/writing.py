@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 from rich.console import Console
 
+from lowshot.benchmark.results import Record
 from lowshot.errors import LowshotError
 from lowshot.files import Pathlike, write_bytes, write_text
 from lowshot.report.figures.accuracy import accuracy_plot
@@ -18,7 +19,7 @@ from lowshot.report.figures.strip import Example, strip_plot
 from lowshot.report.figures.style import DARK, LIGHT, Plot, render
 from lowshot.report.figures.training import training_plot
 from lowshot.report.further_tables import episode_csv, episode_table, time_table
-from lowshot.report.html import Page, Picture, Section, render_page
+from lowshot.report.page import Page, Picture, Section, render_page
 from lowshot.report.published import (
     RepresentationKind,
     compare_with_published,
@@ -26,7 +27,7 @@ from lowshot.report.published import (
     published_notes,
     published_tables,
 )
-from lowshot.report.table_data import Record, build_tables, primary
+from lowshot.report.table_data import build_tables, primary
 from lowshot.report.tables import TextTable, paper_tables, to_csv, to_markdown
 
 
@@ -55,7 +56,7 @@ class Report:
         Args:
             folder (Path): The folder, made where it is missing.
             sections (sequence of Section): Further parts of the page, which follow those that every report has.
-            **parts: The other arguments of :func:`write_report`.
+            **parts (objects): The other arguments of :func:`write_report`.
 
         Returns:
             The path of ``report.html``.
@@ -72,7 +73,7 @@ class Report:
             write_text(folder / "paper.csv", published_csv(compared))
             html = [Markup("<p>{}</p>").format(note) for note in notes]
             html += [Markup("<h3>{}</h3>{}").format(table.title, table.html()) for table in tables]
-            own.append(Section("Beside the published tables", Markup("").join(html)))
+            own.append(Section("Compared with the published tables", Markup("").join(html)))
         time_html = Markup("<p>{}</p>{}").format(times.caption, replace(times, caption="").html())
         return write_report(
             folder,

@@ -100,7 +100,7 @@ def rebuild_backbone(checkpoint: Any, source: str) -> Backbone:
     """Build the backbone that a checkpoint describes and load its weights.
 
     Args:
-        checkpoint: The content of a checkpoint, not yet checked.
+        checkpoint (object): The content of a checkpoint, not yet checked.
         source (str): The noun for it in error messages, such as ``"checkpoint epoch_003.ckpt"``.
 
     Raises:

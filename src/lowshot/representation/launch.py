@@ -35,7 +35,7 @@ def launch(work: Work, argument: Any, devices: int, precision: str) -> str:
 
     Args:
         work (callable): An importable function.
-        argument: Its argument, which must pickle.
+        argument (object): The second argument of ``work``, which must pickle.
         devices (int): The number of processes on this machine, each with its own GPU if there are GPUs.
         precision (str): Fabric's name of the precision.
 

@@ -47,7 +47,7 @@ def save_torch(path: Pathlike, value: Any) -> None:
 
     Args:
         path (str or path): The file to write.
-        value: The tensors, numbers, text and plain containers to save.
+        value (object): The tensors, numbers, text and plain containers to save.
     """
     import torch
 

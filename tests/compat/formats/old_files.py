@@ -33,7 +33,7 @@ def state(model: str, num_classes: int, seed: int = 0) -> OrderedDict[str, torch
 
 
 def generator_content(dim: int = 4, hidden: int = 5, n_classes: int = 3, n_clusters: int = 2) -> dict[str, Any]:
-    """What a ``generator.tar`` holds."""
+    """Return the content of a ``generator.tar``."""
     torch.manual_seed(0)
     return {
         "model_state": Network(dim, hidden).state_dict(),

@@ -52,7 +52,7 @@ def test_every_form_of_the_file_is_read(tmp_path, container, device, centroids):
     assert (generator.n_clusters, generator.hidden, generator.n_features_in_) == (2, 5, 4)
 
 
-def test_a_generator_that_was_read_completes_analogies_as_the_originals_network_does(tmp_path):
+def test_a_generator_from_a_file_completes_analogies_as_the_originals_does(tmp_path):
     content = generator_content(n_classes=1, n_clusters=1)
     network = Network(4, 5)
     network.load_state_dict(content["model_state"])

@@ -62,7 +62,7 @@ def test_a_missing_file_is_named(tmp_path, read):
         read(tmp_path / "nothing.tar")
 
 
-def test_the_tar_archives_of_the_first_torch_are_refused_without_torchs_advice_to_read_them_unsafely(tmp_path):
+def test_tar_archives_of_the_first_torch_are_refused_without_unsafe_advice(tmp_path):
     with tarfile.open(tmp_path / "bad.tar", "w") as archive:
         for name in ("sys_info", "pickle", "storages", "tensors"):
             archive.addfile(tarfile.TarInfo(name))

@@ -142,7 +142,7 @@ def test_the_stand_in_classifier_knows_the_base_classes(n_classes: int) -> None:
     assert ((features @ weight.T).argmax(1) == labels).mean() > 0.98
 
 
-def test_the_start_of_k_means_is_a_parameter_that_older_files_and_results_do_not_have(
+def test_the_start_of_k_means_is_recorded_only_away_from_its_default(
     base: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
     """At its default neither files nor fingerprints state it, so that they stay as they were; else both do."""

@@ -37,7 +37,7 @@ _COUNTER = "num_batches_tracked"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What an original checkpoint holds.
+    """The content of an original checkpoint.
 
     Attributes:
         backbone (Backbone): The network with its weights, on the CPU and in evaluation mode.
@@ -65,18 +65,18 @@ def read_checkpoint(path: Pathlike, model: str | None = None, num_classes: int |
     """Read an original checkpoint, whichever torch wrote it and on whichever device.
 
     Args:
-        path: the ``.tar``.
-        model: one of :data:`MODELS`, which it must then be; None recognises it by its parameters.
-        num_classes: rows of the classifier, which it must then have; None takes what is there.
+        path (str or path): The ``.tar``.
+        model (str or None): The network that it must hold, one of :data:`MODELS`; None recognises it by its parameters.
+        num_classes (int or None): The number of classes that its classifier must have; None takes any.
 
     Raises:
-        InputError: the file is missing, truncated, holds code or no checkpoint, or other weights than asked for.
+        InputError: The file is missing, truncated, holds code or no checkpoint, or other weights than asked for.
     """
     return parse_checkpoint(load_torch(path), f"checkpoint {path}", model, num_classes)
 
 
 def parse_checkpoint(content: Any, source: str, model: str | None = None, num_classes: int | None = None) -> Checkpoint:
-    """The loaded content of a ``.tar``; ``source`` is what messages call it. See :func:`read_checkpoint`."""
+    """Check the loaded content of a ``.tar``; messages call it ``source``. See :func:`read_checkpoint`."""
     if not is_checkpoint(content):
         found = f"holds {', '.join(map(str, content))}" if isinstance(content, Mapping) else "is not a dictionary"
         raise InputError(f"{source} {found}; a checkpoint of the original program has 'epoch' and 'state'")
@@ -110,21 +110,21 @@ def parse_checkpoint(content: Any, source: str, model: str | None = None, num_cl
 
 
 def is_checkpoint(content: Any) -> bool:
-    """Whether the loaded content of a torch file is an original checkpoint: lowshot's say what to build as well."""
+    """Return True for the loaded content of an original checkpoint; lowshot's have a key ``backbone`` as well."""
     if _is_state(content):
         return True
     return isinstance(content, Mapping) and {"epoch", "state"} <= content.keys() and "backbone" not in content
 
 
 def _is_state(content: Any) -> bool:
-    """Whether the content is the weights of a network alone."""
+    """Return True for the weights of a network alone."""
     return isinstance(content, Mapping) and any(
         isinstance(name, str) and name.removeprefix(_PREFIX).startswith(("trunk.", "classifier.")) for name in content
     )
 
 
 def recognised(names: Mapping[str, Any]) -> str | None:
-    """Which of :data:`MODELS` has blocks like these parameter names; None for no other number or kind of them."""
+    """Return the one of :data:`MODELS` whose blocks have these parameter names, or None."""
     blocks = [match[1] for name in names if (match := re.fullmatch(r"trunk\.(\d+)\.C1\.weight", name))]
     return _BY_BLOCKS.get((any(name.endswith(".C3.weight") for name in names), len(blocks)))
 
@@ -133,13 +133,14 @@ def write_checkpoint(path: Pathlike, backbone: Backbone, epoch: int, program: st
     """Write a checkpoint that the original program reads, under any torch.
 
     Args:
-        path: the ``.tar``; it appears whole.
-        backbone: one of :data:`MODELS`, with the stem for ImageNet.
-        epoch: the number of the epoch that ended, from 0.
-        program: The program that writes it; see :func:`~lowshot.compat.formats.container.is_written_by`.
+        path (str or path): The ``.tar``; it appears whole.
+        backbone (Backbone): A network of :data:`MODELS`, with the stem for ImageNet.
+        epoch (int): The number of the epoch that ended, from 0.
+        program (str or None): The program that writes it; see
+            :func:`~lowshot.compat.formats.container.is_written_by`.
 
     Raises:
-        InputError: another network, which the original has no name for.
+        InputError: The original has no name for the network.
     """
     name, options = str(backbone.config.get("name")), backbone.config.get("kwargs", {})
     if name not in [model.lower() for model in MODELS] or options.get("stem", "imagenet") != "imagenet":

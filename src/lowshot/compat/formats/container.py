@@ -59,7 +59,7 @@ def save_legacy(path: Pathlike, value: Any, program: str | None = None) -> None:
 
     Args:
         path (str or path): The file to write.
-        value: The tensors, numbers, text and plain containers.
+        value (object): The tensors, numbers, text and plain containers.
         program (str or None): The program that writes it, for :func:`is_written_by`. It stands in the description of
             the machine, which no version of torch looks at.
     """

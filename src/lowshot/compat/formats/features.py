@@ -25,11 +25,11 @@ def open_features(path: Pathlike, num_classes: int | None = None) -> FeatureStor
     """Open a features file of either program.
 
     Args:
-        path: the HDF5 file.
-        num_classes: labels must be below it; None takes any.
+        path (str or path): The HDF5 file.
+        num_classes (int or None): The number that every label must be below; None takes any label.
 
     Raises:
-        InputError: the file is missing, truncated, no features file, or has a label out of range.
+        InputError: The file is missing, truncated, no features file, or has a label out of range.
     """
     store = FeatureStore.open(path)
     if num_classes is not None and store.labels.max() >= num_classes:
@@ -42,13 +42,13 @@ def open_features(path: Pathlike, num_classes: int | None = None) -> FeatureStor
 
 
 def additions(store: FeatureStore) -> list[str]:
-    """What a features file holds that the original has no place for."""
+    """Name the contents of a features file that the original has no place for."""
     named = [("image paths", store.paths), ("class names", store.class_names)]
     return [*(name for name, value in named if value), *sorted(store.attributes.keys() - _OF_THE_WRITER)]
 
 
 def new_layout(store: FeatureStore) -> list[str]:
-    """How the rows of :func:`rewrite_features` will differ from those in the file, a sentence each."""
+    """Return a sentence for each difference between the rows in the file and those of :func:`rewrite_features`."""
     with layout.opened(store.path) as file:
         stored = file[layout.FEATURES]
         padding, dtype = len(stored) - len(store), stored.dtype
@@ -62,16 +62,16 @@ def rewrite_features(source: FeatureStore, target: Pathlike, to: Format) -> list
     """Write features as float32 rows one after the other, without padding, in memory that does not grow with them.
 
     Args:
-        source: what to write.
-        target: the file; it appears whole.
-        to: "lowshot" keeps image paths, class names and attributes; "original" writes its three data sets, of its
-            types.
+        source (FeatureStore): The features, with their labels, paths and attributes.
+        target (str or path): The file; it appears whole.
+        to (str): "lowshot" keeps image paths, class names and attributes; "original" writes its three data sets, of
+            its types.
 
     Returns:
-        What the target does not hold, a sentence each.
+        list of str: A sentence for each thing that the target does not hold.
 
     Raises:
-        InputError: a feature is NaN or infinite.
+        InputError: A feature is NaN or infinite.
     """
     kept: dict[str, Any] = {}
     paths = None

@@ -84,7 +84,7 @@ def parse_generator(content: Any, source: str) -> AnalogyGenerator:
 
 
 def is_generator(content: Any) -> bool:
-    """Whether the loaded content of a torch file means to be an original generator."""
+    """Return True for the loaded content of a torch file that has a key of an original generator."""
     return isinstance(content, Mapping) and ("concatenated_centroids" in content or "model_state" in content)
 
 
@@ -193,7 +193,7 @@ def _count(value: Any, what: str) -> int:
 
 
 def _distinct(rows: np.ndarray) -> int:
-    """How many rows there are before they start over; all of them where they do not."""
+    """Return the number of rows before they repeat from the first; all of them where they do not."""
     for count in np.flatnonzero((rows == rows[0]).all(axis=1))[1:].tolist():
         if np.array_equal(rows, rows[np.arange(len(rows)) % count]):
             return count

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 _GATES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 _SUPPORT = tuple(f"{gate}_l0{direction}" for direction in ("", "_reverse") for gate in _GATES)
-# Place in the module → what torch calls its parameters; the keys are the names in lowshot's network.
+# Part of lowshot's network → the names that torch gives the parameters of its layer.
 _PARTS = {"support_lstm": _SUPPORT, "query_lstm": _GATES}
 
 
 class Names(NamedTuple):
-    """What the original's module calls its two parts.
+    """The names of the two parts of the original's module, which prefix those of their parameters.
 
     Attributes:
-        support_lstm: before the parameters of the bidirectional LSTM, without the dot.
-        query_lstm: before those of the LSTM cell.
+        support_lstm (str): The name of the bidirectional LSTM, without the dot.
+        query_lstm (str): The name of the LSTM cell.
     """
 
     support_lstm: str = "G_encoder"
@@ -72,18 +72,21 @@ def read_matching_network(path: Pathlike, query_steps: int = 5, **params: Any) -
     on base and novel classes: fitting this very object would train another network.
 
     Args:
-        path: the file.
-        query_steps: K, which the file does not say.
-        params: further parameters of the classifier.
+        path (str or path): The file.
+        query_steps (int): K, the number of query steps, which the file does not state.
+        params (dict): Further parameters of the classifier.
+
+    Returns:
+        MatchingNetwork: The classifier, whose network is trained.
 
     Raises:
-        InputError: the file is missing, truncated, holds code or no such network, or its parts are of different widths.
+        InputError: The file is missing, truncated, holds code or no such network, or its parts are of different widths.
     """
     return classifier_of(read_weights(path), query_steps, **params)
 
 
 def classifier_of(weights: Weights, query_steps: int = 5, **params: Any) -> MatchingNetwork:
-    """The classifier of some weights."""
+    """Make a classifier whose network has these weights."""
     from lowshot.classifiers import MatchingNetwork
 
     network = MatchingNetwork(query_steps=query_steps, **params)
@@ -94,7 +97,7 @@ def classifier_of(weights: Weights, query_steps: int = 5, **params: Any) -> Matc
 
 
 def parse_weights(content: Any, source: str) -> Weights:
-    """The loaded content of a file; ``source`` is what messages call it. See :func:`read_matching_network`."""
+    """Check the loaded content of a file; messages call it ``source``. See :func:`read_matching_network`."""
     state = _state(content)
     if state is None:
         raise InputError(f"{source} holds no weights of a bidirectional LSTM and an LSTM cell, as torch names them")
@@ -116,7 +119,7 @@ def parse_weights(content: Any, source: str) -> Weights:
 
 
 def is_matching_network(content: Any) -> bool:
-    """Whether the loaded content of a torch file means to be an original matching network."""
+    """Return True for the loaded content of a torch file that has a parameter of an original matching network."""
     return _state(content) is not None
 
 
@@ -124,13 +127,13 @@ def write_matching_network(path: Pathlike, network: MatchingNetwork, names: Name
     """Write a trained network's weights so that the original program reads them, under any torch.
 
     Args:
-        path: the file; it appears whole.
-        network: trained, and not the plain variant.
-        names: what the module that will read them calls its parts; None takes the names of the file that the network
-            was read from, else the default of :class:`Names`.
+        path (str or path): The file; it appears whole.
+        network (MatchingNetwork): A trained network, with full-context embeddings.
+        names (Names or None): The names of the parts of the module that will read the weights; None takes the names
+            in the file that the network was read from, else the defaults of :class:`Names`.
 
     Raises:
-        InputError: the network has nothing that the original could hold.
+        InputError: The network is not trained, or has no LSTMs (``contextual`` is False).
     """
     weights = getattr(network, "_weights_", {})
     if not weights or not network.contextual:
@@ -147,7 +150,8 @@ def write_weights(
     Args:
         path (str or path): The file; it appears whole.
         state (mapping of str to float32 array): The weights by lowshot's names.
-        names (Names or None): What the module that will read them calls its parts; None takes the original's names.
+        names (Names or None): The names of the parts of the module that will read the weights; None takes the
+            original's.
         program (str or None): The program that writes it; see
             :func:`~lowshot.compat.formats.container.is_written_by`.
     """

@@ -1,4 +1,4 @@
-"""What a file is, by its content: names and suffixes are the user's affair."""
+"""Recognises the kind of a file by its content; most names and suffixes are the user's choice."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ _READABLE = (
 
 @dataclass(frozen=True)
 class Found:
-    """What a source is.
+    """A source that was recognised.
 
     Attributes:
-        path: as it was given.
-        kind: "checkpoint", "generator", "matching network", "features", "class split", "experiments" or "results".
-        format: whose file it is.
-        content: what was loaded to find out, where that is worth keeping.
+        path (str): The path or pattern, as it was given.
+        kind (str): "checkpoint", "generator", "matching network", "features", "class split", "experiments" or
+            "results".
+        format (str): The program whose format it has, "original" or "lowshot".
+        content (object): The loaded content of a file that torch wrote; None for other files.
     """
 
     path: str
@@ -40,13 +41,14 @@ class Found:
 
 
 def recognise(source: Pathlike) -> Found:
-    """Tell what a source is.
+    """Recognise the kind and the format of a source.
 
     Args:
-        source: a file, a folder of results, or a pattern of experiments such as ``splitfile_{:d}.json``.
+        source (str or path): A file, a folder of results, or a pattern of experiments such as
+            ``splitfile_{:d}.json``.
 
     Raises:
-        InputError: it does not exist, is damaged, or is nothing that lowshot converts.
+        InputError: It does not exist, is damaged, or is nothing that lowshot converts.
     """
     text, path = str(source), Path(source)
     if "{" in text:

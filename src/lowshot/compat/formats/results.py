@@ -21,7 +21,7 @@ from lowshot.files import Pathlike, fingerprint, read_json, read_text, write_jso
 if TYPE_CHECKING:
     from lowshot.benchmark.results import Record
 
-METRICS = ("novel_top1", "novel_top5", "base_top1", "base_top5", "all_top1", "all_top5")
+ACCURACIES = ("novel_top1", "novel_top5", "base_top1", "base_top5", "all_top1", "all_top5")
 _LINEAR = re.compile(
     r"(?P<repr>.+)_lr_(?P<lr>[^_]+)_wd_(?P<wd>[^_]+)_expid_(?P<expid>\d+)_lowshotn_(?P<n>\d+)_maxgen_(?P<maxgen>\d+)\.json"
 )
@@ -33,11 +33,12 @@ class Run:
     """One run of the original: a file's name and content.
 
     Attributes:
-        representation: name of the folder that held the train features.
-        experiment, n_shots: which draw of the shots, from 1, and how many.
-        accuracies: the six of :data:`METRICS`, fractions.
-        lr, weight_decay: of the linear classifier; None for a matching network.
-        max_per_label: shots and generated features of a class; 0 without a generator.
+        representation (str): The name of the folder that held the train features.
+        experiment (int): The number of the draw of the shots, from 1.
+        n_shots (int): The shots per novel class.
+        accuracies (tuple of float): The six of :data:`ACCURACIES`, fractions.
+        lr, weight_decay (float or None): The parameters of the linear classifier; None for a matching network.
+        max_per_label (int): The shots and generated features of a class; 0 without a generator.
     """
 
     representation: str
@@ -50,7 +51,7 @@ class Run:
 
     @property
     def file_name(self) -> str:
-        """As the original calls it."""
+        """The name that the original gives the file."""
         where = f"expid_{self.experiment}_lowshotn_{self.n_shots}"
         if self.lr is None:
             return f"MN_{self.representation}_{where}.json"
@@ -59,7 +60,7 @@ class Run:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What the file holds."""
+        """The content of the file."""
         rates = {} if self.lr is None else {"lr": self.lr, "wd": self.weight_decay}
         return {**rates, "expid": self.experiment, "lowshotn": self.n_shots, "accs": list(self.accuracies)}
 
@@ -80,7 +81,8 @@ def read_run(path: Pathlike) -> Run:
     """Read one result file.
 
     Raises:
-        InputError: missing, not JSON, another name, other content, or content that contradicts the name.
+        InputError: The file is missing or not JSON, or its name or content is none of the original's, or the two
+            disagree.
     """
     path = Path(path)
     named = _MATCHING.fullmatch(path.name) or _LINEAR.fullmatch(path.name)
@@ -95,8 +97,8 @@ def read_run(path: Pathlike) -> Run:
     if not isinstance(value, dict) or (lacking := [key for key in keys if key not in value]):
         raise InputError(f"result {path} lacks {', '.join(lacking) if isinstance(value, dict) else ', '.join(keys)}")
     accuracies = value["accs"]
-    if not isinstance(accuracies, list) or len(accuracies) != len(METRICS) or not all(map(_fraction, accuracies)):
-        raise InputError(f"result {path}: accs must be six fractions ({', '.join(METRICS)}), not {accuracies!r}")
+    if not isinstance(accuracies, list) or len(accuracies) != len(ACCURACIES) or not all(map(_fraction, accuracies)):
+        raise InputError(f"result {path}: accs must be six fractions ({', '.join(ACCURACIES)}), not {accuracies!r}")
     for key in ("lr", "wd") if linear else ():
         if isinstance(value[key], bool) or not isinstance(value[key], int | float):
             raise InputError(f"result {path}: {key} must be a number, not {value[key]!r}")
@@ -136,24 +138,24 @@ def read_runs(folder: Pathlike) -> list[Run]:
 
 
 def to_records(runs: Iterable[Run], setup: str = "test") -> list[Record]:
-    """Records that ``lowshot report`` takes, a unit of experiments for each method and number of shots.
+    """Make records for ``lowshot report``; the runs of one method and number of shots have one task fingerprint.
 
     Args:
-        runs: of any representations and methods.
-        setup: "val" or "test", which the files do not say.
+        runs (iterable of Run): Runs of any representations and methods.
+        setup (str): The setup of the runs, "val" or "test", which the files do not state.
     """
-    units: dict[str, list[Record]] = {}
+    tasks: dict[str, list[Record]] = {}
     for run in runs:
         record = _record(run, setup)
-        units.setdefault(record["unit"], []).append(record)
-    return [{**record, "unit_size": len(unit)} for unit in units.values() for record in unit]
+        tasks.setdefault(record["unit"], []).append(record)
+    return [{**record, "unit_size": len(task)} for task in tasks.values() for record in task]
 
 
 def from_records(records: Iterable[Mapping[str, Any]], setup: str = "test") -> tuple[list[Run], list[str]]:
-    """The runs among records that the original could have made, and what was left out, a sentence each.
+    """Return the runs among records that the original could have made, and a sentence for each kind that is left out.
 
     Raises:
-        InputError: two methods would have the same file.
+        InputError: Two methods would have the same file.
     """
     runs: dict[str, tuple[Run, Any]] = {}
     left_out: dict[str, int] = {}
@@ -186,7 +188,7 @@ def _record(run: Run, setup: str) -> Record:
         classifier, method = "logistic", f"logistic lr={run.lr:g} wd={run.weight_decay:g}"
     if run.max_per_label:
         method = f"generated to {run.max_per_label} + {method}"
-    unit = fingerprint("original", run.representation, method, params, setup, run.n_shots)
+    task = fingerprint("original", run.representation, method, params, setup, run.n_shots)
     return {
         "representation": run.representation,
         "method": method,
@@ -196,11 +198,11 @@ def _record(run: Run, setup: str) -> Record:
         "n_per_class": run.max_per_label,
         "setup": setup,
         "n_shots": run.n_shots,
-        "unit": unit,
+        "unit": task,
         "unit_size": 1,
-        "task": f"{unit}-{run.experiment}",
+        "task": f"{task}-{run.experiment}",
         "experiment": run.experiment,
-        **dict(zip(METRICS, run.accuracies)),
+        **dict(zip(ACCURACIES, run.accuracies)),
         "source": run.file_name,
     }
 
@@ -217,7 +219,7 @@ def _run(record: Mapping[str, Any]) -> Run | None:
             representation=str(record["representation"]),
             experiment=record["experiment"],
             n_shots=record["n_shots"],
-            accuracies=tuple(float(record[metric]) for metric in METRICS),
+            accuracies=tuple(float(record[metric]) for metric in ACCURACIES),
             lr=float(params["lr"]) if linear else None,
             weight_decay=float(params["weight_decay"]) if linear else None,
             max_per_label=record.get("n_per_class", 0) if linear else 0,

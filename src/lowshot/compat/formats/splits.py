@@ -35,12 +35,12 @@ def read_experiments(path: Pathlike, features: FeatureStore | None = None) -> Ex
     """Read experiments of either format.
 
     Args:
-        path: a pattern such as ``splitfile_{:d}.json``, for all that there are, or a single file.
-        features: the train features that the rows are of. Labels, and paths where both have them, must agree; paths
-            and class names that the file does not hold are taken from here.
+        path (str or path): A pattern such as ``splitfile_{:d}.json``, for all that there are, or a single file.
+        features (FeatureStore or None): The train features whose rows the experiments list. Labels, and paths where
+            both have them, must agree; paths and class names that the file does not hold are taken from here.
 
     Raises:
-        InputError: a file is missing or no experiment, or its rows have other labels or images than it says.
+        InputError: A file is missing or no experiment, or its rows have other labels or images than it says.
     """
     if "{" in str(path):
         found = Experiments.from_files(str(path))
@@ -70,7 +70,7 @@ def write_experiments(path: Pathlike, experiments: Experiments, bare: bool) -> l
     """Write experiments to a pattern, or a single one to a file; ``bare`` is the original's format.
 
     Raises:
-        InputError: several experiments and no place for their number, or files with higher numbers are there.
+        InputError: Several experiments and no place for their number, or files with higher numbers are there.
     """
     if "{" in str(path):
         return experiments.write(str(path), bare=bare)

@@ -18,7 +18,7 @@ def auto(root: str | Path, part: str = "train", **options: Any) -> ImageDataset:
     Args:
         root (str or Path): The folder, zip or JSON list.
         part (str): ``"train"`` or ``"test"``.
-        options: The options of the chosen data set.
+        options (dict): The options of the chosen data set.
 
     Raises:
         InputError: There is nothing at ``root``, or it is none of the three.

@@ -31,7 +31,8 @@ class Glyphs(ArrayImages):
         train_per_class (int): The number of images of each class in the train part.
         test_per_class (int): The number of images of each class in the test part.
         image_size (int): The height and width in pixels, 16 to 256.
-        difficulty (float): 0 prints the characters plainly, 1 is as hard as a person can still read.
+        difficulty (float): The strength of distortions: 0 prints the characters plainly, 1 is as hard as a person can
+            still read.
         seed (int): The seed of the images; the classes do not depend on it.
         cache (str or path): The folder of the cache file; by default ``$LOWSHOT_CACHE``, or else ``lowshot`` in the
             user's cache folder.

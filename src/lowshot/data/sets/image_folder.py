@@ -33,9 +33,15 @@ def image_folder(
     Args:
         root (str or Path): The folder.
         part (str): ``"train"`` or ``"test"``.
-        class_depth, train_folder, test_folder, test_per_class, seed, prefix: The roles of folders inside it, see
-            :class:`lowshot.data.parts.Layout`.
-        max_pixels, decode_size: The bounds on the size of images, see :class:`lowshot.data.ImageDataset`.
+        class_depth (int): The number of folders that name a class: 2 for ``ALPHABET/CHARACTER/image``.
+        train_folder (str or None): The folder of the training part, see :class:`lowshot.data.parts.Layout`.
+        test_folder (str or None): The folder of the test part, see there.
+        test_per_class (int or None): The number of images of each class to hold out as the test part, if the tree has
+            no test folder.
+        seed (int): The seed of that holdout.
+        prefix (str or None): The folder in which the tree starts; None descends as long as there is only one folder.
+        max_pixels (int): The most pixels that an image may have, see :class:`lowshot.data.ImageDataset`.
+        decode_size (int or None): The size that large images may be reduced to while they are decoded, see there.
 
     Raises:
         InputError: The folder is missing or cannot be read, or its tree is refused by

@@ -67,7 +67,8 @@ def json_list(
         num_classes (int): The size of the label space, if the lists do not show it.
         test_per_class (int): The number of images of each class to hold out, if there is no test list.
         seed (int): The seed of that holdout.
-        max_pixels, decode_size: The bounds on the size of images, see :class:`lowshot.data.ImageDataset`.
+        max_pixels (int): The most pixels that an image may have, see :class:`lowshot.data.ImageDataset`.
+        decode_size (int or None): The size that large images may be reduced to while they are decoded, see there.
 
     Raises:
         InputError: A file or key is missing, lengths differ, a label is no integer from 0 on, or the two lists name

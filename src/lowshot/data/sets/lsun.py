@@ -68,7 +68,8 @@ def lsun(
         root (str or Path): The folder with the databases.
         part (str): ``"train"`` for ``CATEGORY_train_lmdb``, ``"test"`` for ``CATEGORY_val_lmdb`` (300 images each).
         categories (list of str): The categories to use; all ten by default.
-        max_pixels, decode_size: The bounds on the size of images, see :class:`lowshot.data.ImageDataset`.
+        max_pixels (int): The most pixels that an image may have, see :class:`lowshot.data.ImageDataset`.
+        decode_size (int or None): The size that large images may be reduced to while they are decoded, see there.
 
     Raises:
         InputError: A category is unknown, a database is missing, or the package lmdb is not installed.

@@ -115,7 +115,7 @@ class Regressor:
         """The outputs of all layers.
 
         Args:
-            x (Tensor, (B, 3 D)): a, c and d concatenated.
+            x (Tensor, (B, 3 D)): The concatenation of a, c and d.
 
         Returns:
             The input and the output of each layer after its ReLU; the last is (B, D).
@@ -137,8 +137,8 @@ class Regressor:
         """Set ``gradient`` to that of cross-entropy + ``mse_weight`` * mean squared error on a batch.
 
         Args:
-            x (Tensor, (B, 3 D)): a, c and d concatenated.
-            target (Tensor, (B, D)): b.
+            x (Tensor, (B, 3 D)): The concatenation of a, c and d.
+            target (Tensor, (B, D)): The feature b of each analogy.
             label (Tensor, (B,) int64): The row of ``classifier`` that scores b's class.
             classifier (Tensor, (classes, D)): The weight of the linear classifier.
             mse_weight (float): The weight of the mean squared error.

@@ -20,7 +20,7 @@ def build_backbone(name: str, num_classes: int, **kwargs: Any) -> Backbone:
         name (str): ``resnet10`` … ``resnet101``, ``timm:NAME`` or ``torchvision:NAME``; case does not matter before the
             colon.
         num_classes (int): The number C of all classes of the data set, base and novel.
-        kwargs: The options of that backbone, such as ``stem="small"``.
+        kwargs (dict): The options of that backbone, such as ``stem="small"``.
 
     Returns:
         A module whose forward returns scores (N, C) and features (N, D).

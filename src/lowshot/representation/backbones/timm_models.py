@@ -19,7 +19,7 @@ def timm_model(model: str, num_classes: int, pretrained: bool = False, **options
         model (str): A timm name, with or without a tag for its weights (``resnet18`` or ``resnet18.a1_in1k``).
         num_classes (int): The number of columns of the scores.
         pretrained (bool): True starts from timm's weights, which are fetched from the network on first use.
-        options: Other parameters of ``timm.create_model``, such as ``img_size`` or ``drop_path_rate``.
+        options (dict): Other parameters of ``timm.create_model``, such as ``img_size`` or ``drop_path_rate``.
 
     Raises:
         InputError: timm is not installed, has no such model, or the model refuses the options.

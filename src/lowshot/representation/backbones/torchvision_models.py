@@ -24,7 +24,7 @@ def torchvision_model(model: str, num_classes: int, weights: str | None = None, 
         num_classes (int): The number of columns of the scores.
         weights (str or None): The name of published weights to start from, such as ``IMAGENET1K_V1`` or ``DEFAULT``,
             which are fetched from the network on first use; None starts from random weights.
-        options: Other parameters of the model's own function, such as ``dropout``.
+        options (dict): Other parameters of the model's own function, such as ``dropout``.
 
     Raises:
         InputError: torchvision has no such model or weights, the model refuses the options, or it does not end in a
