@@ -22,7 +22,8 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 def only_run(outputs: Outputs, needed: bool = True) -> Iterator[RunLock]:
     """Hold an output folder for a whole run; the lock ends with the block or with the process.
 
-    A folder that cannot be written is no mistake yet: a finished run can still be read, see :meth:`RunLock.check`.
+    A folder that cannot be written is no mistake yet: a finished run can still be read, see :meth:`RunLock.check`. A
+    run that is refused before it writes anything leaves no folder.
 
     Args:
         outputs (Outputs): The output folder.
@@ -32,6 +33,7 @@ def only_run(outputs: Outputs, needed: bool = True) -> Iterator[RunLock]:
         yield RunLock(outputs.folder)
         return
     file, refusal = outputs.state / "run.lock", None
+    missing = [folder for folder in (outputs.state, *outputs.state.parents) if not folder.exists()]
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(locked(file, lambda: say(f"waiting for another run in {outputs.folder}{_who(file)}")))
@@ -41,7 +43,20 @@ def only_run(outputs: Outputs, needed: bool = True) -> Iterator[RunLock]:
                 say(f"{outputs.folder}: its file system has no locks; start no other run there", style="yellow")
             else:
                 refusal = f"{error.filename or file}: {error.strerror or error}"
-        yield RunLock(outputs.folder, refusal)
+        try:
+            yield RunLock(outputs.folder, refusal)
+        except BaseException:
+            _remove_if_empty(file, missing)
+            raise
+
+
+def _remove_if_empty(file: Path, folders: Sequence[Path]) -> None:
+    """Take back a lock file and the folders that were made for it, where nothing else has come into them."""
+    if folders and all(len(list(folder.iterdir())) == 1 for folder in folders if folder.exists()):
+        file.unlink(missing_ok=True)
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 class RunLock:
