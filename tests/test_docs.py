@@ -64,6 +64,20 @@ def test_recipes_in_the_pages_are_recipes(page: Path) -> None:
         Recipe.model_validate(yaml.safe_load(block))
 
 
+def test_the_examples_of_the_classifiers_page_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in _blocks(ROOT / "docs" / "classifiers.md", "python"):
+        exec(block, names)  # the page says that they run one after the other
+    printed = capsys.readouterr().out
+    assert "[0 1 2 3 4 5 6 7 8 9]" in printed
+    (balanced,), (unbalanced,) = (re.findall(rf"^{word} (\S+)", printed, re.MULTILINE) for word in ("auto", "None"))
+    assert float(balanced) > 0.7
+    assert float(unbalanced) < 0.1  # "hardly any"
+
+
 def test_the_ranks_of_scaling_can_share_the_batches_of_its_recipes() -> None:
     page = (ROOT / "docs" / "scaling.md").read_text()
     named = re.findall(r"(?:-m|srun) lowshot run (\w+)", page)

@@ -15,9 +15,11 @@ from lowshot.data import ClassSplit
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.files import read_json
+from lowshot.recipe import load_recipe
 from tests.benchmark.problems import poison
 from tests.pipeline.recipes import (
     METHODS,
+    due,
     due_but_report,
     features_files,
     records,
@@ -209,3 +211,23 @@ def test_a_recipe_without_a_grid_has_nothing_to_tune(tmp_path: Path, capsys: pyt
     path = write_features_recipe(tmp_path, {"plain": {"classifier": "nearest_mean"}})
     assert run(["tune", str(path), "--engine", "serial"]) == 2
     assert "no method has a grid" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_few_classes_are_chosen_for_by_top_1_unless_a_target_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: bool
+) -> None:
+    tune = {"target": "mean_all_top5"} if asked else {}
+    path = write_features_recipe(tmp_path, tune=tune)
+    changes = ["evaluate.prior_target=all_top5"] if asked else []
+    run_recipe(path, changes)
+    top = "top5" if asked else "top1"
+    assert read_json(tuned_file(tmp_path))["target"] == f"mean_all_{top}"
+    (state,) = (tmp_path / "out" / "state").glob("evaluate*ridge*.json")
+    assert read_json(state)["inputs"]["evaluate"]["prior_target"] == f"all_{top}"
+    assert capsys.readouterr().out.count("Top-1, all classes") == 2  # plain and with the bias
+    assert due(path, *changes) == []
+    # The recipe that the run wrote down means the same.
+    again = load_recipe(tmp_path / "out" / "recipe.yaml")
+    assert (again.tune.target_for(4), again.evaluate.prior_target_for(4)) == (f"mean_all_{top}", f"all_{top}")
+    assert again.tune.target_for(11) == "mean_all_top5"

@@ -84,3 +84,19 @@ def test_experiments_that_cannot_be_made_leave_no_half_of_a_split(write_recipe: 
     with pytest.raises(InputError, match="has 8 images in experiment 1, but 20 shots are asked for"):
         run_recipe(path)
     assert not (tmp_path / "out" / "split").exists()
+
+
+def test_classes_that_the_split_leaves_out_are_counted(
+    write_recipe: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seven = {"dataset": "glyphs", "options": {"classes": 7, "train_per_class": 8, "test_per_class": 4}}
+    path = write_recipe(data=seven, split={"experiments": 2, "max_shots": 5})
+    words = "7 classes: 4 take part, 3 are unused (split.base and split.novel say how many)"
+    assert words in validate_recipe(path)
+    run_recipe(path, only="split")
+    assert words in " ".join(capsys.readouterr().err.split())
+    # Both keys of the advice: then all take part.
+    whole = write_recipe(data=seven, split={"experiments": 2, "max_shots": 5, "base": [2, 2], "novel": [2, 1]})
+    assert "unused" not in validate_recipe(whole)
+    run_recipe(whole, only="split")
+    assert "unused" not in capsys.readouterr().err

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lowshot.benchmark.metrics import summarise
 from lowshot.errors import InputError
-from lowshot.report.table_data import METRIC_TITLES, Cell, build_tables, mean_cell, winners
+from lowshot.report.table_data import METRIC_TITLES, Cell, build_tables, mean_cell, primary, winners
 
 from .conftest import make_records
 
@@ -147,3 +147,28 @@ def test_a_winner_leads_by_the_paired_difference():
 def test_a_method_alone_wins_without_a_lead():
     [best] = winners(build_tables([record(1, 0.5)])[0]).values()
     assert (best.second, best.lead, best.is_clear) == (None, None, False)
+
+
+def sized(n_classes):
+    return [
+        {**one, "data": {"base": n_classes - 3, "novel": 3, "classes": 99}}
+        for one in make_records(metrics=[f"{scope}_top{k}" for scope in ("novel", "all", "base") for k in (1, 5)])
+    ]
+
+
+@pytest.mark.parametrize(("n_classes", "k"), [(4, 1), (10, 1), (11, 5), (1000, 5)])
+def test_the_first_tables_are_of_the_accuracy_that_tells_methods_apart(n_classes, k):
+    tables = build_tables(sized(n_classes))
+    assert {table.n_classes for table in tables} == {n_classes}
+    assert [table.metric for table in primary(tables)] == [f"novel_top{k}", f"all_top{k}"]
+    assert len(tables) == 6  # the others follow
+
+
+def test_results_of_unknown_or_different_sizes_are_shown_in_top_5():
+    assert [table.metric for table in primary(build_tables(make_records()))] == ["novel_top5", "all_top5"]
+    for odd in ({"base": "many", "novel": 3}, {"base": 3}, "text", None):
+        records = [{**one, "data": odd} for one in make_records()]
+        assert {table.n_classes for table in build_tables(records)} == {None}
+    mixed = [{**one, "data": {"base": 2, "novel": 2 + 20 * (one["method"] == "logistic")}} for one in make_records()]
+    assert {table.n_classes for table in build_tables(mixed)} == {24}
+    assert [table.metric for table in primary(build_tables(mixed))] == ["novel_top5", "all_top5"]

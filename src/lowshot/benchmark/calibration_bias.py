@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lowshot.benchmark.metrics import TOP, TopKRanks, top_k_ranks
+from lowshot.benchmark.metrics import TOP, TopKRanks, informative_k, top_k_ranks
 from lowshot.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,7 +66,12 @@ class Validation:
         return cls(setup, runs)
 
 
-def choose_bias(validation: Validation, target: str = "all_top5") -> float:
+def default_target(setup: Setup) -> str:
+    """The accuracy that the bias maximises unless another is asked for: top-5, or top-1 for up to ten classes."""
+    return f"all_top{informative_k(len(setup.base) + len(setup.novel))}"
+
+
+def choose_bias(validation: Validation, target: str | None = None) -> float:
     """The bias on novel scores that maximises mean accuracy over all queries of the validation runs.
 
     Wang et al. (2018, arXiv 1801.05401) call it a prior and choose it by cross-validation over a grid. No grid is
@@ -77,7 +82,8 @@ def choose_bias(validation: Validation, target: str = "all_top5") -> float:
 
     Args:
         validation (Validation): The runs on setup "val".
-        target (str): ``"all_top5"`` or ``"all_top1"``.
+        target (str, optional): ``"all_top5"`` or ``"all_top1"``; by default the second for up to ten classes, of
+            which five guesses name half, and else the first.
 
     Returns:
         float: The middle of the best interval; of several best ones the nearest to zero; zero when that is among the
@@ -86,6 +92,7 @@ def choose_bias(validation: Validation, target: str = "all_top5") -> float:
     Raises:
         InputError: An unknown target.
     """
+    target = target or default_target(validation.setup)
     if target not in TARGETS:
         raise InputError(f"target of the calibration bias {target!r}: expected {' or '.join(TARGETS)}")
     k = TARGETS[target]

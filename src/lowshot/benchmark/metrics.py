@@ -24,6 +24,22 @@ _BLOCK_ELEMENTS = 1 << 22
 METRICS = tuple(f"{scope}_top{k}" for scope in ("novel", "base", "all", "novel_only") for k in TOP)
 
 
+# Of up to this many classes, five guesses name half or more: top-5 hardly tells one method from another.
+FEW_CLASSES = 10
+
+
+def informative_k(n_classes: int) -> int:
+    """The k of the top-k accuracy that choices and tables are made by, unless another is asked for.
+
+    Args:
+        n_classes (int): The number of classes in the joint space.
+
+    Returns:
+        5 as in the paper; 1 for up to ten classes.
+    """
+    return 1 if n_classes <= FEW_CLASSES else 5
+
+
 class NotANumberError(InputError):
     """A score is NaN, as after a training that diverged."""
 

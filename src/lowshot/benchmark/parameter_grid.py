@@ -56,12 +56,15 @@ class GridPoint:
         value (float or None): The target, a fraction; None where a score was NaN.
         half_width (float or None): Half the 95 % interval of ``value`` over experiments; None from one experiment.
         by_n_shots (dict): The target's accuracy at each number of shots.
+        top1 (float or None): The target with top-1 in place of top-5, where several points have the highest value: it
+            decides between them.
     """
 
     params: dict[str, Any]
     value: float | None
     half_width: float | None
     by_n_shots: dict[str, float | None]
+    top1: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,14 +95,14 @@ class Tuning:
 
     @property
     def best(self) -> GridPoint:
-        """The point of highest value, the first among equals.
+        """The point of highest value; among equals the one of the highest ``top1``, then the first.
 
         Raises:
             InputError: No point gave a number.
         """
         best: GridPoint | None = None
         for point in self.points:
-            if point.value is not None and (best is None or point.value > (best.value or 0.0)):
+            if point.value is not None and (best is None or _rank(point) > _rank(best)):
                 best = point
         if best is None:
             raise InputError(f"no point of the grid over {', '.join(self.grid)} gave a number: every score was NaN")
@@ -129,7 +132,10 @@ class Tuning:
             "half_width": best.half_width,
             "setup": "val",
             **{name: rest[name] for name in rest if name != "points"},
-            "points": rest["points"],
+            "points": [
+                {name: value for name, value in point.items() if name != "top1" or value is not None}
+                for point in rest["points"]
+            ],
         }
 
     @classmethod
@@ -211,6 +217,12 @@ def _list_complaint(name: str, values: Sequence[Any]) -> str | None:
         return f"{name!r} has no value to try"
     twice = [value for place, value in enumerate(values) if value in values[:place]]
     return f"{name!r} lists {twice[0]!r} twice" if twice else None
+
+
+def _rank(point: GridPoint) -> tuple[float, float]:
+    """The order of points that have a value."""
+    assert point.value is not None
+    return point.value, -1.0 if point.top1 is None else point.top1
 
 
 def _is_number(value: Any) -> bool:

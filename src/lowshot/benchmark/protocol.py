@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lowshot.benchmark.calibration_bias import Validation, choose_bias
+from lowshot.benchmark.calibration_bias import Validation, choose_bias, default_target
 from lowshot.benchmark.method import Method, as_method
 from lowshot.benchmark.results import Record, ResultStore
 from lowshot.benchmark.setup_data import BenchmarkData
@@ -39,7 +39,7 @@ def run_benchmark(
     n_shots: Sequence[int] = N_SHOTS,
     setup: str = "test",
     prior: bool = True,
-    prior_target: str = "all_top5",
+    prior_target: str | None = None,
     generator: ShotGenerator | None = None,
     n_per_class: int = 0,
     seed: int = 0,
@@ -65,7 +65,8 @@ def run_benchmark(
         setup (str): "test", or "val" to report on the classes that hyper-parameters are chosen on.
         prior (bool): On setup "test", also run setup "val" (its first 25 experiments at most), choose a calibration
             bias there for each number of shots, and report ``all_prior_top1`` and ``all_prior_top5``.
-        prior_target (str): The accuracy that the bias maximises: "all_top5" or "all_top1".
+        prior_target (str, optional): The accuracy that the bias maximises, "all_top5" or "all_top1"; by default the
+            second where setup "val" has up to ten classes.
         generator (Generator): A fitted generator that adds to the shots of each run.
         n_per_class (int): With ``generator``, shots and generated features together per novel class.
         seed (int): The seed that everything random in the runs derives from.
@@ -86,7 +87,7 @@ def run_benchmark(
         method = as_method(classifier, params, generator, n_per_class, seed, scratch, examples)
         data = BenchmarkData(train, test, split, experiments)
         tags = {"representation": train.path.parent.name, "method": method.name, **(tags or {})}
-        target = prior_target if prior else None
+        target = (prior_target or default_target(split.setup("val"))) if prior else None
         tasks = benchmark_tasks(data, method, scratch, n_shots=n_shots, setup=setup, bias_target=target, tags=tags)
         return TaskList(tasks, data, store or ResultStore(scratch.folder)).run(method.name, engine, title="evaluate")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sklearn.base import clone
 
+from lowshot.benchmark.calibration_bias import default_target
 from lowshot.benchmark.method import GeneratorSource, Method
 from lowshot.benchmark.metrics import METRICS, NotANumberError, mean_and_half_width, mean_over_shots
 from lowshot.benchmark.parameter_grid import N_PER_CLASS, GridPoint, ParameterGrid, Target, Tuning, grid_points
@@ -32,7 +33,7 @@ def tune(
     params: Mapping[str, Any] | None = None,
     grid: ParameterGrid | None = None,
     *,
-    target: str = "mean_all_top5",
+    target: str | None = None,
     n_shots: Sequence[int] = N_SHOTS,
     generator: ShotGenerator | None = None,
     n_per_class: int = 0,
@@ -53,7 +54,9 @@ def tune(
         params (dict): Parameters of the classifier that differ from its own and are not tuned.
         grid (dict): The values to try of each parameter, and maybe of ``n_per_class``; the classifier's ``tuning_grid``
             when None.
-        target (str): ``mean_METRIC`` over all ``n_shots``, or ``METRIC`` with a single one.
+        target (str, optional): ``mean_METRIC`` over all ``n_shots``, or ``METRIC`` with a single one. By default
+            ``mean_all_top5``, or ``mean_all_top1`` where there are up to ten classes. Where points tie in a top-5
+            accuracy, the same in top-1 decides.
         n_shots (sequence of int): Numbers of shots.
         generator (Generator): A fitted generator that adds to the shots of each run.
         n_per_class (int): With ``generator``, shots and generated features together per novel class.
@@ -99,7 +102,7 @@ class Study:
         *,
         scratch: Scratch,
         store: ResultStore,
-        target: str = "mean_all_top5",
+        target: str | None = None,
         n_shots: Sequence[int] = N_SHOTS,
         generator: GeneratorSource | None = None,
         n_per_class: int = 0,
@@ -111,8 +114,8 @@ class Study:
         self.grid = template.tuning_grid if grid is None else grid
         self.points = grid_points(self.grid)
         self.data, self.generator, self.n_per_class, self.seed = data, generator, n_per_class, seed
-        self.target, self.n_shots = target, tuple(n_shots)
-        self.metric = Target.parse(target, self.n_shots).metric
+        self.target, self.n_shots = target or f"mean_{default_target(data.split.setup('val'))}", tuple(n_shots)
+        self.metric = Target.parse(self.target, self.n_shots).metric
         self.tags = tags or {}
         _check(template, self.grid, generator is not None, n_per_class)
         self._bases: dict[str, Method] = {}
@@ -129,10 +132,15 @@ class Study:
         store = self.tasks.store
         store.keep(self.tasks.fingerprints)
         store.arrange(self.tasks.fingerprints)
-        points = [
-            _measured(point, [store.find(task.fingerprint) or [] for task in tasks], self.n_shots, self.metric)
-            for point, tasks in zip(self.points, self._of_point, strict=True)
-        ]
+        records = [[store.find(task.fingerprint) or [] for task in tasks] for tasks in self._of_point]
+        points = [_measured(point, own, self.n_shots, self.metric) for point, own in zip(self.points, records)]
+        highest = max((point.value for point in points if point.value is not None), default=None)
+        tied = [place for place, point in enumerate(points) if point.value == highest]
+        top1 = self.metric.replace("_top5", "_top1")
+        if highest is not None and len(tied) > 1 and top1 != self.metric:
+            for place in tied:
+                again = _measured(self.points[place], records[place], self.n_shots, top1)
+                points[place] = replace(points[place], top1=again.value)
         return Tuning(
             classifier=registered_name(CLASSIFIERS, self.template),
             generator=None if self.generator is None else self.generator.name,

@@ -132,6 +132,20 @@ class Inputs:
         base, novel = _halves(section, len(self.class_names))
         return ClassSplit.random(self.class_names, base=base, novel=novel, seed=self.recipe.seed)
 
+    @property
+    def n_val_classes(self) -> int:
+        """The number of classes that compete on setup "val"."""
+        setup = self.split.setup("val")
+        return len(setup.base) + len(setup.novel)
+
+    @property
+    def unused_classes(self) -> str | None:
+        """A sentence on the classes that the split leaves out; None where all take part."""
+        total, used = self.split.num_classes, len(self.split.base) + len(self.split.novel)
+        if used == total:
+            return None
+        return f"{total} classes: {used} take part, {total - used} are unused (split.base and split.novel say how many)"
+
     def image_of(self, part: str, row: int) -> Any:
         """The PIL image of a row of the train or test part."""
         return (self.train_images if part == "train" else self.test_images).load(row)

@@ -50,7 +50,7 @@ class ResultFiles:
         if last or start >= self._next_merge:
             records = self.records()
             write_records(self._outputs.results, records)
-            if last and (note := zero_bias_note(records, self._recipe.evaluate.prior_target)):
+            if last and (note := zero_bias_note(records, self._recipe.evaluate)):
                 say(note, style="yellow")
             self._next_merge = time.monotonic() + 20 * (time.monotonic() - start)
 

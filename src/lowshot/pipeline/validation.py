@@ -39,6 +39,7 @@ def validate_recipe(
     sound = (
         f"recipe {path} is sound: {len(recipe.representations)} representations × {methods} methods × "
         f"{len(recipe.evaluate.n_shots)} numbers of shots × {recipe.split.experiments} experiments"
+        + ("" if (unused := plan.inputs.unused_classes) is None else f"; {unused}")
     )
     if not deep:
         return sound

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lowshot.benchmark.metrics import informative_k
 from lowshot.data.experiments import MOST_EXPERIMENTS
 from lowshot.files import fingerprint
 from lowshot.recipe.texts import Half, Name, PathPattern, RecipePath, is_name
@@ -166,7 +167,8 @@ class EvaluateSection(Section):
         "prior", description="prior: also report all-class accuracy with a bias between base and novel chosen on val"
     )
     prior_target: Literal["all_top5", "all_top1"] = Field(
-        "all_top5", description="accuracy that the bias maximises on val"
+        "all_top5",
+        description="accuracy that the bias maximises on val; all_top1 by itself where val has up to ten classes",
     )
     methods: dict[Name, MethodSection] = Field(
         {"logistic": MethodSection()},
@@ -176,6 +178,10 @@ class EvaluateSection(Section):
     generations: dict[Name, GenerationSection] = Field(
         {}, description="each makes a further method METHOD_NAME of every method without a generator"
     )
+
+    def prior_target_for(self, n_classes: int) -> str:
+        """The accuracy that the bias maximises where setup val has this many classes."""
+        return self.prior_target if "prior_target" in self.model_fields_set else f"all_top{informative_k(n_classes)}"
 
     @model_validator(mode="before")
     @classmethod
@@ -234,12 +240,17 @@ class TuneSection(Section):
     """The choice of hyper-parameters on the validation classes."""
 
     target: str = Field(
-        "mean_all_top5", description="what tune maximises on val: mean_ and an accuracy, such as mean_all_top1"
+        "mean_all_top5",
+        description="what tune maximises on val: mean_ and an accuracy; mean_all_top1 by itself for up to ten classes",
     )
     n_shots: tuple[int, ...] | None = Field(
         None, min_length=1, description="numbers of shots to choose on; those of evaluate when none"
     )
     experiments: int | None = Field(None, ge=1, description="number of draws of shots to choose on; all when none")
+
+    def target_for(self, n_classes: int) -> str:
+        """The target where setup val has this many classes."""
+        return self.target if "target" in self.model_fields_set else f"mean_all_top{informative_k(n_classes)}"
 
 
 class EpisodesSection(Section):
@@ -319,5 +330,9 @@ class Recipe(Section):
         return fingerprint(self.model_dump(mode="json", exclude=elsewhere), [plugin.name for plugin in self.plugins])
 
     def to_yaml(self) -> str:
-        """The resolved recipe, every default filled in."""
-        return to_yaml(self.model_dump(mode="json"))
+        """The resolved recipe, every default filled in but for targets that follow the number of classes."""
+        tree = self.model_dump(mode="json")
+        for key, section, name in (("tune", self.tune, "target"), ("evaluate", self.evaluate, "prior_target")):
+            if name not in section.model_fields_set:
+                del tree[key][name]
+        return to_yaml(tree)

@@ -45,6 +45,8 @@ def tuning_table(tuning: Tuning, title: str) -> TextTable:
     caption = [f"Per cent on setup val, {experiments}; ± half of a 95 % interval."]
     if any(point.value is None for point in tuning.points):
         caption.append("NaN: the training diverged, or scores were no numbers; such a point never wins.")
+    if best.top1 is not None:
+        caption.append("Several points have the highest value; of these the best has the highest top-1 accuracy.")
     for name, edge in tuning.edges.items():
         beyond = "larger" if edge == "largest" else "smaller"
         caption.append(f"{name}={_value(best.params[name])} is the {edge} value tried: a {beyond} one may be better.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from lowshot.benchmark.metrics import mean_and_half_width, mean_over_shots
+from lowshot.benchmark.metrics import informative_k, mean_and_half_width, mean_over_shots
 from lowshot.benchmark.results import Record
 from lowshot.errors import InputError, did_you_mean
 
@@ -49,7 +49,7 @@ METRIC_TITLES = {
 """Accuracies by their names in the records, in the order of the report."""
 
 PRIMARY = ("novel_top5", "all_top5", "all_prior_top5", "novel_only_top5")
-"""The few that the terminal prints and the page opens with."""
+"""The few that the terminal prints and the page opens with; the same in top-1 where few classes compete."""
 
 _KEYS = ("representation", "method", "setup", "n_shots", "experiment")
 
@@ -114,12 +114,22 @@ class Row:
 
 @dataclass(frozen=True)
 class TableData:
-    """One metric: a row per representation × method, a column per number of shots."""
+    """One metric: a row per representation × method, a column per number of shots.
+
+    Attributes:
+        metric (str): The name of the accuracy in the records.
+        setup (str): "test" or "val".
+        n_shots (tuple of int): The numbers of shots.
+        rows (tuple of Row): The rows.
+        n_classes (int or None): The number of classes in the joint space, the largest where results differ; None where
+            no result says it.
+    """
 
     metric: str
     setup: str
     n_shots: tuple[int, ...]
     rows: tuple[Row, ...]
+    n_classes: int | None = None
 
     @property
     def title(self) -> str:
@@ -234,8 +244,13 @@ def build_tables(
 
 
 def primary(tables: Sequence[TableData]) -> list[TableData]:
-    """The tables of :data:`PRIMARY` metrics; all where there is none."""
-    return [table for table in tables if table.metric in PRIMARY] or list(tables)
+    """The tables of :data:`PRIMARY` metrics, in top-1 where up to ten classes compete; all where there is none."""
+    return [table for table in tables if table.metric in _primary_metrics(table.n_classes)] or list(tables)
+
+
+def _primary_metrics(n_classes: int | None) -> tuple[str, ...]:
+    k = 5 if n_classes is None else informative_k(n_classes)
+    return tuple(metric.replace("_top5", f"_top{k}") for metric in PRIMARY)
 
 
 def shot_heads(n_shots: Sequence[int | str]) -> list[str]:
@@ -265,7 +280,14 @@ def _table(records: Sequence[Record], metric: str, setup: str) -> TableData:
         for method in methods
         if (representation, method) in present
     )
-    return TableData(metric, setup, n_shots, rows)
+    return TableData(metric, setup, n_shots, rows, max((n for n in map(_n_classes, records) if n), default=None))
+
+
+def _n_classes(record: Record) -> int | None:
+    """The number of classes that competed, where the record says it."""
+    data = record.get("data")
+    base, novel = (data.get("base"), data.get("novel")) if isinstance(data, Mapping) else (None, None)
+    return base + novel if isinstance(base, int) and isinstance(novel, int) else None
 
 
 def _of_setup(records: Sequence[Record], setup: str) -> list[Record]:

@@ -22,6 +22,7 @@ EXAMPLES = 12
 def evaluate_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...], files: ResultFiles) -> Stage:
     """The benchmark of one method on one representation."""
     section, outputs = phase.recipe.evaluate, phase.outputs
+    prior_target = section.prior_target_for(phase.representation.inputs.n_val_classes)
 
     def tasks() -> list[Task]:
         return benchmark_tasks(
@@ -30,11 +31,11 @@ def evaluate_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...], f
             outputs.scratch,
             n_shots=section.n_shots,
             setup=section.setup,
-            bias_target=section.prior_target if section.calibrate == "prior" else None,
+            bias_target=prior_target if section.calibrate == "prior" else None,
             tags=phase.tags(method),
         )
 
-    depends = {"evaluate": section.model_dump(mode="json", exclude={"methods"})}
+    depends = {"evaluate": {**section.model_dump(mode="json", exclude={"methods"}), "prior_target": prior_target}}
     written = (outputs.method_results(phase.name, method), outputs.results)
     return measured_stage("evaluate", phase, method, depends, needs, written, tasks, files.merge_results)
 

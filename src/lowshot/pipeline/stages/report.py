@@ -168,8 +168,9 @@ def _provenance(inputs: Inputs, records: list[dict[str, Any]]) -> dict[str, Any]
 
 
 def _notes(inputs: Inputs, results: ResultFiles) -> list[str]:
-    note = zero_bias_note(results.records(), inputs.recipe.evaluate.prior_target)
-    notes = [] if note is None else [f"{note}."]
+    notes = [] if inputs.unused_classes is None else [f"{inputs.unused_classes}."]
+    if (note := zero_bias_note(results.records(), inputs.recipe.evaluate)) is not None:
+        notes.append(f"{note}.")
     if inputs.needs_images and inputs.recipe.data.on_bad_image == "skip":
         skipped = inputs.skipped
         notes += [f"{len(skipped)} images could not be read and were left out everywhere.", *skipped[:20]]

@@ -14,6 +14,7 @@ from lowshot.files import file_fingerprint
 from lowshot.pipeline.class_sizes import check_class_sizes
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.stage import Stage
+from lowshot.progress import say
 
 
 def split_stage(inputs: Inputs) -> Stage:
@@ -34,6 +35,8 @@ def split_stage(inputs: Inputs) -> Stage:
 
     def action() -> None:
         experiments = make_experiments(inputs)  # before anything is written: they may not fit the data
+        if (unused := inputs.unused_classes) is not None:
+            say(unused, style="yellow")
         for left in outputs.experiments_beyond(section.experiments):
             left.unlink()
         inputs.split.to_json(outputs.split)

@@ -21,12 +21,13 @@ from lowshot.recipe.schema import MethodSection
 def tune_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...]) -> Stage:
     """The choice of one method's hyper-parameters on one representation."""
     recipe, section = phase.recipe, phase.section(method)
+    target = recipe.tune.target_for(phase.representation.inputs.n_val_classes)
     depends = {
         "classifier": section.classifier,
         "params": by_content(section.params_for(phase.name)),
         "n_per_class": section.n_per_class,
         "grid": _grid(section),
-        "tune": {**recipe.tune.model_dump(mode="json"), "n_shots": list(recipe.tune_n_shots)},
+        "tune": {**recipe.tune.model_dump(mode="json"), "target": target, "n_shots": list(recipe.tune_n_shots)},
         **phase.common_inputs,
     }
     subject, path = f"{phase.name}/{method}", phase.outputs.tuned(phase.name, method)
@@ -40,7 +41,7 @@ def tune_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...]) -> St
             _grid(section),
             scratch=phase.outputs.scratch,
             store=ResultStore(path.with_suffix(".jsonl")),
-            target=recipe.tune.target,
+            target=target,
             n_shots=recipe.tune_n_shots,
             generator=phase.generator_source(method),
             n_per_class=section.n_per_class,
