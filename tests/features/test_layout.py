@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import subprocess
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from lowshot.errors import InputError
-from lowshot.features import FeatureStore
+from lowshot.features import FeatureStore, layout
 
 FEATURES = np.arange(40, dtype="f4").reshape(10, 4)
 LABELS = np.arange(10, dtype="i4")
@@ -79,9 +80,9 @@ def test_a_virtual_data_set_is_refused_whether_its_sources_are_there_or_not(
     tmp_path: Path, other: Path, name: str, missing: bool
 ) -> None:
     value = np.asarray(CONTENT[name])
-    layout = h5py.VirtualLayout(value.shape, value.dtype)
-    layout[:] = h5py.VirtualSource("missing.h5" if missing else str(other), name, value.shape)
-    path = file_with(tmp_path / "f.h5", name, lambda f: f.create_virtual_dataset(name, layout))
+    virtual = h5py.VirtualLayout(value.shape, value.dtype)
+    virtual[:] = h5py.VirtualSource("missing.h5" if missing else str(other), name, value.shape)
+    path = file_with(tmp_path / "f.h5", name, lambda f: f.create_virtual_dataset(name, virtual))
     with pytest.raises(InputError, match=f"{name} is a virtual data set"):
         read(path)
 
@@ -186,7 +187,7 @@ def test_an_attribute_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = file_with(
         tmp_path / "f.h5", "", lambda f: f.attrs.create("backbone", b"\xff\xfe", dtype=h5py.string_dtype())
     )
-    with pytest.raises(InputError, match="attribute 'backbone' holds text that is not UTF-8"):
+    with pytest.raises(InputError, match="an attribute holds text that is not UTF-8"):
         read(path)
 
 
@@ -233,3 +234,65 @@ def test_a_file_whose_writer_was_killed_is_called_so(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", writer, path])
     with pytest.raises(InputError, match="its writer still runs, or was killed"):
         FeatureStore.open(path)
+
+
+# ------------------------------------------------------------------------------------- texts, read without HDF5
+
+VERSIONS = [{}, {"libver": "earliest"}, {"libver": ("v108", "v108")}, {"libver": "latest"}, {"userblock_size": 1024}]
+TEXTS = ["", "a", "é\u4e2d", "x" * 5000, "GCOL\x01", "same", "same", *(f"{n:08d}" for n in range(3000))]
+
+
+@pytest.mark.parametrize("options", VERSIONS)
+def test_texts_are_read_as_hdf5_reads_them(tmp_path: Path, options: dict[str, object]) -> None:
+    with h5py.File(tmp_path / "t.h5", "w", **options) as file:
+        file.create_dataset("texts", data=TEXTS, dtype=h5py.string_dtype())
+        file["fixed"] = np.array([text.encode() for text in TEXTS])
+    with layout.opened(tmp_path / "t.h5") as file:
+        assert layout.texts(file, tmp_path / "t.h5", "texts") == file["texts"].asstr()[:].tolist() == TEXTS
+        assert layout.texts(file, tmp_path / "t.h5", "texts", 4) == TEXTS[:4]
+        assert layout.texts(file, tmp_path / "t.h5", "fixed") == TEXTS
+        assert layout.texts(file, tmp_path / "t.h5", "none") is None
+
+
+@pytest.mark.parametrize("number", [1, 7, 8])
+@pytest.mark.parametrize("options", VERSIONS)
+def test_attributes_are_read_as_hdf5_reads_them(tmp_path: Path, options: dict[str, object], number: int) -> None:
+    values = {f"name é{n}": "value é" * n for n in range(number)} | {"epoch": 3, "share": 0.5, "final": True}
+    values = dict(list(values.items())[-8:])  # more would be stored elsewhere in newer versions
+    with h5py.File(tmp_path / "a.h5", "w", **options) as file:
+        file.attrs.update(values)
+        file["x"] = 1
+        file.attrs.update({name: value for name, value in values.items() if name.startswith("name")})  # moves them
+    with layout.opened(tmp_path / "a.h5") as file:
+        assert layout.attributes(file, tmp_path / "a.h5") == values == dict(file.attrs.items())
+
+
+def test_any_number_of_attributes_of_a_writer_is_read(tmp_path: Path) -> None:
+    values = {f"name{n}": f"value{n}" for n in range(100)}
+    with FeatureStore.create(tmp_path / "f.h5", 4, **values) as out:
+        out.append(FEATURES, LABELS)
+    assert FeatureStore.open(tmp_path / "f.h5").attributes.items() >= values.items()
+
+
+def test_a_damaged_heap_takes_neither_memory_nor_time(tmp_path: Path) -> None:
+    """HDF5 itself takes 2 GB for the first kind and never returns from the second."""
+    path = file_with(tmp_path / "f.h5", "image_paths", lambda f: f.create_dataset("image_paths", data=["x"] * 10))
+    with h5py.File(path, "a") as file:
+        file.attrs["backbone"] = "r"
+        at = file["image_paths"].id.get_offset()
+    good = path.read_bytes()
+    heap = int.from_bytes(good[at + 4 : at + 12], "little")
+    damages = {
+        "a length": (at, 0x7FFFFFFF, 4),
+        "an address": (at + 4, 2**62, 8),
+        "a collection's size": (heap + 8, 2**62, 8),
+        "an object's size": (heap + 24, 2**62, 8),
+    }
+    for what, (place, value, size) in damages.items():
+        path.write_bytes(good[:place] + value.to_bytes(size, "little") + good[place + size :])
+        with pytest.raises(InputError, match="damaged"):
+            _ = read(path), what
+    for place in range(heap + 16, heap + 64):  # numbers and sizes of 0, for one
+        path.write_bytes(good[:place] + bytes(8) + good[place + 8 :])
+        with contextlib.suppress(InputError):
+            read(path)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lowshot.benchmark.record_format import record_mistake
 from lowshot.errors import InputError
 from lowshot.files import Pathlike, read_bytes, update_text, write_text
+from lowshot.trees import parse_json
 
 Record = dict[str, Any]
 
@@ -131,42 +132,22 @@ def _lines(path: Pathlike) -> tuple[list[bytes], bool]:
     complete, _, tail = read_bytes(path, "results file").rpartition(b"\n")
     lines = complete.splitlines()
     if tail.strip():
-        with contextlib.suppress(ValueError):
-            json.loads(tail)
+        with contextlib.suppress(InputError):
+            parse_json(tail, "")
             lines.append(tail)
     return lines, bool(tail)
 
 
 def _parsed(lines: Iterable[bytes], path: Pathlike) -> Iterator[Record]:
     for number, line in enumerate(lines, start=1):
+        where = f"results file {path}: line {number}"
         try:
-            record = json.loads(line)
-            _ = record["unit"], record["unit_size"]
-        except (ValueError, KeyError, TypeError):
-            raise InputError(f"results file {path}: line {number} is not a record of lowshot") from None
-        for key, value in record.items():
-            if (expected := _mistake(key, value)) is not None:
-                raise InputError(
-                    f"results file {path}: line {number}: {key} is {json.dumps(value)}, but {expected} is expected"
-                )
+            record: Record = parse_json(line, where)
+        except InputError as error:
+            raise InputError(f"{where} is not a record of lowshot{str(error).removeprefix(where)}") from None
+        if (mistake := record_mistake(record)) is not None:
+            raise InputError(f"{where}{mistake}")
         yield record
-
-
-# The entries that lowshot counts, sorts or looks up by, and so checks; other entries may hold anything.
-_TEXTS = frozenset({"unit", "task", "representation", "method", "setup", "shots", "features"})
-_COUNTS = frozenset({"unit_size", "n_shots", "experiment", "n_way", "n_query", "n_tasks"})
-_ACCURACIES = re.compile(r".*_top\d+|accuracy|half_width")
-
-
-def _mistake(key: str, value: Any) -> str | None:
-    """The description of what an entry of a record should be, or None where it is that."""
-    if key in _TEXTS:
-        return None if isinstance(value, str) else "text"
-    if key in _COUNTS:
-        return None if type(value) is int and value > 0 else "a whole number from 1"
-    if _ACCURACIES.fullmatch(key):
-        return None if value is None or type(value) in (int, float) else "a number or null"
-    return None
 
 
 def write_records(path: Pathlike, records: Iterable[Mapping[str, Any]]) -> None:

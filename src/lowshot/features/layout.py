@@ -20,6 +20,7 @@ same reason, data sets that were never written are refused.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,10 +30,12 @@ import h5py
 import numpy as np
 
 from lowshot.errors import InputError, first_few
+from lowshot.features.texts import read_text_attributes, read_texts
 
 FEATURES, LABELS, COUNT, PATHS, CLASS_NAMES = "all_feats", "all_labels", "count", "image_paths", "class_names"
 
 MAX_DIM = 2**20
+_MAX_ATTRIBUTES = 1000
 _MAX_CHUNK = 2**28  # bytes that HDF5 unpacks at a time
 _MAX_RATIO = 1100  # of unpacked to packed bytes; deflate reaches 1032
 _WANTED = {"f": "floating point", "iu": "integers", "fiu": "numbers"}
@@ -141,26 +144,41 @@ def texts(file: h5py.File, path: Path, name: str, length: int | None = None) -> 
     if found.ndim != 1 or (length is not None and len(found) < length):
         raise InputError(f"features file {path}: {name} has shape {found.shape}, expected ({length or 'any'},)")
     _check_storage(found, path, name)
-    require_rows(found, path, len(found) if length is None else length)
+    count = len(found) if length is None else length
+    require_rows(found, path, count)
     try:
-        read: list[str] = found.asstr()[:length].tolist()
+        if h5py.check_string_dtype(found.dtype).length is not None:
+            fixed: list[str] = found.asstr("utf-8")[:count].tolist()
+            return fixed
+        if not count:
+            return []
+        if (offset := contiguous_at(found)) is None:
+            raise InputError(
+                f"features file {path}: {name} holds texts of any length in chunks, which are not read: write them "
+                "with FeatureStore.create"
+            )
+        return read_texts(file, path, offset, count)
     except UnicodeDecodeError as error:
         raise InputError(f"features file {path}: {name} holds text that is not UTF-8: {error}") from None
-    return read
 
 
 def attributes(file: h5py.File, path: Path) -> dict[str, Any]:
     """Return the attributes that are texts or single numbers; others, which lowshot does not write, are left out."""
-    found: dict[str, Any] = {}
-    for name, value in file.attrs.items():
-        value = value.item() if isinstance(value, np.generic) else value
-        if isinstance(value, str | int | float | bool):
-            found[name] = value
-            try:
-                f"{name}{value}".encode()
-            except UnicodeEncodeError:
-                raise InputError(f"features file {path}: attribute {name!a} holds text that is not UTF-8") from None
-    return found
+    numbers = [name for name in file.attrs if _is_number(file.attrs.get_id(name))]
+    try:
+        return {**{name: file.attrs[name].item() for name in numbers}, **read_text_attributes(file, path)}
+    except UnicodeDecodeError as error:
+        raise InputError(f"features file {path}: an attribute holds text that is not UTF-8: {error}") from None
+
+
+def created(path: Path) -> h5py.File:
+    """Make an empty file, of a format with checksums of all but the numbers and texts that HDF5 of 2008 reads."""
+    how, access = h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    how.set_obj_track_times(False)
+    how.set_attr_phase_change(_MAX_ATTRIBUTES, 0)  # so that they all stand in the header
+    access.set_libver_bounds(h5py.h5f.LIBVER_V18, h5py.h5f.LIBVER_V18)
+    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+    return h5py.File(h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, how, access))
 
 
 def contiguous_at(found: h5py.Dataset) -> int | None:
@@ -217,6 +235,10 @@ def _check_storage(found: h5py.Dataset, path: Path, name: str) -> None:
     offset = found.id.get_offset() or 0  # a compact data set has none: it stands in the header
     if stored < found.size * found.dtype.itemsize or offset + stored > path.stat().st_size:
         raise InputError(f"features file {path} is truncated: {name} ends beyond it. Copy or extract it again")
+
+
+def _is_number(attribute: h5py.h5a.AttrID) -> bool:
+    return attribute.dtype.kind in "biuf" and attribute.shape == ()
 
 
 def _why_unreadable(error: Exception) -> str:

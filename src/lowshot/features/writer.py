@@ -69,7 +69,7 @@ class FeatureWriter:
         self._paths: list[str] = []
         with ExitStack() as stack:
             temporary = stack.enter_context(atomic_path(path))
-            self._file = stack.enter_context(h5py.File(temporary, "w"))
+            self._file = stack.enter_context(layout.created(temporary))
             self._features = self._create(layout.FEATURES, dtype, dim)
             self._labels = self._create(layout.LABELS, "int32")
             self._file.attrs.update({"lowshot_version": __version__, "dtype": dtype, **attributes})
