@@ -18,6 +18,7 @@ from lowshot.compat.evaluation import RunData, read_run_data
 from lowshot.compat.formats.matching_network import read_weights
 from lowshot.compat.matching_episodes import MatchingEpisodes
 from lowshot.compat.matching_module import EpisodeModule
+from lowshot.compat.support_set import SupportSet, encode_repeated, support_rows
 from lowshot.exits import Ended
 from lowshot.features import FeatureStore
 from tests.compat import features
@@ -189,15 +190,15 @@ def test_the_support_set_has_the_originals_order() -> None:
                 chosen[label] = rng.permutation(rows)[:size]  # noqa: B023
                 return chosen[label]  # noqa: B023
 
-        found = matching.support_rows(labels, base, shots, n_shots, Choice())  # type: ignore[arg-type]
-        assert found.tolist() == reference.original_support(base.tolist(), chosen, shots.tolist(), n_shots)
+        found = support_rows(labels, base, shots, n_shots, Choice())  # type: ignore[arg-type]
+        assert found.in_order.tolist() == reference.original_support(base.tolist(), chosen, shots.tolist(), n_shots)
 
 
 def test_base_examples_are_drawn_at_random_all_of_a_class_that_has_no_more() -> None:
     labels = np.repeat([0, 1], [300, 40])
     shots = np.array([0])
     first, again, other = (
-        matching.support_rows(labels, np.array([1, 0]), shots, 1, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        support_rows(labels, np.array([1, 0]), shots, 1, np.random.default_rng(seed)).base for seed in (1, 1, 2)
     )
     assert first[:40].tolist() == list(range(300, 340))
     assert (np.diff(first[40:140]) > 0).all()
@@ -228,7 +229,7 @@ def test_another_order_gives_other_scores(folder: Path) -> None:
     save(folder / "mn.tar", state)
     given = matching_network.flags().parse_args([*MATCHING[1:], "1", "--lowshotn", "3", "--testsetup", "1"])
     data = read_run_data(given)
-    support = matching.SupportSet(read_weights("mn.tar").state, data, n_steps=2, n_shots=3, seed=1)
+    support = SupportSet(read_weights("mn.tar").state, data, n_steps=2, n_shots=3, seed=1)
     rows = data.test.rows_of([*data.base, *data.novel])
     found = support.scores(data.test.rows(rows))[:, [*data.base, *data.novel]]
     base, novel = features.BASE[1], features.NOVEL[1]
@@ -266,7 +267,35 @@ def test_classes_without_support_do_not_compete(folder: Path) -> None:
     shots = np.flatnonzero(train.labels == 6)[:1]
     data = RunData(train, train, np.array([1, 0]), np.array([6]), shots, 12, folder)
     state = {name: value.numpy() for name, value in EpisodeModule(8, 5).state_dict().items()}
-    scores = matching.SupportSet(state, data, n_steps=5, n_shots=1, seed=1).scores(train.rows(np.arange(4)))
+    scores = SupportSet(state, data, n_steps=5, n_shots=1, seed=1).scores(train.rows(np.arange(4)))
     assert scores.shape == (4, 12)
     assert np.isfinite(scores).any(axis=0).tolist() == [c in (0, 1, 6) for c in range(12)]
     assert np.exp(scores).sum(axis=1) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("repetitions", [1, 2, 5, 100])
+@pytest.mark.parametrize("forgetting", [True, False])
+def test_repetitions_that_are_encoded_alike_are_encoded_once(repetitions: int, forgetting: bool) -> None:
+    """Copied out by their counts, the encodings are those of the whole sequence in one pass through torch's LSTM."""
+    torch.manual_seed(0)
+    lstm = nn.LSTM(6, 6, bidirectional=True).eval()
+    if not forgetting:
+        with torch.no_grad():
+            for name in ("bias_ih_l0", "bias_ih_l0_reverse"):
+                getattr(lstm, name)[6:12] = 6.0  # the gates that keep the state are open
+    base, shots = torch.rand(9, 6), torch.rand(4, 6)
+    whole = torch.cat([base, *[shots] * repetitions])
+    with torch.inference_mode():
+        states = lstm(whole[:, None])[0][:, 0]
+        expected = whole + states[:, :6] + states[:, 6:]
+        found, places, times = encode_repeated(lstm, base, shots, repetitions)
+    assert times.sum() == len(whole)
+    assert (np.bincount(places, times) == [1] * 9 + [repetitions] * 4).all()
+    # Each encoding stands, as often as it counts, among those of its example in the whole sequence.
+    example = np.concatenate([np.arange(9), np.tile(np.arange(9, 13), repetitions)])
+    for place in range(13):
+        mine = torch.from_numpy(np.repeat(np.flatnonzero(places == place), times[places == place]))
+        theirs = expected[torch.from_numpy(np.flatnonzero(example == place))]
+        assert torch.allclose(found[mine].sort(dim=0)[0], theirs.sort(dim=0)[0], atol=2e-6)
+    if repetitions == 100 and forgetting:
+        assert len(found) < 9 + 4 * 60

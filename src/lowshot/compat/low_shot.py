@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from lowshot.compat.program import SWITCH, Flags, fraction, integer, not_negative, parser, positive, run
+from lowshot.compat.program import SWITCH, Flags, end, fraction, not_negative, parser, positive, run, whole
 
 
 def flags() -> argparse.ArgumentParser:
@@ -54,4 +53,4 @@ def _run(given: Flags) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

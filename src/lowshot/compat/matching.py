@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from lowshot.classifiers.sgd import SGD
-from lowshot.compat.evaluation import RunData, read_run_data, require_own_result, write_result
+from lowshot.compat.evaluation import read_run_data, require_own_result, write_result
 from lowshot.compat.formats.container import is_written_by
 from lowshot.compat.formats.features import open_features
 from lowshot.compat.formats.matching_network import read_weights, write_weights
@@ -24,7 +23,8 @@ from lowshot.compat.overwriting import require_own
 from lowshot.compat.precision import only_float32
 from lowshot.compat.program import Flags
 from lowshot.compat.steps import steps
-from lowshot.devices import pick_device, seeded, to_device
+from lowshot.compat.support_set import SupportSet
+from lowshot.devices import pick_device, to_device
 from lowshot.errors import InputError
 from lowshot.files import fingerprint, require_writable
 from lowshot.progress import progress, say
@@ -33,13 +33,10 @@ from lowshot.torch_files import load_torch, save_torch
 PROGRAM = "matching_network"
 N_EPISODES = 60_000
 N_SHOTS = (1, 10)
-N_SUPPORT = 100
 LR, MOMENTUM, DAMPENING, WEIGHT_DECAY = 0.1, 0.9, 0.9, 1e-3
 DECAY_EVERY = 20_000
 SAVE_EVERY = 1000
 SEED = 0
-# The queries of a batch times support examples: one such float32 matrix takes 64 MiB, and a few exist at a time.
-ATTENTION_CELLS = 2**24
 
 
 def train(given: Flags) -> None:
@@ -173,70 +170,3 @@ def test(given: Flags) -> None:
     only_float32()
     classifier = SupportSet(weights.state, data, given.K, given.lowshotn, seed=given.experimentid)
     write_result(data.folder, replace(run, accuracies=data.accuracies(classifier.scores)))
-
-
-class SupportSet:
-    """A matching network with the support set of one run, encoded in the original's order.
-
-    Args:
-        state (mapping of str to float32 array): The weights of the network, by lowshot's names.
-        data (RunData): The files of the run.
-        n_steps (int): K, the steps of a query over the support set.
-        n_shots (int): The shots of each novel class.
-        seed (int): The seed of the choice of base examples.
-    """
-
-    def __init__(self, state: Mapping[str, np.ndarray], data: RunData, n_steps: int, n_shots: int, seed: int) -> None:
-        self._device = pick_device()
-        self._network = EpisodeModule(data.train.dim, n_steps)
-        self._network.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
-        self._network.to(self._device).eval()
-        self._num_classes = data.num_classes
-        rows = support_rows(data.train.labels, data.base, data.shots, n_shots, np.random.default_rng([3, seed]))
-        labels = data.train.labels[rows]
-        with torch.inference_mode():
-            encoded = self._network.encode(to_device(data.train.rows(rows), self._device))
-        # The order matters to the encoding alone: what is compared is summed by class.
-        by_class = np.argsort(labels, kind="stable")
-        self._encoded = encoded[torch.from_numpy(by_class).to(self._device)]
-        self._classes, counts = np.unique(labels, return_counts=True)
-        self._counts = torch.from_numpy(counts).to(self._device)
-
-    @torch.inference_mode()
-    def scores(self, features: np.ndarray) -> np.ndarray:
-        """Return (n, num_classes) log-probabilities of features (n, D); -inf for classes without support."""
-        scores = np.full((len(features), self._num_classes), -np.inf, np.float32)
-        size = max(1, ATTENTION_CELLS // len(self._encoded))
-        for first in range(0, len(features), size):
-            queries = to_device(features[first : first + size], self._device)
-            found = self._network.compare(queries, self._encoded, self._counts).cpu().numpy()
-            scores[first : first + size, self._classes] = found
-        return scores
-
-
-def support_rows(
-    labels: np.ndarray, base: np.ndarray, shots: np.ndarray, n_shots: int, rng: np.random.Generator
-) -> np.ndarray:
-    """List the support set of a test in the order in which the original's encoder reads it.
-
-    Base classes come one after the other, each with random examples in ascending order of rows. Then come the shots of
-    all novel classes together in ascending order of rows, and that block again until each class has 100.
-
-    Args:
-        labels (int array of shape (N,)): The labels of the train features.
-        base (int array of shape (B,)): The base classes, in the order of the split's list.
-        shots (int array of shape (M,)): The rows of all shots.
-        n_shots (int): The shots of each novel class.
-        rng (numpy Generator): The source of the choice of base examples.
-
-    Returns:
-        int64 array of shape (S,): Rows of the train features.
-    """
-    order = np.argsort(labels, kind="stable")
-    starts = np.searchsorted(labels[order], base, side="left")
-    ends = np.searchsorted(labels[order], base, side="right")
-    chosen = [
-        np.sort(rng.choice(order[start:end], min(N_SUPPORT, end - start), replace=False))
-        for start, end in zip(starts, ends)
-    ]
-    return np.concatenate([*chosen, np.tile(np.sort(shots), -(-N_SUPPORT // n_shots))])

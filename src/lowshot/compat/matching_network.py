@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from lowshot.compat.program import SWITCH, Flags, integer, parser, run
+from lowshot.compat.program import SWITCH, Flags, end, parser, run, whole
 
 
 def flags() -> argparse.ArgumentParser:
@@ -42,4 +41,4 @@ def _run(given: Flags) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lowshot.compat.formats.results import ACCURACIES, Run, read_run
-from lowshot.compat.program import SWITCH, Flags, integer, not_negative, parser, positive, run
+from lowshot.compat.formats.results import METRICS, Run, read_run
+from lowshot.compat.program import SWITCH, Flags, end, not_negative, parser, positive, run, whole
 from lowshot.errors import InputError
 
 N_SHOTS = (1, 2, 5, 10, 20)
@@ -90,4 +89,4 @@ def _mean(values: Sequence[float]) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import contextlib
 import math
+import os
+import sys
+import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from lowshot.exits import run_program
 
@@ -54,3 +59,19 @@ fraction = _number(float, lambda value: 0 <= value < 1, "a number of at least 0 
 def run(flags: argparse.ArgumentParser, work: Callable[[Flags], None], arguments: Sequence[str] | None) -> int:
     """Parse, work, and return the exit code, one of :mod:`lowshot.exits`."""
     return run_program(lambda: work(flags.parse_args(arguments)), resumable=False)
+
+
+def end(code: int) -> NoReturn:
+    """End the process with an exit code, as the last line of a program.
+
+    What is registered for the end is called and all output is written, but the libraries that were loaded are not taken
+    apart one by one, which for torch takes longer than many a short run.
+    """
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.main_thread():
+            thread.join()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from lowshot.compat.names import MODELS
-from lowshot.compat.program import Flags, integer, parser, run
+from lowshot.compat.program import Flags, end, parser, run, whole
 
 PROGRAM = "save_features"
 
@@ -56,4 +55,4 @@ def _save(given: Flags) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from lowshot.compat.program import Flags, integer, parser, positive, run
+from lowshot.compat.program import Flags, end, parser, positive, run, whole
 
 
 def flags() -> argparse.ArgumentParser:
@@ -38,4 +37,4 @@ def _fit(given: Flags) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())
