@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from lowshot.compat.program import SWITCH, Flags, end, fraction, not_negative, parser, positive, run, whole
+from lowshot.compat.program import SWITCH, Flags, end, fraction, integer, not_negative, parser, positive, run
 
 
 def flags() -> argparse.ArgumentParser:

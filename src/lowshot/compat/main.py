@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from lowshot.compat.names import LOSS_NAMES, MODELS
-from lowshot.compat.program import SWITCH, Flags, end, parser, run, whole
+from lowshot.compat.program import SWITCH, Flags, end, integer, parser, run
 
 
 def flags() -> argparse.ArgumentParser:

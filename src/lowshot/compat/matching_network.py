@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from lowshot.compat.program import SWITCH, Flags, end, parser, run, whole
+from lowshot.compat.program import SWITCH, Flags, end, integer, parser, run
 
 
 def flags() -> argparse.ArgumentParser:

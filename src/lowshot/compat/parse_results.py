@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lowshot.compat.formats.results import METRICS, Run, read_run
-from lowshot.compat.program import SWITCH, Flags, end, not_negative, parser, positive, run, whole
+from lowshot.compat.formats.results import Run, read_run
+from lowshot.compat.program import SWITCH, Flags, end, integer, not_negative, parser, positive, run
 from lowshot.errors import InputError
 
 N_SHOTS = (1, 2, 5, 10, 20)

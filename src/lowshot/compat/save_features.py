@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from lowshot.compat.names import MODELS
-from lowshot.compat.program import Flags, end, parser, run, whole
+from lowshot.compat.program import Flags, end, integer, parser, run
 
 PROGRAM = "save_features"
 
