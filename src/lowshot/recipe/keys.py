@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from lowshot.recipe import Recipe
+from lowshot.recipe.schema import Recipe
 
 
 class Key(NamedTuple):
