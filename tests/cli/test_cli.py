@@ -48,7 +48,7 @@ OPTIONS = {
     "episodes": {*RECIPE, *ENGINE},
     "report": {"sources", "force", "output", "metric", "paper"},
     "list": {"what", "pattern", "parameters"},
-    "validate": {"recipe", "overrides"},
+    "validate": {"recipe", "overrides", "output", "deep"},
     "convert": {"source", "target", "to", "model", "features", "setup", "query_steps", "names", "force"},
 }
 

@@ -24,7 +24,7 @@ from lowshot.compat.precision import only_float32
 from lowshot.compat.program import Flags
 from lowshot.compat.steps import steps
 from lowshot.compat.support_set import SupportSet
-from lowshot.devices import pick_device, to_device
+from lowshot.devices import pick_device, seeded, to_device
 from lowshot.errors import InputError
 from lowshot.files import fingerprint, require_writable
 from lowshot.progress import progress, say

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lowshot.compat.formats.results import Run, read_run
+from lowshot.compat.formats.results import ACCURACIES, Run, read_run
 from lowshot.compat.program import SWITCH, Flags, end, integer, not_negative, parser, positive, run
 from lowshot.errors import InputError
 

@@ -42,8 +42,8 @@ def _missing_images(inputs: Inputs) -> Iterator[str]:
             if empty := [label for label in labels if not sizes[part][label]]:
                 more = f" (nor have {len(empty) - 1} more classes)" if len(empty) > 1 else ""
                 yield (
-                    f"class {split.describe(int(empty[0]))} has no {part} image, which setup {name!r} needs{more}: give it "
-                    "one, or name the classes that have some in split.base and split.novel"
+                    f"class {split.describe(int(empty[0]))} has no {part} image, which setup {name!r} needs{more}: give "
+                    "it one, or name the classes that have some in split.base and split.novel"
                 )
 
 
@@ -60,8 +60,8 @@ def _too_many_shots(inputs: Inputs) -> Iterator[str]:
         if size < max(n_shots):
             advice = f"set {key}={fitting_shots(n_shots, size)}, or " if size else ""
             yield (
-                f"class {split.describe(label)}, a novel class of setup {name!r}, has {size} training images, but {key} "
-                f"asks for {max(n_shots)}: {advice}name other classes in split.novel"
+                f"class {split.describe(label)}, a novel class of setup {name!r}, has {size} training images, but "
+                f"{key} asks for {max(n_shots)}: {advice}name other classes in split.novel"
             )
 
 

@@ -199,6 +199,6 @@ def _check_halves(section: SplitSection, split: ClassSplit) -> None:
             if half != len(group) if isinstance(half, int) else sorted(half) != names:
                 said = " + ".join(str(half) if isinstance(half, int) else first_few(half) for half in halves or ())
                 raise InputError(
-                    f"split.file {section.file} has {len(groups[0])} + {len(groups[1])} {name} classes, but split.{name} "
-                    f"says {said}: give the file that belongs to the recipe, or split.{name}=null"
+                    f"split.file {section.file} has {len(groups[0])} + {len(groups[1])} {name} classes, but "
+                    f"split.{name} says {said}: give the file that belongs to the recipe, or split.{name}=null"
                 )
