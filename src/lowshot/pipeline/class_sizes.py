@@ -42,8 +42,8 @@ def _missing_images(inputs: Inputs) -> Iterator[str]:
             if empty := [label for label in labels if not sizes[part][label]]:
                 more = f" (nor have {len(empty) - 1} more classes)" if len(empty) > 1 else ""
                 yield (
-                    f"class {split.describe(int(empty[0]))} has no {part} image, which setup {name!r} needs{more}: give "
-                    "it one, or name the classes that have some in split.base and split.novel"
+                    f"class {split.describe(int(empty[0]))} has no {part} image, which setup {name!r} needs{more}: "
+                    "give it one, or name the classes that have some in split.base and split.novel"
                 )
 
 
