@@ -74,7 +74,9 @@ def test_help_lists_the_commands_in_one_panel_in_the_order_of_work(
     assert [line.split()[1] for line in panel if line.startswith("│")] == COMMANDS
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if OPTIONS[name] >= {"overrides", "output"}])
+@pytest.mark.parametrize(
+    "command", [name for name in COMMANDS if OPTIONS[name] >= {"overrides", "output", "force"} or name == "demo"]
+)
 def test_every_option_of_a_recipes_command_arrives(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     options = OPTIONS[command]
     called: list[tuple[tuple[object, ...], dict[str, object]]] = []
