@@ -74,9 +74,10 @@ def test_help_lists_the_commands_in_one_panel_in_the_order_of_work(
     assert [line.split()[1] for line in panel if line.startswith("│")] == COMMANDS
 
 
-@pytest.mark.parametrize(
-    "command", [name for name in COMMANDS if OPTIONS[name] >= {"overrides", "output", "force"} or name == "demo"]
-)
+RUNNING = [name for name in COMMANDS if OPTIONS[name] >= {"overrides", "output"} and name != "validate"]
+
+
+@pytest.mark.parametrize("command", RUNNING)
 def test_every_option_of_a_recipes_command_arrives(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     options = OPTIONS[command]
     called: list[tuple[tuple[object, ...], dict[str, object]]] = []
@@ -95,6 +96,13 @@ def test_every_option_of_a_recipes_command_arrives(command: str, monkeypatch: py
         "output": Path("results"),
         "engine": Engine("ray", 2, "auto") if "engine" in options else Engine(),
     }
+
+
+def test_every_option_of_validate_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[tuple[tuple[object, ...], dict[str, object]]] = []
+    monkeypatch.setattr(pipeline, "validate_recipe", lambda *args, **kwargs: called.append((args, kwargs)) or "sound")
+    assert run(["validate", "mine", "seed=1", "--deep", "-o", "results"]) == 0
+    assert called == [(("mine", ["seed=1"]), {"output": Path("results"), "deep": True})]
 
 
 def test_every_command_that_takes_a_recipe_shows_how(

@@ -19,6 +19,7 @@ from lowshot.pipeline import validate_recipe, written
 from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.stamps import Stamps
 from lowshot.recipe import load_recipe
+from tests.permissions import read_only
 from tests.pipeline.recipes import run_recipe, write_image_recipe
 
 SECTIONS: dict[str, Any] = {
@@ -220,15 +221,25 @@ def test_only_the_records_that_were_damaged_are_measured_again(recipe: Path, ori
     assert result(out) == result(original / "out")
 
 
-def test_a_file_that_was_only_touched_or_moved_is_intact(recipe: Path) -> None:
-    for file in (recipe.parent / "out").rglob("*"):
-        if file.is_file():
-            os.utime(file)
-    assert due(recipe) == {}
+def test_a_file_that_was_only_touched_or_moved_is_intact(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read whole once, to see that."""
+    monkeypatch.setattr(written, "WHOLE", 64)  # so that the files count as large
+    monkeypatch.setattr(written, "BLOCK", 2)
+    run_recipe(recipe, force=True)
     moved = recipe.parent / "moved"
-    (recipe.parent / "out").rename(moved)
-    other = load_recipe(recipe, values={"output": str(moved)})
-    assert [s.stage.key for s in Stamps(moved / "state").statuses(Plan(other).stages) if s.runs] == []
+    shutil.copytree(recipe.parent / "out", moved, copy_function=shutil.copyfile)
+    for read_whole in (True, False):
+        with mock.patch.object(written, "_sha256", wraps=written._sha256) as sha256:
+            run_recipe(recipe, output=moved)
+        assert sha256.called is read_whole
+    assert due(recipe) == {}
+
+
+def test_a_copy_that_can_be_only_read_is_up_to_date(recipe: Path) -> None:
+    moved = recipe.parent / "moved"
+    shutil.copytree(recipe.parent / "out", moved, copy_function=shutil.copyfile)
+    with read_only(moved):
+        run_recipe(recipe, output=moved)
 
 
 def test_a_deep_check_finds_what_a_glance_misses_and_its_advice_mends_it(

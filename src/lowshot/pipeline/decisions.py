@@ -57,6 +57,7 @@ def announce(status: Status, stamps: Stamps) -> bool:
         stamps.clear(stage)
     else:
         say(f"✓ {stage.key}: {'the same again ' if status.runs else ''}{why}", style="dim")
+        stamps.confirm(stage)
     return runs
 
 

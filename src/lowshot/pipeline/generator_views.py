@@ -60,7 +60,7 @@ def _view(inputs: Inputs, phase: LowShotPhase, name: str) -> GeneratorView:
     return GeneratorView(
         generator=name,
         representation=recipe.label(phase.name),
-        key=f"{phase.name}_{name}",
+        key=f"{phase.name}+{name}",
         n_shots=n_shots,
         n_per_class=n_per_class,
         classes=[look_at(int(label)) for label in shown],

@@ -52,10 +52,10 @@ def only_run(outputs: Outputs, needed: bool = True) -> Iterator[RunLock]:
 
 def _remove_if_empty(file: Path, folders: Sequence[Path]) -> None:
     """Take back a lock file and the folders that were made for it, where nothing else has come into them."""
-    if folders and all(len(list(folder.iterdir())) == 1 for folder in folders if folder.exists()):
-        file.unlink(missing_ok=True)
-        for folder in folders:
-            with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        if folders and all(len(list(folder.iterdir())) == 1 for folder in folders):
+            file.unlink()
+            for folder in folders:
                 folder.rmdir()
 
 

@@ -6,6 +6,7 @@ today's, its files are those that it wrote, and the stages it needs have written
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -58,6 +59,7 @@ class Stamps:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._root = folder.parent
 
     def statuses(self, stages: Iterable[Stage], force: Iterable[str] = ()) -> list[Status]:
         """The status of each stage in order; a stage runs as well when one that it needs runs."""
@@ -125,6 +127,17 @@ class Stamps:
             },
         )
 
+    def confirm(self, stage: Stage) -> None:
+        """Note today's times of the files of a stage that was found up to date, so as not to read them whole again."""
+        stamp = self.read(stage)
+        if stamp is None:
+            return
+        with contextlib.suppress(OSError):  # a folder that can only be read
+            times = {name: (self._root / name).stat().st_mtime_ns for name in stamp["files"]}
+            files = {name: {**record, "mtime_ns": times[name]} for name, record in stamp["files"].items()}
+            if files != stamp["files"]:
+                write_json(self._path(stage), {**stamp, "files": files})
+
     def clear(self, stage: Stage) -> None:
         """Forget that a stage finished, before it runs again, so that a kill leaves it unfinished.
 
@@ -133,7 +146,7 @@ class Stamps:
         stamp = self.read(stage)
         if stamp is not None and stage.resumes:
             for name, record in stamp["files"].items():
-                self._mend(self.folder.parent / name, record)
+                self._mend(self._root / name, record)
         self._path(stage).unlink(missing_ok=True)
 
     @contextmanager
@@ -151,7 +164,7 @@ class Stamps:
 
     def _damage(self, stamp: Mapping[str, Any], deep: bool = False) -> Iterator[str]:
         for name, record in stamp["files"].items():
-            path = self.folder.parent / name
+            path = self._root / name
             try:
                 if not is_intact(path, record, deep):
                     yield f"{path} is damaged"
@@ -182,7 +195,7 @@ class Stamps:
         return f"finished {str(stamp.get('finished', '?'))[:16].replace('T', ' ')}"
 
     def _relative(self, path: Path) -> str:
-        return os.path.relpath(path, self.folder.parent)
+        return os.path.relpath(path, self._root)
 
     def _path(self, stage: Stage) -> Path:
         return (

@@ -87,7 +87,7 @@ class Report:
 
     def print(self) -> None:
         """Print the main tables, in the original's layout, to standard output."""
-        console = Console(highlight=False)
+        console = Console(highlight=False, emoji=False)
         tables = paper_tables(self.records, self.metrics, self.setup, console.width)
         if (episodes := episode_table(self.episodes, self.setup)) is not None:
             tables.append(episodes.rich())
