@@ -73,26 +73,33 @@ class Representation:
         """The trained network, which must be of the architecture that the recipe names, if it names one.
 
         Raises:
-            InputError: The checkpoint cannot be read or holds another architecture.
+            InputError: The checkpoint cannot be read, holds another architecture, or makes no features of the recipe's
+                images.
         """
-        from lowshot.representation import load_backbone
+        from lowshot.representation import architecture, check_forward, image_sizes, load_backbone
 
-        backbone = load_backbone(self.checkpoint)
-        named = {"backbone": backbone.config["name"], "backbone_options": backbone.config["kwargs"]}
-        for key in self.settings.model_fields_set & named.keys():
-            if getattr(self.settings, key) != named[key]:
+        backbone, given = load_backbone(self.checkpoint), self.settings.model_fields_set
+        name, options = backbone.config["name"], backbone.config["kwargs"]
+        found = architecture(name, options)
+        wanted = architecture(
+            self.settings.backbone if "backbone" in given else name,
+            self.settings.backbone_options if "backbone_options" in given else options,
+        )
+        for key in wanted:
+            if wanted[key] != found[key]:
                 raise InputError(
-                    f"checkpoint {self.checkpoint} holds another architecture: train.{key} is "
-                    f"{getattr(self.settings, key)!r} in the recipe, but {named[key]!r} in the checkpoint"
+                    f"checkpoint {self.checkpoint} holds another architecture: train.{key} is {wanted[key]!r} in the "
+                    f"recipe, but {found[key]!r} in the checkpoint"
                 )
+        check_forward(backbone, image_sizes(self.inputs.transforms))
         return backbone
 
     def check_backbone(self) -> None:
-        """Build the network without memory for its weights: a wrong name or option raises :class:`InputError`."""
-        import torch
+        """Build the network without memory for its weights, and pass images of the recipe's sizes through it.
 
-        from lowshot.representation import build_backbone
+        Raises:
+            InputError: A name or option is wrong, or the network makes no features of such images.
+        """
+        from lowshot.representation import check_backbone
 
-        if not {"pretrained", "weights"} & self.settings.backbone_options.keys():  # those would be fetched
-            with torch.device("meta"):
-                build_backbone(self.settings.backbone, 2, **self.settings.backbone_options)
+        check_backbone(self.settings.backbone, self.settings.backbone_options, self.inputs.transforms)

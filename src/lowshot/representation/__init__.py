@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from lowshot.lazy import on_first_use
 
 if TYPE_CHECKING:
-    from lowshot.representation.backbones import Backbone, build_backbone
+    from lowshot.representation.backbones import Backbone, architecture, build_backbone
     from lowshot.representation.checkpoints import load_backbone, load_state
+    from lowshot.representation.forward_check import check_backbone, check_forward, image_sizes
     from lowshot.representation.paths import checkpoint_path, log_path
     from lowshot.representation.settings import TrainSettings
     from lowshot.representation.training import OtherRunError, train_representation
@@ -21,8 +22,12 @@ __all__ = [
     "Backbone",
     "OtherRunError",
     "TrainSettings",
+    "architecture",
     "build_backbone",
+    "check_backbone",
+    "check_forward",
     "checkpoint_path",
+    "image_sizes",
     "load_backbone",
     "load_state",
     "log_path",
@@ -32,7 +37,8 @@ __all__ = [
 __getattr__, __dir__ = on_first_use(
     __name__,
     {
-        "backbones": ("Backbone", "build_backbone"),
+        "backbones": ("Backbone", "architecture", "build_backbone"),
+        "forward_check": ("check_backbone", "check_forward", "image_sizes"),
         "paths": ("checkpoint_path", "log_path"),
         "checkpoints": ("load_backbone", "load_state"),
         "settings": ("TrainSettings",),

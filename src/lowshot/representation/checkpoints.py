@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from lowshot.errors import InputError, first_few
 from lowshot.files import Pathlike
 from lowshot.progress import say
-from lowshot.representation.backbones import Backbone, build_backbone
+from lowshot.representation.backbones import Backbone, build_backbone, without_weight_sources
 from lowshot.representation.paths import checkpoint_path
 from lowshot.torch_files import load_torch, save_torch
 
 _NAME = re.compile(r"epoch_(\d+)\.ckpt")
+_SPARE_NUMBERS, _SPARE_TENSORS = 2**26, 200
 _KEYS = {"epoch", "state", "optimizer", "schedule", "random", "backbone", "settings", "identity", "class_names"}
 
 
@@ -62,7 +69,7 @@ def latest_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         except InputError as error:
             say(f"{error}. Falling back to the checkpoint before it.", style="yellow")
             continue
-        if not isinstance(checkpoint, dict) or not checkpoint.keys() >= _KEYS:
+        if not isinstance(checkpoint, dict) or not checkpoint.keys() >= _KEYS or type(checkpoint["epoch"]) is not int:
             raise InputError(
                 f"{path} is not a checkpoint that this version could continue. Move it away, or start anew with "
                 "resume=False, which removes it."
@@ -99,6 +106,8 @@ def load_backbone(path: Pathlike) -> Backbone:
 def rebuild_backbone(checkpoint: Any, source: str) -> Backbone:
     """Build the backbone that a checkpoint describes and load its weights.
 
+    No other file is opened and nothing is fetched, whatever the checkpoint says.
+
     Args:
         checkpoint (object): The content of a checkpoint, not yet checked.
         source (str): The noun for it in error messages, such as ``"checkpoint epoch_003.ckpt"``.
@@ -107,16 +116,97 @@ def rebuild_backbone(checkpoint: Any, source: str) -> Backbone:
         InputError: The content is no checkpoint of lowshot, or its weights do not fit the architecture it names.
     """
     if not isinstance(checkpoint, dict) or not {"state", "backbone"} <= checkpoint.keys():
-        found = f"holds {', '.join(map(str, checkpoint))}" if isinstance(checkpoint, dict) else "is not a dictionary"
-        raise InputError(f"{source} {found}; lowshot's own have 'backbone', what to build, and 'state', its weights")
+        raise InputError(f"{source} {_found_instead(checkpoint)}")
     try:
-        config = checkpoint["backbone"]
-        name, num_classes, kwargs = config["name"], config["num_classes"], config["kwargs"]
-    except (TypeError, KeyError):
-        raise InputError(f"{source}: 'backbone' must have name, num_classes and kwargs") from None
-    model = build_backbone(name, num_classes, **kwargs)
-    load_state(model, checkpoint["state"], source)
+        described = _Description.model_validate(checkpoint["backbone"])
+    except ValidationError as error:
+        mistake = error.errors(include_url=False)[0]
+        key = ".".join(map(str, ("backbone", *mistake["loc"])))
+        raise InputError(
+            f"{source}: 'backbone' must have name, num_classes and kwargs, but for {key}: {mistake['msg'].lower()}"
+        ) from None
+    state = _weights(checkpoint["state"], source)
+    try:
+        with _no_larger_than(state):
+            model = build_backbone(described.name, described.num_classes, **without_weight_sources(described.options))
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    except Exception as error:  # options from a file may make a constructor fail in any way
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{source}: its backbone {described.name!r} cannot be built: {reason}") from None
+    load_state(model, state, source)
     return model
+
+
+class _Description(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: str
+    num_classes: Annotated[int, Field(ge=1)]
+    options: dict[str, Any] = Field(alias="kwargs")
+
+
+def _found_instead(content: Any) -> str:
+    """Say what a file holds that is no checkpoint of lowshot, as the end of a sentence that begins with it."""
+    if not isinstance(content, dict):
+        return "is not a dictionary; lowshot's own have 'backbone', what to build, and 'state', its weights"
+    inner = next((v for v in content.values() if isinstance(v, dict) and _is_plain_state(v)), content)
+    if _is_plain_state(inner):
+        return (
+            f"holds plain weights ({first_few(list(map(str, inner)), 3)}) and does not say of which network: extract "
+            "features with that network and give their files, representations.NAME.features (docs/features.md)"
+        )
+    return (
+        f"holds {first_few(list(map(str, content))) or 'nothing'}; lowshot's own have 'backbone', what to build, and "
+        "'state', its weights"
+    )
+
+
+def _is_plain_state(content: dict[Any, Any]) -> bool:
+    return bool(content) and all(isinstance(value, Tensor) for value in content.values())
+
+
+@contextmanager
+def _no_larger_than(state: Mapping[str, Tensor]) -> Iterator[None]:
+    """Refuse to build much more than some weights, before memory is used: options from a file may ask for anything.
+
+    A little more is fine, such as the head of another library's model, which is replaced.
+    """
+    numbers = 2 * sum(value.numel() for value in state.values()) + _SPARE_NUMBERS
+    tensors = 2 * len(state) + _SPARE_TENSORS
+
+    def count(module: nn.Module, name: str, tensor: Any) -> None:
+        nonlocal numbers, tensors
+        tensors -= 1
+        numbers -= tensor.numel() if isinstance(tensor, Tensor) else 0
+        if min(numbers, tensors) < 0:
+            raise InputError("the backbone that it describes is far larger than its weights")
+
+    hooks = [
+        register_module_parameter_registration_hook(count),
+        register_module_buffer_registration_hook(count),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _weights(state: Any, source: str) -> dict[str, Tensor]:
+    """The weights of a file, as far as they can be checked without an architecture."""
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{source}: the state must map names to tensors")
+    if unfit := [str(key) for key, value in state.items() if not _is_plain(value)]:
+        raise InputError(f"{source}: weights must be dense and real. {_listed('not so', unfit)}")
+    return {str(key): value for key, value in state.items()}
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """False for what is sparse, complex or quantised, and for few numbers that are declared to be many."""
+    if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized:
+        return False
+    return tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()
 
 
 def load_state(model: nn.Module, state: Mapping[str, Any], source: str) -> None:
@@ -131,14 +221,10 @@ def load_state(model: nn.Module, state: Mapping[str, Any], source: str) -> None:
         source (str): The noun for the weights in error messages, such as ``"checkpoint epoch_003.ckpt"``.
 
     Raises:
-        InputError: Names are missing or unexpected, or shapes differ: the weights are of another architecture.
+        InputError: Names are missing or unexpected, shapes differ (the weights are of another architecture), or a
+            weight is NaN or infinite.
     """
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{source}: the state must map names to tensors")
-    unfit = [key for key, value in state.items() if value.layout != torch.strided or value.is_complex()]
-    if unfit:
-        raise InputError(f"{source}: weights must be dense and real. {_listed('not so', unfit)}")
-    found = dict(state)
+    found = _weights(state, source)
     if found and all(key.startswith("module.") for key in found):
         found = {key.removeprefix("module."): value for key, value in found.items()}
     expected = model.state_dict()
@@ -164,6 +250,8 @@ def load_state(model: nn.Module, state: Mapping[str, Any], source: str) -> None:
         raise InputError(
             f"{source} does not fit {name}: it is of another architecture. {' '.join(filter(None, wrong))}"
         )
+    if broken := [name for name in expected if not found[name].isfinite().all()]:
+        raise InputError(f"{source} holds NaN or infinity in {broken[0]}: its training diverged; take an earlier one")
     model.load_state_dict(found)
 
 

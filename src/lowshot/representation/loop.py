@@ -89,8 +89,18 @@ class _TrainingLoop:
             start = load_torch(run.resume_from)
             backbone = rebuild_backbone(start, f"checkpoint {run.resume_from}")
             self.trainer = Trainer(fabric, backbone, run.transforms.normalize, settings)
-            self.trainer.optimizer.load_state_dict(start["optimizer"])
+            self._load_optimizer(start["optimizer"], f"checkpoint {run.resume_from}")
             self.epoch = start["epoch"]
+
+    def _load_optimizer(self, state: Any, source: str) -> None:
+        try:
+            self.trainer.optimizer.load_state_dict(state)
+        except Exception as error:  # torch does not check what it is given
+            reason = str(error).split("\n")[0] or type(error).__name__
+            raise InputError(
+                f"{source} holds no state of this optimizer ({reason}): remove it, and training goes on from the one "
+                "before it"
+            ) from None
 
     def train(self) -> Path:
         """Train to the last epoch and return the path of the last checkpoint."""

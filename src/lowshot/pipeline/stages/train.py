@@ -45,6 +45,7 @@ def train_stage(representation: Representation) -> Stage:
 def _train(representation: Representation) -> None:
     from lowshot.representation import OtherRunError
 
+    representation.check_backbone()
     folder = representation.folder
     try:
         _train_in_folder(representation)

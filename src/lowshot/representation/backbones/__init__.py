@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from lowshot.registry import BACKBONES
-from lowshot.representation.backbones.base import Backbone
+from lowshot.representation.backbones.base import Backbone, without_weight_sources
 
-__all__ = ["Backbone", "build_backbone"]
-
-# Options for the source of the first weights. They are left out of the config, since a rebuilt backbone loads its own.
-_WEIGHT_SOURCES = ("pretrained", "weights")
+__all__ = ["Backbone", "architecture", "build_backbone", "without_weight_sources"]
 
 
 def build_backbone(name: str, num_classes: int, **kwargs: Any) -> Backbone:
@@ -20,7 +19,7 @@ def build_backbone(name: str, num_classes: int, **kwargs: Any) -> Backbone:
         name (str): ``resnet10`` … ``resnet101``, ``timm:NAME`` or ``torchvision:NAME``; case does not matter before the
             colon.
         num_classes (int): The number C of all classes of the data set, base and novel.
-        kwargs (dict): The options of that backbone, such as ``stem="small"``.
+        kwargs: The options of that backbone, such as ``stem="small"``.
 
     Returns:
         A module whose forward returns scores (N, C) and features (N, D).
@@ -36,8 +35,31 @@ def build_backbone(name: str, num_classes: int, **kwargs: Any) -> Backbone:
         (torch.Size([2, 100]), torch.Size([2, 512]))
     """
     backbone: Backbone = BACKBONES.build(name, num_classes=num_classes, **kwargs)
-    _, colon, argument = name.partition(":")
-    architecture = {key: value for key, value in kwargs.items() if key not in _WEIGHT_SOURCES}
-    full_name = BACKBONES.entry(name).name + colon + argument
-    backbone.config = {"name": full_name, "num_classes": num_classes, "kwargs": architecture}
+    # A rebuilt backbone loads its own weights.
+    backbone.config = {
+        "name": _full_name(name),
+        "num_classes": num_classes,
+        "kwargs": without_weight_sources(kwargs),
+    }
     return backbone
+
+
+def architecture(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the architecture of a backbone, the same for every way to write it.
+
+    Args:
+        name (str): The name, as :func:`build_backbone` takes it.
+        options (mapping): The options; those for the source of weights and those with their default values do not
+            matter.
+
+    Returns:
+        ``backbone``, the full name, and ``backbone_options``, with the defaults that the backbone's function names.
+    """
+    named = inspect.signature(BACKBONES.get(name)).parameters.items()
+    defaults = {key: one.default for key, one in named if one.default is not one.empty}
+    return {"backbone": _full_name(name), "backbone_options": without_weight_sources({**defaults, **options})}
+
+
+def _full_name(name: str) -> str:
+    _, colon, argument = name.partition(":")
+    return BACKBONES.entry(name).name + colon + argument

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+_WEIGHT_SOURCES = frozenset(
+    {
+        *("weights", "weights_backbone"),  # torchvision
+        *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"),  # timm
+    }
+)
+"""The options that say where a backbone's first weights come from: a network, a cache or another file."""
 
 
 class Backbone(nn.Module):
@@ -47,3 +56,10 @@ class Backbone(nn.Module):
             features = features.mean(dim=(2, 3))
         with torch.autocast(images.device.type, enabled=False):
             return self.classifier(features), features
+
+
+def without_weight_sources(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a backbone that decide its architecture; building with them opens no file and no connection."""
+    return {
+        key: value for key, value in options.items() if key not in _WEIGHT_SOURCES and not key.startswith("pretrained")
+    }

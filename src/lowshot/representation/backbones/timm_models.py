@@ -6,7 +6,7 @@ from typing import Any
 
 from lowshot.errors import InputError, LowshotError, did_you_mean
 from lowshot.registry import BACKBONES
-from lowshot.representation.backbones.base import Backbone
+from lowshot.representation.backbones.base import Backbone, without_weight_sources
 
 
 @BACKBONES.register(
@@ -35,14 +35,19 @@ def timm_model(model: str, num_classes: int, pretrained: bool = False, **options
     if not timm.is_model(model):
         raise InputError(f"timm {timm.__version__} has no model {model!r}. {did_you_mean(model, timm.list_models())}")
     try:
-        trunk = timm.create_model(model, pretrained=False, num_classes=0, **options)
-    except TypeError as error:
-        raise InputError(f"backbone 'timm:{model}' cannot be built with options {options}: {error}") from error
-    if pretrained:
+        trunk = timm.create_model(model, pretrained=False, num_classes=0, **without_weight_sources(options))
+    except Exception as error:  # the model is given any options, and may fail on them in any way
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"backbone 'timm:{model}' cannot be built with options {options}: {reason}") from error
+    if pretrained or options.keys() != without_weight_sources(options).keys():
         try:
-            trunk = timm.create_model(model, pretrained=True, num_classes=0, **options)
+            trunk = timm.create_model(model, pretrained=pretrained, num_classes=0, **options)
         except Exception as error:  # timm's downloads fail with errors of several libraries
             raise LowshotError(f"the weights of 'timm:{model}' could not be loaded: {error}") from error
     # The head of a few models widens the features once more; num_features is then the width before it.
-    feature_dim: Any = getattr(trunk, "head_hidden_size", None) or trunk.num_features
+    feature_dim: Any = getattr(trunk, "head_hidden_size", None) or getattr(trunk, "num_features", None)
+    if feature_dim is None:
+        raise InputError(
+            f"backbone 'timm:{model}' with options {options} has no single vector of features: leave features_only out"
+        )
     return Backbone(trunk, feature_dim, num_classes)

@@ -38,16 +38,17 @@ def torchvision_model(model: str, num_classes: int, weights: str | None = None, 
         raise InputError(f"torchvision has no classification model {model!r}. {did_you_mean(model, known)}")
     published = [choice.name for choice in models.get_model_weights(model)]
     if weights is not None and weights not in (*published, "DEFAULT"):
-        raise InputError(f"torchvision's {model} has no weights {weights!r}. {did_you_mean(weights, published)}")
+        raise InputError(f"torchvision's {model} has no weights {weights!r}. {did_you_mean(str(weights), published)}")
     if model in ("googlenet", "inception_v3"):
         # Their auxiliary classifiers would return a second set of scores, for the classes of ImageNet.
         options = {"aux_logits": False, "init_weights": weights is None, **options}
     try:
         trunk = models.get_model(model, weights=weights, **options)
-    except TypeError as error:
-        raise InputError(f"backbone 'torchvision:{model}' cannot be built with options {options}: {error}") from error
     except OSError as error:
         raise LowshotError(f"the weights {weights} of 'torchvision:{model}' could not be fetched: {error}") from error
+    except Exception as error:  # the model is given any options, and may fail on them in any way
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"backbone 'torchvision:{model}' cannot be built with options {options}: {reason}") from error
     return Backbone(trunk, _remove_head(trunk, model), num_classes)
 
 
