@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import safetensors.torch
-import torch
 
 from lowshot.errors import InputError
 from lowshot.representation import build_backbone, load_backbone
