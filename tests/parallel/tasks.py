@@ -47,6 +47,21 @@ class Raise(Add):
         raise ZeroDivisionError("no number fits")
 
 
+@dataclass(frozen=True)
+class Last(Add):
+    """Waits until the tasks that it names have run, and some time for what they report."""
+
+    after: tuple[str, ...] = ()
+
+    def run(self, *needed: int) -> int:
+        for _ in range(6000):
+            if set(self.after) <= set(noted(self.folder)):
+                break
+            time.sleep(0.01)
+        time.sleep(0.5)
+        return super().run(*needed)
+
+
 class DieOnce(Add):
     """Kills the worker that runs it, the first time, after others had a moment to finish."""
 

@@ -9,7 +9,7 @@ import pytest
 from lowshot.errors import InputError, LowshotError
 from lowshot.parallel import Engine, TaskGroup, run_groups, scheduler
 from tests.parallel.pools import DyingPool, EngineWithPool, InlinePool
-from tests.parallel.tasks import CHAIN_SUMS, Add, Raise, chain, noted, sums
+from tests.parallel.tasks import CHAIN_SUMS, Add, Last, Raise, chain, noted, sums
 
 SERIAL = Engine("serial")
 
@@ -48,7 +48,9 @@ def test_a_task_that_raises_is_named_and_ends_its_own_group_alone(engine: Engine
         )
 
     bad = group("bad", [Add("fine", 1, tmp_path), Raise("odd", 1, tmp_path), Add("after", 1, tmp_path, ("odd",))])
-    good = group("good", [Add(f"good{i}", i, tmp_path) for i in range(3)])
+    good = group(
+        "good", [*(Add(f"good{i}", i, tmp_path) for i in range(2)), Last("good2", 2, tmp_path, after=("odd",))]
+    )
     with pytest.raises(LowshotError, match=r"(?s)^odd: ZeroDivisionError: no number fits.*tasks\.py") as caught:
         run_groups([bad, good], engine)
     assert caught.value.exit_code == 1
