@@ -134,4 +134,4 @@ def one_thread() -> Iterator[None]:
         else:
             os.environ["OMP_NUM_THREADS"] = openmp
         if torch := sys.modules.get("torch"):
-            torch.set_num_threads(before or int(openmp or joblib.cpu_count()))
+            torch.set_num_threads(before or int((openmp or str(joblib.cpu_count())).partition(",")[0]))
