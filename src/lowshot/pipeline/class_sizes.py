@@ -25,7 +25,7 @@ def check_class_sizes(inputs: Inputs) -> None:
 def shots_per_setup(recipe: Recipe) -> list[tuple[str, str, tuple[int, ...]]]:
     """The setups that a recipe measures, each with the key and the numbers of its shots."""
     section = recipe.evaluate
-    asked = [(section.setup, "evaluate.n_shots", section.n_shots)]
+    asked: list[tuple[str, str, tuple[int, ...]]] = [(section.setup, "evaluate.n_shots", section.n_shots)]
     if section.setup == "test" and section.calibrate == "prior":
         asked.append(("val", "evaluate.n_shots", section.n_shots))
     if any(method.grid is not None for method in section.methods.values()):
@@ -42,8 +42,8 @@ def _missing_images(inputs: Inputs) -> Iterator[str]:
             if empty := [label for label in labels if not sizes[part][label]]:
                 more = f" (nor have {len(empty) - 1} more classes)" if len(empty) > 1 else ""
                 yield (
-                    f"class {split.describe(int(empty[0]))} has no {part} image, which setup {name!r} needs{more}: give it "
-                    "one, or name the classes that have some in split.base and split.novel"
+                    f"class {split.describe(int(empty[0]))} has no {part} image, which setup {name!r} needs{more}: "
+                    "give it one, or name the classes that have some in split.base and split.novel"
                 )
 
 
@@ -60,8 +60,8 @@ def _too_many_shots(inputs: Inputs) -> Iterator[str]:
         if size < max(n_shots):
             advice = f"set {key}={fitting_shots(n_shots, size)}, or " if size else ""
             yield (
-                f"class {split.describe(label)}, a novel class of setup {name!r}, has {size} training images, but {key} "
-                f"asks for {max(n_shots)}: {advice}name other classes in split.novel"
+                f"class {split.describe(label)}, a novel class of setup {name!r}, has {size} training images, but "
+                f"{key} asks for {max(n_shots)}: {advice}name other classes in split.novel"
             )
 
 

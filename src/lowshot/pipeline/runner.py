@@ -69,6 +69,9 @@ def run_recipe(
     with launched_ranks() as ranks:
         if dry_run:
             if ranks.first:
+                if wrong := mistakes(plan):
+                    raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
+                plan.inputs.say_images()
                 print_plan(plan, decide(plan, stamps, only, force))
             return recipe
         with only_run(plan.outputs, ranks.first) as lock:
@@ -83,6 +86,8 @@ def _run_plan(
     decisions = None
     if ranks.first:
         found = decide(plan, stamps, only, force)
+        if only in (None, "split"):
+            plan.inputs.say_images()
         lock.check([status for status in found if only in (None, status.stage.kind)])
         if lock.refusal is None:
             update_text(plan.outputs.recipe, plan.recipe.to_yaml())
@@ -128,6 +133,7 @@ def validate_recipe(
         wrong += [line for line in mistakes(plan) if line not in wrong]
     if wrong or recipe is None:
         raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
+    plan.inputs.say_images()
     methods = len(recipe.evaluate.methods)
     sound = (
         f"recipe {path} is sound: {len(recipe.representations)} representations × {methods} methods × "

@@ -107,9 +107,12 @@ def cross_complaints(recipe: Recipe) -> list[str]:
     ]
     most = recipe.split.max_shots
     wrong += [
-        f"{key}: {max(n_shots)} shots are asked for but split.max_shots is {most}: set split.max_shots={max(n_shots)} or "
-        f"{key}={fitting_shots(n_shots, most)}"
-        for key, n_shots in (("evaluate.n_shots", recipe.evaluate.n_shots), ("tune.n_shots", recipe.tune.n_shots or (1,)))
+        f"{key}: {max(n_shots)} shots are asked for but split.max_shots is {most}: "
+        f"set split.max_shots={max(n_shots)} or {key}={fitting_shots(n_shots, most)}"
+        for key, n_shots in (
+            ("evaluate.n_shots", recipe.evaluate.n_shots),
+            ("tune.n_shots", recipe.tune.n_shots or (1,)),
+        )
         if max(n_shots) > most
     ]
     draws = recipe.split.experiments

@@ -1,7 +1,7 @@
 """The plain content of a recipe: YAML, changes from the command line and interpolation, before it is checked.
 
-A path is a path: where the schema wants one, ``2024``, ``1e5`` and ``no`` stay the text that the user wrote. So do names
-of classes, and the options of data sets that are texts.
+A path is a path: where the schema wants one, ``2024``, ``1e5`` and ``no`` stay the text that the user wrote. So do
+names of classes, and the options of data sets that are texts.
 """
 
 from __future__ import annotations
