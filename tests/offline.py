@@ -20,6 +20,6 @@ sys.addaudithook(_hook)
 
 
 def run_offline(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run code in a process of its own, which ends with code 99 where it connects; ``arguments`` are ``sys.argv[1:]``."""
+    """Run code in a process that ends with code 99 where it connects; ``arguments`` are ``sys.argv[1:]``."""
     command = [sys.executable, "-c", HOOK + textwrap.dedent(code), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])

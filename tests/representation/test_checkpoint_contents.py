@@ -1,4 +1,4 @@
-"""The content of a checkpoint is data: no file is opened and nothing fetched for it, and it is built only if it fits."""
+"""The content of a checkpoint is data: nothing is opened or fetched for it, and it is built only if it fits."""
 
 from __future__ import annotations
 

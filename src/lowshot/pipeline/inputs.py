@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lowshot.data import ClassSplit, ImageDataset, build_dataset, drop_bad_images
 from lowshot.data.class_names import check_same_classes, same_naming
 from lowshot.data.splits import Half
+from lowshot.data.summary import shared_line, summary
 from lowshot.errors import InputError, first_few
 from lowshot.features import FeatureStore
 from lowshot.files import file_fingerprint, fingerprint
@@ -82,20 +83,23 @@ class Inputs:
 
     @cached_property
     def class_names(self) -> list[str]:
-        """The names of the classes, which are the same in the images and in all given features.
+        """The names of the classes: those of the images, or else of the first given features that state them."""
+        if self.needs_images:
+            return self.train_images.class_names
+        stores = [store for parts in self._given for store in parts.values()]
+        named = (store.class_names for store in stores if store.class_names is not None)
+        return next(named, None) or [str(label) for label in range(max(int(s.labels.max()) for s in stores) + 1)]
+
+    def check_class_names(self) -> None:
+        """Refuse given features whose classes are not those of the images, or of the other given features.
 
         Raises:
-            InputError: They differ between two of these.
+            InputError: Class lists differ; the message says in what.
         """
-        stores = [store for parts in self._given for store in parts.values()]
-        lists = [(str(store.path), store.class_names) for store in stores if store.class_names is not None]
-        if self.needs_images:
-            lists.insert(0, (self.data_name, self.train_images.class_names))
-        for owner, names in lists[1:]:
-            check_same_classes(*lists[0], owner, names)
-        if lists:
-            return list(lists[0][1])
-        return [str(label) for label in range(max(int(store.labels.max()) for store in stores) + 1)]
+        stores = [store for parts in self._given for store in parts.values() if store.class_names is not None]
+        owner = self.data_name if self.needs_images else str(stores[0].path) if stores else ""
+        for store in stores:
+            check_same_classes(owner, self.class_names, str(store.path), store.class_names)
 
     @property
     def data_name(self) -> str:
@@ -150,6 +154,14 @@ class Inputs:
         """The PIL image of a row of the train or test part."""
         return (self.train_images if part == "train" else self.test_images).load(row)
 
+    def say_images(self) -> None:
+        """Say what the images are, what was left out or taken in, and which pictures stand in both parts."""
+        if self.needs_images:
+            train, test = self.train_images, self.test_images
+            say(summary(self.data_name, train, test, len(self.skipped)), style="yellow" if self.skipped else "dim")
+            if (line := shared_line(self.data_name, train, test)) is not None:
+                say(line, style="yellow")
+
     def given(self, part: str) -> list[FeatureStore]:
         """The train or test part of each representation that brings its features."""
         return [parts[part] for parts in self._given]
@@ -170,9 +182,6 @@ class Inputs:
         images = build_dataset(section.dataset, part=part, root=section.root, **section.options)
         if section.on_bad_image == "skip":
             images, skipped = drop_bad_images(images, cache=self.outputs.state, save=not self.dry)
-            if skipped:
-                total = len(images) + len(skipped)
-                say(f"{part}: {len(skipped)} of {total} images cannot be read and are left out", style="yellow")
             self.skipped += [image.reason for image in skipped]
         return images
 
