@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 
+from lowshot.benchmark.results import ResultStore
 from lowshot.benchmark.task import Task
 from lowshot.cli import run
 from lowshot.errors import InputError
@@ -20,7 +21,7 @@ from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.stamps import Stamps
 from lowshot.recipe import load_recipe
 from tests.permissions import read_only
-from tests.pipeline.recipes import run_recipe, write_image_recipe
+from tests.pipeline.recipes import records, run_recipe, write_image_recipe
 
 SECTIONS: dict[str, Any] = {
     "representations": {"net": {}},
@@ -219,6 +220,39 @@ def test_only_the_records_that_were_damaged_are_measured_again(recipe: Path, ori
         run_recipe(recipe)
     assert len(ran) == 1
     assert result(out) == result(original / "out")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_files_of_all_methods_are_put_right_without_measuring_again(
+    recipe: Path, original: Path, way: Callable[[Path], None]
+) -> None:
+    merged = [recipe.parent / "out" / name for name in ("results.jsonl", "episodes.jsonl")]
+    for file in merged:
+        way(file) if way is not swapped else file.write_bytes(merged[0].read_bytes()[::-1])
+    with mock.patch.object(Task, "run", side_effect=AssertionError("nothing is left to measure")):
+        run_recipe(recipe)
+    for file in merged:
+        assert file.read_bytes() == (original / "out" / file.name).read_bytes()
+
+
+class Killed(BaseException):
+    """The end of a process; no code catches it."""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_records_that_get_another_recipes_name_are_no_damage(recipe: Path, original: Path, killed: bool) -> None:
+    other = ["name=other"]
+    if killed:
+        with (
+            mock.patch.object(ResultStore, "retag", side_effect=Killed),
+            pytest.raises(Killed),
+        ):
+            run_recipe(recipe, other, only="evaluate")
+    with mock.patch.object(Task, "run", side_effect=AssertionError("nothing is left to measure")):
+        run_recipe(recipe, other, only="evaluate")
+        run_recipe(recipe, other, only="episodes")
+    assert {record["recipe"] for record in records(recipe.parent / "out")} == {"other"}
+    assert due(recipe) == {}
 
 
 def test_a_file_that_was_only_touched_or_moved_is_intact(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
