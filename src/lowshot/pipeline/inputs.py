@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lowshot.data import ClassSplit, ImageDataset, build_dataset, drop_bad_images
 from lowshot.data.class_names import check_same_classes, same_naming
 from lowshot.data.splits import Half
+from lowshot.data.summary import shared_line, summary
 from lowshot.errors import InputError, first_few
 from lowshot.features import FeatureStore
 from lowshot.files import file_fingerprint, fingerprint
@@ -150,6 +151,14 @@ class Inputs:
         """The PIL image of a row of the train or test part."""
         return (self.train_images if part == "train" else self.test_images).load(row)
 
+    def say_images(self) -> None:
+        """Say what the images are, what was left out or taken in, and which pictures stand in both parts."""
+        if self.needs_images:
+            train, test = self.train_images, self.test_images
+            say(summary(self.data_name, train, test, len(self.skipped)), style="yellow" if self.skipped else "dim")
+            if (line := shared_line(self.data_name, train, test)) is not None:
+                say(line, style="yellow")
+
     def given(self, part: str) -> list[FeatureStore]:
         """The train or test part of each representation that brings its features."""
         return [parts[part] for parts in self._given]
@@ -170,9 +179,6 @@ class Inputs:
         images = build_dataset(section.dataset, part=part, root=section.root, **section.options)
         if section.on_bad_image == "skip":
             images, skipped = drop_bad_images(images, cache=self.outputs.state, save=not self.dry)
-            if skipped:
-                total = len(images) + len(skipped)
-                say(f"{part}: {len(skipped)} of {total} images cannot be read and are left out", style="yellow")
             self.skipped += [image.reason for image in skipped]
         return images
 

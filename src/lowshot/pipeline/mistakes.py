@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from lowshot.benchmark.setup_data import check_inputs
+from lowshot.data import ImageDataset
+from lowshot.data.inspection import inspect_images
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.pipeline.inputs import Inputs
@@ -35,10 +38,25 @@ def mistakes(plan: Plan) -> list[str]:
             check(representation.check_backbone)
     check(lambda: inputs.transforms)
     check(lambda: inputs.split)
-    check(lambda: inputs.test_images if inputs.needs_images else None)
+    if inputs.needs_images:
+        for images in (lambda: inputs.train_images, lambda: inputs.test_images):
+            check(lambda images=images: _check_images(images(), inputs))  # type: ignore[misc]
     if not found:
-        check(lambda: make_experiments(inputs))
+        check(lambda: _check_experiments(inputs))
     return found
+
+
+def _check_images(images: ImageDataset, inputs: Inputs) -> None:
+    """Refuse images that cannot be read, as far as that shows without decoding all."""
+    if inputs.recipe.data.on_bad_image == "error":
+        inspect_images(images)
+
+
+def _check_experiments(inputs: Inputs) -> None:
+    """Refuse classes that are too small, and features that do not belong together."""
+    experiments = make_experiments(inputs)
+    for train, test in zip(inputs.given("train"), inputs.given("test")):
+        check_inputs(train, test, inputs.split, experiments)
 
 
 def _check_features(path: Path, inputs: Inputs) -> None:

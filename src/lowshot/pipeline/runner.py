@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lowshot.errors import InputError
 from lowshot.files import update_text
 from lowshot.parallel import Engine, TaskGroup, run_groups
 from lowshot.pipeline.decisions import announce, decide, finished, print_plan
+from lowshot.pipeline.mistakes import mistakes
 from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.run_lock import RunLock, only_run
 from lowshot.pipeline.stage import Stage
@@ -61,6 +63,9 @@ def run_recipe(
     with launched_ranks() as ranks:
         if dry_run:
             if ranks.first:
+                if wrong := mistakes(plan):
+                    raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
+                plan.inputs.say_images()
                 print_plan(plan, decide(plan, stamps, only, force))
             return recipe
         with only_run(plan.outputs, ranks.first) as lock:
@@ -75,6 +80,8 @@ def _run_plan(
     decisions = None
     if ranks.first:
         found = decide(plan, stamps, only, force)
+        if only in (None, "split"):
+            plan.inputs.say_images()
         lock.check([status for status in found if only in (None, status.stage.kind)])
         if lock.refusal is None:
             update_text(plan.outputs.recipe, plan.recipe.to_yaml())

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainValidator, StringConstraints
+from pydantic import BeforeValidator, StringConstraints
 
 LONGEST_NAME = 80
 """Two names and what stands around them fit the 255 bytes that file systems allow for the name of a file."""
@@ -65,7 +65,7 @@ def _half(value: Any) -> int | tuple[str, ...]:
     raise ValueError(f"expected a number of classes or a list of their names, got {value!r}")
 
 
-Half = Annotated[int | tuple[str, ...], PlainValidator(_half)]
+Half = Annotated[int | tuple[str, ...], BeforeValidator(_half)]
 """The classes of one half of a split: their number, or their names."""
 
 

@@ -12,7 +12,7 @@ from lowshot.lazy import on_first_use
 
 if TYPE_CHECKING:
     from lowshot.representation.backbones import Backbone, build_backbone
-    from lowshot.representation.checkpoints import load_backbone, load_state
+    from lowshot.representation.checkpoints import load_backbone, load_state, trained_classes
     from lowshot.representation.paths import checkpoint_path, log_path
     from lowshot.representation.settings import TrainSettings
     from lowshot.representation.training import OtherRunError, train_representation
@@ -27,6 +27,7 @@ __all__ = [
     "load_state",
     "log_path",
     "train_representation",
+    "trained_classes",
 ]
 
 __getattr__, __dir__ = on_first_use(
@@ -34,7 +35,7 @@ __getattr__, __dir__ = on_first_use(
     {
         "backbones": ("Backbone", "build_backbone"),
         "paths": ("checkpoint_path", "log_path"),
-        "checkpoints": ("load_backbone", "load_state"),
+        "checkpoints": ("load_backbone", "load_state", "trained_classes"),
         "settings": ("TrainSettings",),
         "training": ("OtherRunError", "train_representation"),
     },

@@ -96,6 +96,23 @@ def load_backbone(path: Pathlike) -> Backbone:
     return rebuild_backbone(load_torch(path), source=f"checkpoint {path}").eval()
 
 
+def trained_classes(path: Pathlike) -> list[str] | None:
+    """The names of the classes that the classifier of a training checkpoint has rows for, in the order of its rows.
+
+    Args:
+        path (str or path): The checkpoint.
+
+    Returns:
+        The names; None where the checkpoint does not state them, as those of the original program.
+
+    Raises:
+        InputError: The file is missing or damaged.
+    """
+    checkpoint = load_torch(path)
+    names = checkpoint.get("class_names") if isinstance(checkpoint, dict) else None
+    return [str(name) for name in names] if isinstance(names, list | tuple) else None
+
+
 def rebuild_backbone(checkpoint: Any, source: str) -> Backbone:
     """Build the backbone that a checkpoint describes and load its weights.
 

@@ -8,6 +8,7 @@ from typing import Any
 from lowshot.contents import by_content
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.stage import Stage
+from lowshot.progress import say
 from lowshot.registry import GENERATORS
 
 
@@ -40,9 +41,19 @@ def fit_generator_stage(phase: LowShotPhase, name: str, base: list[int], needs: 
 
 
 def _classifier_weight(phase: LowShotPhase) -> Any:
-    """The weight of the classifier that the network was trained with; None for features made elsewhere."""
-    if not phase.representation.is_extracted:
-        return None
-    from lowshot.representation import load_backbone
+    """The weight of the classifier that the network was trained with, a row per label.
 
-    return load_backbone(phase.representation.checkpoint).classifier.weight.detach().numpy()
+    None for features made elsewhere, and for a checkpoint whose classes are not those of the data: its rows would be
+    taken for other classes. A generator then fits a classifier of its own to the base features.
+    """
+    representation = phase.representation
+    if not representation.is_extracted:
+        return None
+    from lowshot.representation import load_backbone, trained_classes
+
+    weight = load_backbone(representation.checkpoint).classifier.weight.detach().numpy()
+    names, of_data = trained_classes(representation.checkpoint), representation.inputs.class_names
+    if len(weight) != len(of_data) or (names is not None and names != of_data):
+        say(f"  {representation.checkpoint} was trained on other classes: its classifier is left aside", style="dim")
+        return None
+    return weight
