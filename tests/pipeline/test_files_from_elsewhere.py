@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import h5py
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
+from lowshot.hallucination import AnalogyGenerator
 from lowshot.pipeline import validate_recipe
-from tests.pipeline.recipes import extracted, records, run_recipe
+from lowshot.torch_files import load_torch, save_torch
+from tests.pipeline.recipes import extracted, features_files, records, run_recipe, write_features_recipe
 
 Write = Callable[..., Path]
 
@@ -69,3 +72,87 @@ def test_features_with_nan_are_refused_and_nothing_is_measured(
         with pytest.raises(InputError, match=r"test\.hdf5.*row 5"):
             call()
     assert not (tmp_path / "given" / "results").exists()
+
+
+def renamed(source: str, target: Path, names: str) -> str:
+    """A copy of a features file that names its classes."""
+    store = FeatureStore.open(source)
+    with FeatureStore.create(target, store.dim, len(store), class_names=list(names)) as out:
+        out.append(store.features, store.labels, store.paths)
+    return str(target)
+
+
+def test_train_and_test_features_of_other_classes_are_refused(tmp_path: Path) -> None:
+    files = features_files(tmp_path / "features", class_names=False)
+    names = {"train": "abdefghi", "test": "abcdefgi"}
+    given = {part: renamed(file, tmp_path / f"{part}.h5", names[part]) for part, file in files.items()}
+    path = write_features_recipe(tmp_path, representations={"given": {"features": given}})
+    for call in (validate_recipe, run_recipe):
+        with pytest.raises(
+            InputError, match=r"have different classes: 'h' is only in .*train\.h5; 'c' is only in .*test"
+        ):
+            call(path)
+    assert not (tmp_path / "out" / "split" / "label_idx.json").exists()
+
+
+def test_features_of_two_representations_with_other_classes_are_refused(tmp_path: Path) -> None:
+    files = features_files(tmp_path / "features", class_names=False)
+    one, two = (
+        {part: renamed(file, tmp_path / f"{part}{names}.h5", names) for part, file in files.items()}
+        for names in ("abcdefgh", "abcdefhg")
+    )
+    path = write_features_recipe(tmp_path, representations={"one": {"features": one}, "two": {"features": two}})
+    for call in (validate_recipe, run_recipe):
+        with pytest.raises(InputError, match=r"label 6 is 'g' in .*trainabcdefgh\.h5 but 'h' in .*trainabcdefhg\.h5"):
+            call(path)
+
+
+def test_features_of_other_classes_than_the_images_are_refused(
+    finished: Path, write_recipe: Write, tmp_path: Path
+) -> None:
+    files = extracted(tmp_path, "sgm")
+    names = "abcdefghijklmnop"
+    given = {part: renamed(file, tmp_path / f"{part}.h5", names) for part, file in files.items()}
+    path = write_recipe(representations={"trained": {}, "given": {"features": given}})
+    with pytest.raises(InputError, match=r"glyphs and .*train\.h5 have different classes"):
+        validate_recipe(path)
+
+
+def test_experiment_files_of_other_classes_are_refused(tmp_path: Path) -> None:
+    path = write_features_recipe(tmp_path)
+    run_recipe(path, only="split")
+    (tmp_path / "out" / "split").rename(tmp_path / "given")
+    for file in (tmp_path / "given").glob("splitfile_*.json"):
+        file.write_text(file.read_text().replace('"class 3"', '"a third class"'))
+    changes = [f"split.experiment_files={tmp_path / 'given' / 'splitfile_{:d}.json'}"]
+    for call in (validate_recipe, run_recipe):
+        with pytest.raises(
+            InputError, match=r"splitfile_\{:d\}\.json and the data have different .* 'a third class' is only"
+        ):
+            call(path, changes)
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_the_classifier_of_a_checkpoint_of_other_classes_is_left_aside(
+    finished: Path, write_recipe: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str], other: bool
+) -> None:
+    checkpoint = tmp_path / "out" / "representations" / "sgm" / "checkpoints" / "epoch_002.ckpt"
+    content = load_torch(checkpoint)
+    if other:
+        save_torch(checkpoint, {**content, "class_names": content["class_names"][::-1]})
+    path = write_recipe(
+        representations={"given": {"checkpoint": str(checkpoint)}},
+        generators={"analogies": {"generator": "analogies", "params": {"n_clusters": 3, "n_steps": 20}}},
+        evaluate={
+            "n_shots": [1],
+            "methods": {"m": {"classifier": "ridge", "generator": "analogies", "n_per_class": 3}},
+        },
+    )
+    with mock.patch.object(AnalogyGenerator, "fit", autospec=True, side_effect=KeyboardInterrupt) as fit:
+        for kind in ("split", "extract"):
+            run_recipe(path, output=tmp_path / "given", only=kind)
+        with pytest.raises(KeyboardInterrupt):
+            run_recipe(path, output=tmp_path / "given", only="fit-generator")
+    [call] = fit.mock_calls
+    assert (call.args[3] is None) == other
+    assert ("was trained on other classes" in capsys.readouterr().err) == other

@@ -81,7 +81,7 @@ def test_experiments_that_cannot_be_made_leave_no_half_of_a_split(write_recipe: 
     path = write_recipe(
         split={"base": [4, 4], "novel": [4, 4], "max_shots": 20}, evaluate={"n_shots": [1, 20], "methods": {"m": {}}}
     )
-    with pytest.raises(InputError, match="has 8 images in experiment 1, but 20 shots are asked for"):
+    with pytest.raises(InputError, match=r"has 8 training images, but evaluate\.n_shots asks for 20"):
         run_recipe(path)
     assert not (tmp_path / "out" / "split").exists()
 

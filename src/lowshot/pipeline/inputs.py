@@ -83,20 +83,23 @@ class Inputs:
 
     @cached_property
     def class_names(self) -> list[str]:
-        """The names of the classes, which are the same in the images and in all given features.
+        """The names of the classes: those of the images, or else of the first given features that state them."""
+        if self.needs_images:
+            return self.train_images.class_names
+        stores = [store for parts in self._given for store in parts.values()]
+        named = (store.class_names for store in stores if store.class_names is not None)
+        return next(named, None) or [str(label) for label in range(max(int(s.labels.max()) for s in stores) + 1)]
+
+    def check_class_names(self) -> None:
+        """Refuse given features whose classes are not those of the images, or of the other given features.
 
         Raises:
-            InputError: They differ between two of these.
+            InputError: Class lists differ; the message says in what.
         """
-        stores = [store for parts in self._given for store in parts.values()]
-        lists = [(str(store.path), store.class_names) for store in stores if store.class_names is not None]
-        if self.needs_images:
-            lists.insert(0, (self.data_name, self.train_images.class_names))
-        for owner, names in lists[1:]:
-            check_same_classes(*lists[0], owner, names)
-        if lists:
-            return list(lists[0][1])
-        return [str(label) for label in range(max(int(store.labels.max()) for store in stores) + 1)]
+        stores = [store for parts in self._given for store in parts.values() if store.class_names is not None]
+        owner = self.data_name if self.needs_images else str(stores[0].path) if stores else ""
+        for store in stores:
+            check_same_classes(owner, self.class_names, str(store.path), store.class_names)
 
     @property
     def data_name(self) -> str:

@@ -53,6 +53,7 @@ def make_experiments(inputs: Inputs) -> Experiments:
         InputError: They do not fit the data, or a class has too few images for the shots or episodes of the recipe.
     """
     recipe, section = inputs.recipe, inputs.recipe.split
+    inputs.check_class_names()
     check_class_sizes(inputs)
     labels, paths = inputs.listing
     if section.experiment_files is not None:
