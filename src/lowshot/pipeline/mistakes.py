@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lowshot.benchmark.setup_data import check_inputs
@@ -13,12 +13,24 @@ from lowshot.features import FeatureStore
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.stages.split import make_experiments
-from lowshot.recipe import registry_complaints
 
 
-def mistakes(plan: Plan) -> list[str]:
-    """One line for each mistake that shows before anything is run."""
+def mistakes(plan: Plan, known: Sequence[str] = ()) -> list[str]:
+    """Collect the mistakes that show before anything is run.
+
+    Args:
+        plan (Plan): The plan.
+        known (sequence of str): The lines about mistakes in the recipe itself. What a section with a mistake names is
+            not looked at: it would be something else than what the user means.
+
+    Returns:
+        list of str: One line for each mistake.
+    """
     found: list[str] = []
+    keys = [line.partition(" ")[0].rstrip(":") for line in known]
+    unsure = {key.partition(".")[0] for key in keys}
+    apart = {"data.preset", "data.transform", "data.on_bad_image", "data.workers"}  # do not decide which images
+    unsure_images = any(key.startswith("data") and ".".join(key.split(".")[:2]) not in apart for key in keys)
 
     def check(action: Callable[[], object]) -> None:
         try:
@@ -27,21 +39,23 @@ def mistakes(plan: Plan) -> list[str]:
             found.extend(line for line in str(error).splitlines() if line not in found)
 
     inputs = plan.inputs
+    has_images = not (inputs.needs_images and unsure_images)
     for representation in plan.representations.values():
         section = representation.section
         if section.features is not None:
             for path in section.features.values():
-                check(lambda path=path: _check_features(path, inputs))  # type: ignore[misc]
+                check(lambda path=path: _check_features(path, None if unsure else inputs))  # type: ignore[misc]
         elif section.checkpoint is not None:
             check(representation.load_backbone)
-        elif not registry_complaints(plan.recipe):
+        elif not {"data", "train", "representations"} & unsure:
             check(representation.check_backbone)
-    check(lambda: inputs.transforms)
-    check(lambda: inputs.split)
-    if inputs.needs_images:
-        for images in (lambda: inputs.train_images, lambda: inputs.test_images):
-            check(lambda images=images: _check_images(images(), inputs))  # type: ignore[misc]
-    if not found:
+    if has_images:
+        check(lambda: inputs.transforms)
+        check(lambda: inputs.split if "split" not in unsure else None)
+        if inputs.needs_images:
+            for images in (lambda: inputs.train_images, lambda: inputs.test_images):
+                check(lambda images=images: _check_images(images(), inputs))  # type: ignore[misc]
+    if has_images and not found and not {"split", "evaluate", "episodes", "tune"} & unsure:
         check(lambda: _check_experiments(inputs))
     return found
 
@@ -59,10 +73,12 @@ def _check_experiments(inputs: Inputs) -> None:
         check_inputs(train, test, inputs.split, experiments)
 
 
-def _check_features(path: Path, inputs: Inputs) -> None:
-    """Refuse a features file from elsewhere with NaN in it or with labels outside the split."""
+def _check_features(path: Path, inputs: Inputs | None) -> None:
+    """Refuse a features file from elsewhere with NaN in it or with labels outside the split, where there is one."""
     store = FeatureStore.open(path)
     store.check_finite()
+    if inputs is None:
+        return
     split = inputs.split
     try:
         split.check_labels(store.labels)

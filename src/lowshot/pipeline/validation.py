@@ -32,7 +32,7 @@ def validate_recipe(
     recipe, wrong = read_recipe(path, overrides, {} if output is None else {"output": str(output)})
     if recipe is not None:
         plan = Plan(recipe, dry=True)
-        wrong += [line for line in mistakes(plan) if line not in wrong]
+        wrong += [line for line in mistakes(plan, wrong) if line not in wrong]
     if wrong or recipe is None:
         raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
     plan.inputs.say_images()
