@@ -11,7 +11,7 @@ import numpy as np
 from lowshot.benchmark.input_checks import check_inputs
 from lowshot.benchmark.metrics import concatenate, top_k_ranks
 from lowshot.compat.formats.features import open_features
-from lowshot.compat.formats.results import ACCURACIES, Run, is_written_by_lowshot, write_run
+from lowshot.compat.formats.results import ACCURACIES, Run, is_own_result, write_run
 from lowshot.compat.formats.splits import read_experiments, read_split
 from lowshot.compat.names import SETUPS
 from lowshot.compat.overwriting import require_own
@@ -116,12 +116,12 @@ def require_outdir(outdir: str | None) -> Path:
 
 def require_own_result(folder: Path, run: Run) -> None:
     """Refuse to replace a result that the original wrote; see :func:`~lowshot.compat.overwriting.require_own`."""
-    require_own(folder / run.file_name, "--outdir", is_written_by_lowshot)
+    require_own(folder / run.file_name, "--outdir", is_own_result)
 
 
 def write_result(folder: Path, run: Run) -> None:
     """Write the result of a run and say what is in it."""
-    path = write_run(folder, run)
+    path = write_run(folder, run, as_own=True)
     shown = ", ".join(f"{metric.replace('_', ' ')} {value:.2%}" for metric, value in zip(ACCURACIES, run.accuracies))
     say(f"{path}: {shown}")
 

@@ -10,10 +10,13 @@ VARIABLE = "LOWSHOT_COMPAT_STEPS"
 
 
 def steps(published: int) -> int:
-    """``published`` steps, or the number in the environment variable LOWSHOT_COMPAT_STEPS, for trying things out.
+    """Return ``published``, or the number in the environment variable LOWSHOT_COMPAT_STEPS, for trying things out.
+
+    Args:
+        published (int): The original's number of steps.
 
     Raises:
-        InputError: the variable is no number of at least 1.
+        InputError: The variable is no number of at least 1.
     """
     text = os.environ.get(VARIABLE)
     if text is None:

@@ -36,7 +36,7 @@ class ImageJitter:
 
 
 def image_transform(params: TransformParams) -> ImageTransform:
-    """PIL image → uint8 tensor (3, H, W): what the list does to pixels, without ``Normalize``.
+    """Make the transform of a PIL image to a uint8 tensor (3, H, W) that the list names, without ``Normalize``.
 
     It runs on uint8 tensors from the start, which torchvision resizes several times as fast as images.
     """

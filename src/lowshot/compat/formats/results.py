@@ -65,15 +65,21 @@ class Run:
         return {**rates, "expid": self.experiment, "lowshotn": self.n_shots, "accs": list(self.accuracies)}
 
 
-def write_run(folder: Pathlike, run: Run) -> Path:
-    """Write one result file under the original's name; it appears whole, on several lines."""
+def write_run(folder: Pathlike, run: Run, as_own: bool = False) -> Path:
+    """Write one result file under the original's name; it appears whole.
+
+    Args:
+        folder (str or path): The folder.
+        run (Run): The run.
+        as_own (bool): True for a program that may replace the file later; see :func:`is_own_result`.
+    """
     path = Path(folder) / run.file_name
-    write_json(path, run.content)
+    write_json(path, run.content, indent=1 if as_own else None)
     return path
 
 
-def is_written_by_lowshot(path: Pathlike) -> bool:
-    """Return True if :func:`write_run` wrote the file: the original writes its results on one line."""
+def is_own_result(path: Pathlike) -> bool:
+    """Return True if the file was written ``as_own``: on several lines, where the original writes a single one."""
     return len(read_text(path, "result").splitlines()) > 1
 
 
