@@ -80,7 +80,9 @@ def decode(
                 image.draft("RGB", (decode_size, decode_size))
             image.load()
             if as_stored:
-                return image.convert("RGB")
+                stored = image.convert("RGB")
+                stored.info.pop("transparency", None)  # Pillow keeps the transparent colour, which is not asked for
+                return stored
             turn = _UPRIGHT.get(_orientation(image))
             rgb = to_rgb(image, name)
             if rgb is not image:
