@@ -33,7 +33,7 @@ def lines_of(mistake: ErrorDetails, model: type[BaseModel]) -> list[str]:
     """The lines for one of pydantic's mistakes; more than one where a check of ours found several."""
     location = [str(part) for part in mistake["loc"]]
     key, kind = ".".join(location), mistake["type"]
-    if location[-1:] == ["[key]"]:
+    if location[-1:] == ["[key]"] and kind.startswith("string"):  # a key of a mapping that is no name
         return [f"{'.'.join(location[:-2])}: {_no_name(mistake['input'])}"]
     if kind in ("string_pattern_mismatch", "string_too_long"):
         return [f"{key}: {_no_name(mistake['input'])}"]
