@@ -54,7 +54,7 @@ def main() -> None:
         return
     (train_file,) = args.folder.glob("features/*/train.h*5")
     train, test = (FeatureStore.open(train_file.with_stem(part)) for part in ("train", "test"))
-    (split_file,) = args.folder.glob("split/*split*.json")
+    (split_file,) = args.folder.glob("split/label_idx.json")
     split = ClassSplit.from_json(split_file)
     experiments = Experiments.random(train.labels, train.paths, split.label_names, args.draws, args.shots, seed=1)
     rows = train.rows_of(split.base)
