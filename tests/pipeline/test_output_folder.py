@@ -214,7 +214,7 @@ def test_a_finished_run_that_is_read_only_is_read(
         assert run(["validate", str(photos), "--deep"]) == 0
         assert run(["run", str(photos), "report.title=Other"]) == 2
     printed = capsys.readouterr()
-    assert printed.out.count("Top-5, novel classes, joint space") == 2
+    assert printed.out.count("Top-1, novel classes, joint space") == 2
     assert snapshot(tmp_path / "out") == before
     assert "Traceback" not in printed.err
 

@@ -56,4 +56,4 @@ def test_the_same_recipe_and_seed_give_the_same_bytes(whole_run: Path, write_rec
 
 def test_tables_are_printed_again_when_all_is_up_to_date(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_recipe(finished)
-    assert "Top-5, novel classes" in capsys.readouterr().out
+    assert "Top-1, novel classes" in capsys.readouterr().out

@@ -38,7 +38,7 @@ class Logistic(LinearLowShotClassifier):
 
     Args:
         solver (str): "sgd" as published, or "lbfgs" for the optimum of the same objective, which needs no steps,
-            batches or seed; of the following parameters it reads ``weight_decay`` alone.
+            batches or seed; of the other parameters it reads ``weight_decay`` and ``class_weight`` alone.
         lr (float): The learning rate.
         weight_decay (float): The weight decay, on the bias as well.
         momentum (float): The momentum of SGD, in [0, 1).
@@ -54,17 +54,17 @@ class Logistic(LinearLowShotClassifier):
             part in the softmax while training and have no column in the scores.
         precision (str): The precision of factors in matrix products, "bfloat16" (where the processor multiplies that
             in hardware) or "float32". On 100 classes in 512-d the mean accuracies differ by less than 0.05 points.
+        random_state (int or numpy.random.RandomState, optional): The seed of initial weights and draws. ``fit_base``
+            takes the order of base examples from it, ``fit_novel`` the rest.
+        device (str): "auto" (a GPU if there is one) or a torch device.
         class_weight (str, mapping or None): The weights of classes of unequal size among the base classes, and among
             the novel ones: "balanced" for equal weights; None to weigh every example the same; "auto", which is
             "balanced" except for base classes whose sizes differ by less than a factor of two: those are drawn as
             published, every example as often as any other. A mapping gives the weight of an example by its label.
         rescale_above (float, optional): The root mean square length of features (of the base examples, else of the
             shots) above which SGD sees them divided, so that it becomes 20: the gradient grows with the square of the
-            length, and from 40 on the usual learning rates leap to and fro. ``coef_`` is for the features as they are.
-            None never divides, as in the original.
-        random_state (int or numpy.random.RandomState, optional): The seed of initial weights and draws. ``fit_base``
-            takes the order of base examples from it, ``fit_novel`` the rest.
-        device (str): "auto" (a GPU if there is one) or a torch device.
+            length, and from 40 on SGD does not converge at the usual learning rates. ``coef_`` is for the features as
+            they are. None never divides, as in the original.
 
     Attributes:
         coef_ (array, (C, D)): The weights.
@@ -89,10 +89,10 @@ class Logistic(LinearLowShotClassifier):
         gradient_every: int = 1,
         n_outputs: int | None = None,
         precision: str = "bfloat16",
-        class_weight: ClassWeight = "auto",
-        rescale_above: float | None = 40.0,
         random_state: Any = None,
         device: str = "auto",
+        class_weight: ClassWeight = "auto",
+        rescale_above: float | None = 40.0,
     ) -> None:
         self.solver = solver
         self.lr = lr
@@ -104,10 +104,10 @@ class Logistic(LinearLowShotClassifier):
         self.gradient_every = gradient_every
         self.n_outputs = n_outputs
         self.precision = precision
-        self.class_weight = class_weight
-        self.rescale_above = rescale_above
         self.random_state = random_state
         self.device = device
+        self.class_weight = class_weight
+        self.rescale_above = rescale_above
 
     def _check_parameters(self) -> None:
         check_choice("solver", self.solver, ("sgd", "lbfgs"))
