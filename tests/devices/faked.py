@@ -28,6 +28,7 @@ from torch._subclasses.fake_tensor import (
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only, tree_unflatten
 
+from tests.devices.kernels import KERNELS
 from tests.devices.real import close
 
 CPU, META, CUDA = torch.device("cpu"), torch.device("meta"), torch.device("cuda", 0)
@@ -74,13 +75,12 @@ class FakedGPU(FakeTensorMode):
         if name == "device":
             return self._device_for_cpp(args[0])
         if self.in_backward:  # autograd makes tensors where it was told that others are
-            args, kwargs = tree_map_only(
-                torch.device, lambda device: CUDA if device == META else device, (args, kwargs)
-            )
+            args, kwargs = tree_map_only(torch.device, lambda on: CUDA if on == META else on, (args, kwargs))
         leaves = tree_leaves((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         if not any(map(_on_device, tensors)) and not any(_is_cuda(leaf) for leaf in leaves):
-            self.cpu_products[name] += name in PRODUCTS
+            if name in PRODUCTS:
+                self.cpu_products[name] += 1
             return func(*args, **kwargs)
         _check(func, tensors, args, kwargs)
         faked = self._faked_results(func, types, args, kwargs)
@@ -112,7 +112,7 @@ class FakedGPU(FakeTensorMode):
         for parameter in module.parameters() if torch.is_grad_enabled() else ():
             if parameter.requires_grad and _on_device(parameter) and id(parameter) not in self._leaves:
                 self._new.add(id(parameter))
-                self._leaves[id(parameter)] = torch.autograd.graph.get_gradient_edge(parameter)
+                self._leaves[id(parameter)] = parameter, torch.autograd.graph.get_gradient_edge(parameter)
 
     def _faked_results(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """The results without values; None where these depend on values, or FakeTensorMode does not know them."""
@@ -186,7 +186,7 @@ class Faked:
     def check_work(self, *, float64: bool = False) -> None:
         """Fail unless the device computed all products, and, where ``float64`` is False, none in float64."""
         assert any(self.mode.operations[name] for name in PRODUCTS), "nothing was multiplied on the device"
-        assert not self.mode.cpu_products.total(), f"on the CPU instead: {self.mode.cpu_products}"
+        assert not self.mode.cpu_products, f"on the CPU instead: {self.mode.cpu_products}"
         doubles = {name for name in self.mode.doubles if name in PRODUCTS}
         assert float64 or not doubles, f"in float64 on the device: {doubles}"
 
@@ -218,8 +218,12 @@ def _torch_with_a_gpu(mode: FakedGPU) -> Iterator[None]:
         finally:
             mode.in_backward = False
 
-    hook = torch.nn.modules.module.register_module_forward_pre_hook(mode.meet)
-    with pytest.MonkeyPatch.context() as patch, torch.backends.cudnn.flags(enabled=False):
+    with (
+        contextlib.ExitStack() as stack,
+        pytest.MonkeyPatch.context() as patch,
+        torch.backends.cudnn.flags(enabled=False),
+    ):
+        stack.callback(torch.nn.modules.module.register_module_forward_pre_hook(mode.meet).remove)
         patch.setattr(torch.autograd, "_engine_run_backward", run_backward)
         for name, answer in answers.items():
             patch.setattr(torch.cuda, name, lambda *args, answer=answer, **kwargs: answer)
@@ -233,7 +237,6 @@ def _torch_with_a_gpu(mode: FakedGPU) -> Iterator[None]:
         patch.setattr(FakeTensor, "__deepcopy__", _deepcopy, raising=False)
         patch.setattr(torch, "load", _disable_current_modes()(torch.load))
         yield
-    hook.remove()
 
 
 def _swapping(apply: Callable[..., Any]) -> Callable[..., Any]:
@@ -287,48 +290,3 @@ def _value(tensor: torch.Tensor) -> torch.Tensor:
 
 def _is_cuda(argument: Any) -> bool:
     return isinstance(argument, torch.device) and argument.type == "cuda"
-
-
-def _lstm_cell(
-    from_input: torch.Tensor,
-    from_hidden: torch.Tensor,
-    cell: torch.Tensor,
-    input_bias: torch.Tensor | None = None,
-    hidden_bias: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Hidden state, cell and gates of an LSTM after one step, as the GPU's fused kernel computes them."""
-    gates = from_input + from_hidden
-    if input_bias is not None and hidden_bias is not None:
-        gates = gates + input_bias + hidden_bias
-    enter, forget, candidate, leave = gates.chunk(4, dim=1)
-    enter, forget, candidate, leave = enter.sigmoid(), forget.sigmoid(), candidate.tanh(), leave.sigmoid()
-    cell = forget * cell + enter * candidate
-    return leave * cell.tanh(), cell, torch.cat([enter, forget, candidate, leave], dim=1)
-
-
-def _lstm_cell_backward(
-    by_hidden: torch.Tensor | None,
-    by_cell: torch.Tensor | None,
-    before: torch.Tensor,
-    after: torch.Tensor,
-    gates: torch.Tensor,
-    has_bias: bool,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """Gradients by the gates before their activations, by the cell before the step, and by either bias."""
-    enter, forget, candidate, leave = gates.chunk(4, dim=1)
-    by_hidden = torch.zeros_like(after) if by_hidden is None else by_hidden
-    by_cell = torch.zeros_like(after) if by_cell is None else by_cell
-    bent = after.tanh()
-    by_cell = by_cell + by_hidden * leave * (1 - bent**2)
-    parts = [
-        by_cell * candidate * enter * (1 - enter),
-        by_cell * before * forget * (1 - forget),
-        by_cell * enter * (1 - candidate**2),
-        by_hidden * bent * leave * (1 - leave),
-    ]
-    by_gates = torch.cat(parts, dim=1)
-    return by_gates, by_cell * forget, by_gates.sum(dim=0) if has_bias else None
-
-
-# Operations that torch has for a GPU alone.
-KERNELS = {"_thnn_fused_lstm_cell": _lstm_cell, "_thnn_fused_lstm_cell_backward_impl": _lstm_cell_backward}

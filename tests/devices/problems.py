@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lowshot.registry import BACKBONES
+from lowshot.representation import build_backbone
 from lowshot.representation.backbones import Backbone
 from lowshot.representation.backbones.conv import Conv3x3
 
@@ -26,6 +27,12 @@ def devices_tiny(num_classes: int) -> Backbone:
         nn.ReLU(inplace=True),
     )
     return Backbone(trunk, DIM, num_classes)
+
+
+def tiny_backbone(num_classes: int) -> Backbone:
+    """A ``devices_tiny`` backbone that knows its configuration."""
+    torch.manual_seed(0)
+    return build_backbone("devices_tiny", num_classes)
 
 
 def features(n_classes: int = 6, per_class: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -10,17 +10,16 @@ import torch
 from lowshot.data import BadImageError
 from lowshot.features import FeatureStore, extract_features
 from lowshot.features.forward import Forward
-from lowshot.representation import build_backbone
 from lowshot.representation.backbones import Backbone
 from tests.devices.conftest import GPU
+from tests.devices.problems import tiny_backbone
 from tests.features.fakes import Pictures
 from tests.representation.tiny import CLASSES, TinyImages, transforms
 
 
 def backbone() -> Backbone:
     """A backbone whose batch norm does something."""
-    torch.manual_seed(0)
-    network = build_backbone("devices_tiny", CLASSES)
+    network = tiny_backbone(CLASSES)
     network.trunk[1].running_mean.uniform_(-1, 1)
     network.trunk[1].running_var.uniform_(0.5, 2)
     return network

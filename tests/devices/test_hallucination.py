@@ -66,6 +66,7 @@ def test_a_generator_fits_on_the_gpu_and_generates_anywhere(gpu: GPU) -> None:
     with gpu:
         generator.fit(X, y, classifier_weight=weight)
         found = generator.generate(X[:3], y[:3], 5, 0)
+    gpu.check_work(float64=True)  # of mining
     expected = AnalogyGenerator(**generator.get_params()).fit(X, y, classifier_weight=weight)
     for name, value in arrays(expected).items():
         gpu.check_close(arrays(generator)[name], value)
