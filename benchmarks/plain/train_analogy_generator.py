@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("--numclasses", default=1000, type=int)
     parser.add_argument("--initlr", default=0.1, type=float)
     parser.add_argument("--steps", default=120_000, type=int)
+    parser.add_argument("--classifier_steps", default=10_000, type=int)
     given = parser.parse_args()
     with open(given.lowshotmeta) as file:
         base = sorted(json.load(file)["base_classes"])
@@ -93,7 +94,7 @@ def main() -> None:
         rows = np.flatnonzero(np.isin(labels, base))
         x = torch.from_numpy(np.stack([file["all_feats"][row] for row in rows]))
         y = torch.from_numpy(labels[rows]).long()
-    classifier = classifier_of(x, y, given.numclasses, given.steps)
+    classifier = classifier_of(x, y, given.numclasses, given.classifier_steps)
     centroids = [cluster(x[y == c]) for c in base]
     analogies = mine(centroids)
     table = torch.cat(centroids)

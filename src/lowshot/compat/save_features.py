@@ -32,6 +32,7 @@ def _save(given: Flags) -> None:
     from lowshot.compat.data_config import read_source, transforms_of
     from lowshot.compat.formats.checkpoint import read_checkpoint
     from lowshot.compat.formats.features import is_written_by
+    from lowshot.compat.memory import keep_freed_memory
     from lowshot.compat.overwriting import require_own
     from lowshot.compat.precision import PRECISION, only_float32
     from lowshot.features import extract_features
@@ -42,6 +43,7 @@ def _save(given: Flags) -> None:
     backbone = read_checkpoint(given.modelfile, given.model, given.num_classes).backbone
     source = read_source(given.cfg, given.num_classes)
     only_float32()
+    keep_freed_memory()
     extract_features(
         backbone,
         source.images,

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from lowshot.compat.data_config import read_source, transforms_of
 from lowshot.compat.formats.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lowshot.compat.formats.container import is_written_by
+from lowshot.compat.memory import keep_freed_memory
 from lowshot.compat.names import LOSS_NAMES, MODELS
 from lowshot.compat.overwriting import may_replace_all, require_own
 from lowshot.compat.precision import PRECISION, only_float32
@@ -67,6 +68,7 @@ def train(given: Flags) -> None:
     train, val = (read_source(path, given.num_classes) for path in (given.traincfg, given.valcfg))
     settings = settings.model_copy(update={"batch_size": train.batch_size})
     only_float32()
+    keep_freed_memory()
     train_from = partial(
         train_representation,
         settings,
