@@ -81,7 +81,8 @@ def test_features_extracted_again_in_other_rows_get_new_experiments(
 
 def test_a_forced_run_draws_again_as_well(recipe: Path, tmp_path: Path) -> None:
     rewritten(tmp_path / "features" / "train.hdf5", lambda rows: rows[::-1], with_paths=True)
-    with mock.patch("lowshot.pipeline.stages.report.write_report", lambda inputs, *_: inputs.outputs.report.touch()):
+    stage = "lowshot.pipeline.stages.report"
+    with mock.patch.multiple(stage, _write=lambda inputs, *_: inputs.outputs.report.touch(), _report=mock.MagicMock()):
         (tmp_path / "out" / "report").mkdir()
         run_recipe(recipe, force=True)
 
