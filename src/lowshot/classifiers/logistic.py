@@ -146,7 +146,7 @@ class Logistic(LinearLowShotClassifier):
             features, codes = learned.parts("_base_examples_", 2)
             learned.check("_base_examples_", features, "base examples", "D")
             learned.check_codes("_base_examples_", codes, "base examples", self.n_base_classes_)
-            learned.number("_base_seed_")
+            check_count(f"{learned.source}: _base_seed_", learned.value("_base_seed_"), least=0)
         if len(self.classes_) > self.n_base_classes_ or learned.has("coef_"):
             super()._check_learned(learned)
 

@@ -124,8 +124,9 @@ def _load(path: Pathlike, expected: type | None, params: Mapping[str, Any]) -> L
     state = {name: _unpacked(value, arrays, f"{source}: {name}") for name, value in header.state.items()}
     try:
         classifier = CLASSIFIERS.build(header.classifier, **{**saved, **params})
-        if (seed := saved.get("random_state")) is not None:
-            check_count("random_state", seed, least=0)
+        seed = saved.get("random_state")
+        if seed is not None and check_count("random_state", seed, least=0) >= 2**32:
+            raise InputError(f"random_state={seed} must be below 2**32")
         classifier._check_parameters()
         check_class_weight(classifier.class_weight)
     except InputError as error:

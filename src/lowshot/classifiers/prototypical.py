@@ -142,7 +142,8 @@ class Prototypical(TransformsFeatures, EpisodicClassifier):
         self.random_state = random_state
 
     def _build(self, dim: int, trained: bool) -> nn.Module:
-        return PrototypeModule(self.feature_transform, self._centre_, self.hidden if trained else 0, self.scale)
+        hidden = self.hidden if trained else 0
+        return PrototypeModule(self.feature_transform, self._centre_, hidden, float(self.scale))
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._fit_centre(X, codes, self._example_weights(codes, base=True))
