@@ -22,7 +22,7 @@ class Real:
     def __exit__(self, *error: object) -> None:
         self._patch.undo()
 
-    def check_work(self, *, float64: bool = False) -> None:
+    def check_work(self, *, float64: bool = False, on_cpu: int = 0) -> None:
         """Fail unless the block used memory of the GPU."""
         assert torch.cuda.max_memory_allocated() > self._before
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lowshot.compat import analogies, base_classifier, matching
+from lowshot.compat import analogies, base_classifier, matching, support_set
 from lowshot.compat.formats.generator import read_stored
 from lowshot.compat.formats.matching_network import read_weights
 from tests.compat import features
@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Features, a split and experiments, as the working directory."""
     monkeypatch.chdir(features.make(tmp_path))
     monkeypatch.setenv("LOWSHOT_COMPAT_STEPS", "2")
-    monkeypatch.setattr(matching, "N_SUPPORT", 2)
+    monkeypatch.setattr(support_set, "N_SUPPORT", 2)
     monkeypatch.setattr(matching, "N_SHOTS", (1, 2))
     monkeypatch.setattr(analogies, "N_CLUSTERS", 3)
     monkeypatch.setattr(base_classifier, "BATCH_SIZE", 10)
