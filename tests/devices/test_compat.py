@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lowshot.compat import analogies, base_classifier, matching, support_set
 from lowshot.compat.formats.generator import read_stored
@@ -46,7 +47,9 @@ def test_low_shot(gpu: GPU, folder: Path) -> None:
 
 def test_matching_network(gpu: GPU, folder: Path) -> None:
     with gpu:
+        states = torch.get_rng_state(), torch.cuda.get_rng_state()
         assert run(*MATCHING, "gpu.tar", "--test", "0") == 0
+        assert all(map(torch.equal, states, (torch.get_rng_state(), torch.cuda.get_rng_state())))
         assert run(*MATCHING, "gpu.tar", "--test", "1", "--outdir", "gpu") == 0
     gpu.check_work()
     assert run(*MATCHING, "cpu.tar", "--test", "0") == 0
