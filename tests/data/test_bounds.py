@@ -22,29 +22,28 @@ from lowshot.errors import InputError
 from tests.data.conftest import encoded, noise, write_tree
 
 MEASURED = """
-import resource, sys
+import sys
 from lowshot.data import build_dataset
 from lowshot.errors import InputError
+from tests.memory import peak_bytes
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-before = peak()
+before = peak_bytes()
 try:
     dataset = build_dataset(sys.argv[1], "train", sys.argv[2])
     print("loaded", dataset.load(0).size)
 except InputError as error:
     print(error)
-print(peak() - before)
+print((peak_bytes() - before) // 2**20)
 """
 
 
 def measured(kind: str, root: Path) -> tuple[str, int]:
     """Open the first image of a data set in another process; return its output and the MB that it took."""
     command = [sys.executable, "-c", MEASURED, kind, str(root)]
-    text, megabytes = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=20
-    ).stdout.splitlines()
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=20, cwd=Path(__file__).parents[2]
+    )
+    text, megabytes = done.stdout.splitlines()
     return text, int(megabytes)
 
 
