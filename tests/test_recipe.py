@@ -253,3 +253,12 @@ def test_mistakes_in_generations_are_named(tmp_path: Path, override: str, words:
     path.write_text(textwrap.dedent(PRODUCT))
     with pytest.raises(InputError, match=words):
         load_recipe(path, [override])
+
+
+@pytest.mark.parametrize("value", [-1, 100_000, 1.5, True, "many"])
+def test_a_number_of_loader_processes_is_one_that_a_machine_can_have(tmp_path: Path, value: object) -> None:
+    with pytest.raises(
+        InputError, match=r"data\.workers: expected auto, or a number of processes from 0 to 1024, got "
+    ):
+        load_recipe(_write(tmp_path, data={"dataset": "glyphs", "workers": value}))
+    assert load_recipe(_write(tmp_path, data={"dataset": "glyphs", "workers": 0})).data.workers == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -21,29 +22,28 @@ from lowshot.errors import InputError
 from tests.data.conftest import encoded, noise, write_tree
 
 MEASURED = """
-import resource, sys
+import sys
 from lowshot.data import build_dataset
 from lowshot.errors import InputError
+from tests.memory import peak_bytes
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-before = peak()
+before = peak_bytes()
 try:
     dataset = build_dataset(sys.argv[1], "train", sys.argv[2])
     print("loaded", dataset.load(0).size)
 except InputError as error:
     print(error)
-print(peak() - before)
+print((peak_bytes() - before) // 2**20)
 """
 
 
 def measured(kind: str, root: Path) -> tuple[str, int]:
     """Open the first image of a data set in another process; return its output and the MB that it took."""
     command = [sys.executable, "-c", MEASURED, kind, str(root)]
-    text, megabytes = subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=20
-    ).stdout.splitlines()
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=20, cwd=Path(__file__).parents[2]
+    )
+    text, megabytes = done.stdout.splitlines()
     return text, int(megabytes)
 
 
@@ -244,3 +244,48 @@ def test_a_heif_whose_pixels_are_more_than_its_container_declares_is_refused() -
     struct.pack_into(">II", data, data.index(b"ispe") + 8, 16, 16)
     with pytest.raises(BadImageError, match=r"^image a is damaged or truncated: [^\n]*$"):
         decode(io.BytesIO(bytes(data)), "a")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"train_per_class": 10**9},
+            r"bytes, and 2147483648 are allowed: set data\.options\.train_per_class=3495",
+        ),
+        (
+            {"image_size": 256, "train_per_class": 60},
+            r"set data\.options\.train_per_class=54 at most, or a smaller",
+        ),
+    ],
+)
+def test_more_glyphs_than_memory_holds_are_refused(options: dict[str, int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build_dataset("glyphs", "train", **options)
+
+
+def test_transforms_to_images_of_any_size_are_refused() -> None:
+    from lowshot.data import build_transforms
+
+    for options in ({"image_size": 100_000}, {"resize": 100_000}):
+        with pytest.raises(InputError, match="=100000 must be a whole number of at least 1 and at most "):
+            build_transforms("imagenet", **options)
+
+
+def test_the_bounds_of_the_documentation_are_todays() -> None:
+    from lowshot.data import archive, decode, experiments
+    from lowshot.data.sets import json_list
+
+    page = " ".join((Path(__file__).parents[2] / "docs" / "images.md").read_text().split())
+    for number, text in (
+        (decode.MAX_PIXELS, "89 million"),
+        (decode._LARGE, "33 million pixels"),
+        (archive.MOST_ENTRIES, "1.5 million entries"),
+        (experiments.MOST_EXPERIMENTS, "10 000 experiments"),
+        (json_list.MOST_CLASSES, "a million classes"),
+    ):
+        said = re.match(r"([\d. ]+|a) ?(million)?", text)
+        assert said is not None
+        value = (1 if said[1].strip() == "a" else float(said[1].replace(" ", ""))) * (10**6 if said[2] else 1)
+        assert abs(number - value) < 0.02 * number
+        assert text in page

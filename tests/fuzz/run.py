@@ -21,6 +21,7 @@ from typing import Any
 
 from lowshot.errors import LowshotError
 from tests.fuzz.targets import TARGETS
+from tests.memory import peak_bytes
 
 SECONDS = 20
 BYTES = 1_500_000_000
@@ -97,7 +98,7 @@ def main(name: str, inputs: int, seed: int, folder: Path) -> dict[str, Any]:
             fault = "".join(traceback.format_exception(error)[-3:])
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        used = peak_bytes()
         if used > BYTES and fault is None:
             fault = f"{used / 1e9:.1f} GB of memory"
         if fault is not None:

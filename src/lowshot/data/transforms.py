@@ -23,6 +23,9 @@ from lowshot.registry import Registry
 
 PRESETS = Registry("transform preset", "lowshot.transforms", "lowshot.data.presets")
 
+MOST_SIDE = 8192
+"""The largest side of a transformed image in pixels: beyond any network, and 200 MB an image."""
+
 ImageTransform = Callable[[Image.Image], torch.Tensor]
 """A function from an RGB image to (3, H, W) uint8, whose only source of chance is torch's default generator."""
 
@@ -88,7 +91,7 @@ def build_transforms(preset: str = "imagenet", **params: Any) -> Transforms:
     """
     given = {key: value for key, value in params.items() if value is not None}
     if "image_size" in given:
-        check_count("image_size", given["image_size"])
+        check_count("image_size", given["image_size"], most=MOST_SIDE)
     transforms = PRESETS.build(preset, **given)
     call = inspect.signature(PRESETS.get(preset)).bind(**given)
     call.apply_defaults()

@@ -154,13 +154,19 @@ class Inputs:
         """The PIL image of a row of the train or test part."""
         return (self.train_images if part == "train" else self.test_images).load(row)
 
+    @cached_property
+    def image_lines(self) -> list[str]:
+        """A line on what the images are and what was left out or taken in, and one on pictures in both parts."""
+        if not self.needs_images:
+            return []
+        train, test = self.train_images, self.test_images
+        shared = shared_line(self.data_name, train, test)
+        return [summary(self.data_name, train, test, len(self.skipped)), *([] if shared is None else [shared])]
+
     def say_images(self) -> None:
-        """Say what the images are, what was left out or taken in, and which pictures stand in both parts."""
-        if self.needs_images:
-            train, test = self.train_images, self.test_images
-            say(summary(self.data_name, train, test, len(self.skipped)), style="yellow" if self.skipped else "dim")
-            if (line := shared_line(self.data_name, train, test)) is not None:
-                say(line, style="yellow")
+        """Say the lines about the images."""
+        for line, style in zip(self.image_lines, ("yellow" if self.skipped else "dim", "yellow")):
+            say(line, style=style)
 
     def given(self, part: str) -> list[FeatureStore]:
         """The train or test part of each representation that brings its features."""

@@ -28,6 +28,9 @@ Accuracy = Literal[
     "base_top1",
 ]
 
+MOST_WORKERS = 1024
+"""The largest number of loader processes: more than any machine has cores."""
+
 
 class Section(BaseModel):
     """A part of a recipe: unknown keys are errors, values are not changed after they were checked."""
@@ -45,6 +48,13 @@ class DataSection(Section):
     transform: dict[str, Any] = Field({}, description="parameters of the preset, such as image_size, flip, mean, std")
     on_bad_image: Literal["error", "skip"] = Field("error", description="skip leaves unreadable images out everywhere")
     workers: int | Literal["auto"] = Field("auto", description="loader processes per training or extraction process")
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _a_number_of_processes(cls, value: Any) -> Any:
+        if value != "auto" and not (isinstance(value, int) and 0 <= value <= MOST_WORKERS and value is not True):
+            raise ValueError(f"expected auto, or a number of processes from 0 to {MOST_WORKERS}, got {value!r}")
+        return value
 
 
 class SplitSection(Section):

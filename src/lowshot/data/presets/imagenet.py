@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from torchvision.transforms import v2
 
-from lowshot.data.transforms import PRESETS, Normalize, Transforms
+from lowshot.checks import check_count
+from lowshot.data.transforms import MOST_SIDE, PRESETS, Normalize, Transforms
 from lowshot.errors import InputError
 
 MEAN = (0.485, 0.456, 0.406)
@@ -51,6 +52,6 @@ def imagenet(
         train.append(v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter))
     if flip:
         train.append(v2.RandomHorizontalFlip())
-    shorter = resize or round(image_size * 256 / 224)
+    shorter = round(image_size * 256 / 224) if resize is None else check_count("resize", resize, most=2 * MOST_SIDE)
     test = [v2.PILToTensor(), v2.Resize(shorter, antialias=True), v2.CenterCrop(image_size)]
     return Transforms(v2.Compose(train), v2.Compose(test), Normalize(mean, std))

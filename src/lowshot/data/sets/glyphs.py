@@ -16,6 +16,8 @@ from lowshot.errors import InputError
 from lowshot.registry import DATASETS
 
 SIZES = range(16, 257)
+MOST_BYTES = 2**31
+"""The largest size of the rendered images of a part, which are held in memory."""
 
 
 @DATASETS.register("glyphs", "characters of many scripts, rendered as a camera might see them; nothing to download")
@@ -64,6 +66,12 @@ class Glyphs(ArrayImages):
         difficulty = check_number("difficulty", difficulty, least=0, most=1)
         characters = choose(classes)
         per_class = train_per_class if part == "train" else test_per_class
+        if (size := len(characters) * per_class * image_size**2 * 3) > MOST_BYTES:
+            most = MOST_BYTES * per_class // size
+            raise InputError(
+                f"{len(characters)} classes of {per_class} glyphs of {image_size} pixels take {size} bytes, and "
+                f"{MOST_BYTES} are allowed: set data.options.{part}_per_class={most} at most, or a smaller image_size"
+            )
         self._request = Request(tuple(characters), per_class, part, image_size, difficulty, seed)
         self._folder = default_folder() if cache is None else Path(cache)
         folders = [f"{part}/U+{ord(character):04X} {unicodedata.name(character)}" for character in characters]
