@@ -126,7 +126,7 @@ def make_images(folder: Path, counts: Sequence[int]) -> None:
                 "dataset_type": "MetaDataset",
                 "dataset_params": {"meta": str(folder / f"list_{count}.json"), "rootdir": str(folder / "images")},
                 "transform_params": transform,
-                "data_loader_params": {"batch_size": 8, "num_workers": 0},
+                "data_loader_params": {"batch_size": 16, "num_workers": 0},
             }
             (folder / f"{part}_{count}.yaml").write_text(yaml.safe_dump(config))
 
@@ -152,12 +152,12 @@ def pairs(folder: Path) -> Iterator[Pair]:
 
     for model in ("ResNet10", "ResNet50"):
         shared = f"--model {model} --stop_epoch 1 --num_classes 1000 --checkpoint_dir {folder}/checkpoints_{model}"
-        shared += f" --aux_loss_type sgm --aux_loss_wt 0.02 --valcfg {folder}/val_8.yaml"
-        yield Pair(f"main, {model}", "main", shared, "image", (8, 48), images(f"--traincfg {folder}/train_{{n}}.yaml"))
+        shared += f" --aux_loss_type sgm --aux_loss_wt 0.02 --valcfg {folder}/val_16.yaml --lr 0.001"
+        yield Pair(f"main, {model}", "main", shared, "image", (16, 64), images(f"--traincfg {folder}/train_{{n}}.yaml"))
     for model in ("ResNet10", "ResNet50"):
         shared = f"--model {model} --modelfile {folder}/{model}.tar --outfile {folder}/out/{model}.hdf5"
         change = images(f"--cfg {folder}/val_{{n}}.yaml")
-        yield Pair(f"save_features, {model}", "save_features", shared, "image", (8, 96), change)
+        yield Pair(f"save_features, {model}", "save_features", shared, "image", (16, 96), change)
     generator = f"--outdir {folder}/generation --lowshotmeta {folder}/two_classes.json"
     generator += f" --trainfile {folder}/features/train.hdf5"
     yield Pair(
@@ -259,7 +259,7 @@ def make(folder: Path) -> None:
                 file["all_feats"], file["all_labels"] = whole["all_feats"][rows], whole["all_labels"][rows]
                 file["count"] = np.array([len(rows)], "i4")
     make_results(folder)
-    make_images(folder, (8, 48, 96))
+    make_images(folder, (16, 64, 96))
     (folder / "out").mkdir()
 
 

@@ -28,16 +28,17 @@ def main() -> None:
     parser.add_argument("--num_classes", default=1000, type=int)
     parser.add_argument("--stop_epoch", default=90, type=int)
     parser.add_argument("--save_freq", default=10, type=int)
+    parser.add_argument("--lr", default=0.1, type=float)
     parser.add_argument("--aux_loss_type", default="l2")
     parser.add_argument("--aux_loss_wt", default=0.1, type=float)
     given = parser.parse_args()
     os.makedirs(given.checkpoint_dir, exist_ok=True)
     train, val = loader(given.traincfg, shuffle=True), loader(given.valcfg, shuffle=False)
     network = Network(given.model, given.num_classes)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    optimizer = torch.optim.SGD(network.parameters(), lr=given.lr, momentum=0.9, weight_decay=1e-4)
     for epoch in range(given.stop_epoch):
         for group in optimizer.param_groups:
-            group["lr"] = 0.1 * 0.1 ** (epoch // 30)
+            group["lr"] = given.lr * 0.1 ** (epoch // 30)
         network.train()
         for images, labels in train:
             scores, features = network(images)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from PIL import Image
+from PIL import Image, ImageEnhance
+from torchvision import transforms as torchvision
 
 from lowshot.compat.data_config import read_config, read_source, transforms_of
 from lowshot.compat.data_schema import TransformParams
@@ -205,20 +206,51 @@ def test_the_transforms_do_what_their_names_say() -> None:
     assert torch.equal(pickle.loads(pickle.dumps(image_transform(params)))(image), pixels)
 
 
-@pytest.mark.parametrize("name", ["Brightness", "Contrast", "Color", "Sharpness"])
-def test_jitter_changes_one_property_by_up_to_its_strength(name: str) -> None:
-    """The factor is what Pillow's enhancers of the same names take; torchvision rounds a little differently."""
-    from PIL import ImageEnhance
+SIZES = [(40, 60), (60, 40), (33, 33), (200, 20), (500, 375), (31, 90)]
+TORCHVISION = {
+    "RandomSizedCrop": lambda: torchvision.RandomResizedCrop(32),
+    "CenterCrop": lambda: torchvision.CenterCrop(32),
+    "Scale": lambda: torchvision.Resize(36),
+    "RandomHorizontalFlip": lambda: torchvision.RandomHorizontalFlip(),
+}
 
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("names", [["Scale", "CenterCrop"], ["RandomSizedCrop"], ["RandomHorizontalFlip"], ["Scale"]])
+def test_pixels_are_those_of_torchvisions_transforms_of_pil_images(names: list[str], size: tuple[int, int]) -> None:
+    """With the same state of torch's generator every pixel is equal, and so is the state afterwards."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
+    ours = image_transform(TransformParams(transform_list=[*names, "ToTensor"], image_size=32, scale=36))
+    theirs = torchvision.Compose([TORCHVISION[name]() for name in names])
+    for seed in range(12):
+        torch.manual_seed(seed)
+        found, state = ours(image), torch.get_rng_state()
+        torch.manual_seed(seed)
+        expected = np.asarray(theirs(image))
+        assert np.array_equal(found.permute(1, 2, 0), expected)
+        assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", ["Brightness", "Contrast", "Color", "Sharpness"])
+def test_jitter_is_pillows_enhancer_by_a_factor_of_up_to_its_strength(name: str) -> None:
     image = noise(1, (16, 16))
-    pixels = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)
     torch.manual_seed(0)
-    found = [ImageJitter({name: 0.4})(pixels).permute(1, 2, 0).numpy().astype(int) for _ in range(50)]
-    enhancer = getattr(ImageEnhance, name)(Image.fromarray(np.asarray(image)))
-    low, high = (np.asarray(enhancer.enhance(1 + s)).astype(int) for s in (-0.4, 0.4))
-    inside = [((out >= np.minimum(low, high) - 3) & (out <= np.maximum(low, high) + 3)).mean() for out in found]
-    assert min(inside) > 0.99
-    assert len({out.tobytes() for out in found}) > 40
+    factors = [1 + 0.4 * (2 * torch.rand(()).item() - 1) for _ in range(50)]
+    assert min(factors) < 0.65
+    assert max(factors) > 1.35
+    torch.manual_seed(0)
+    enhancer = getattr(ImageEnhance, name)(image)
+    for factor in factors:
+        assert np.array_equal(ImageJitter({name: 0.4})(image), enhancer.enhance(factor))
+
+
+def test_jitter_of_several_properties_follows_the_order_of_the_list() -> None:
+    image = noise(1, (16, 16))
+    torch.manual_seed(3)
+    factors = [1 + strength * (2 * torch.rand(()).item() - 1) for strength in (0.4, 0.2)]
+    torch.manual_seed(3)
+    expected = ImageEnhance.Brightness(ImageEnhance.Color(image).enhance(factors[0])).enhance(factors[1])
+    assert np.array_equal(ImageJitter({"Color": 0.4, "Brightness": 0.2})(image), expected)
 
 
 def test_train_and_evaluation_must_normalise_alike(folder: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.compat.workspace import ANALOGIES, GENERATION, LOW_SHOT, MATCHING
+from tests.compat.workspace import ANALOGIES, GENERATION, LOW_SHOT, MATCHING, SAVE12, TRAIN
 
 PROGRAMS = ("main", "save_features", "train_analogy_generator", "low_shot", "matching_network", "parse_results")
 SLOW = ("sklearn", "scipy.stats", "torch._dynamo", "torchvision", "lightning_fabric", "joblib", "pandas")
@@ -40,6 +41,22 @@ def test_a_program_on_features_imports_neither_estimators_nor_torchs_compiler(
     loaded = modules_after(f"from lowshot.compat.{name} import main; assert main({flags!r}) == 0")
     assert "torch" in loaded
     assert not loaded & set(SLOW)
+
+
+def test_programs_on_images_do_not_import_torchvision(folder: Path) -> None:
+    """Nor, where nothing is trained, torch's compiler."""
+    save = [*SAVE12[1:], "--cfg", "images/few.yaml"]
+    config = Path("images/val_save_data.yaml").read_text().replace("val.json", "few.json")
+    Path("images/few.yaml").write_text(config)
+    listed = json.loads(Path("images/val.json").read_text())
+    rows = [row for row, label in enumerate(listed["image_labels"]) if label < 12]
+    few = {key: [listed[key][row] for row in rows] for key in ("image_names", "image_labels")}
+    Path("images/few.json").write_text(json.dumps(few))
+    loaded = modules_after(f"from lowshot.compat.save_features import main; assert main({save!r}) == 0")
+    assert not loaded & {"torchvision", "torch._dynamo", "lightning_fabric", "sklearn", "scipy.stats"}
+    train = [*TRAIN[1:], "--model", "ResNet10", "--num_classes", "30", "--stop_epoch", "1"]
+    loaded = modules_after(f"from lowshot.compat.main import main; assert main({train!r}) == 0")
+    assert not loaded & {"torchvision", "sklearn", "scipy.stats"}
 
 
 def test_the_generators_program_imports_no_estimators(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PIL import Image
 
 from lowshot.data import ImageDataset
@@ -23,12 +24,14 @@ class AsStored(ImageDataset):
             images.paths,
             images.labels,
             images.class_names,
-            content=images.content,
             options={**images.options, "as stored": True},
             max_pixels=images.max_pixels,
             decode_size=images.decode_size,
         )
         self._images = images
+
+    def _marks(self) -> np.ndarray:
+        return self._images.content
 
     def _open(self, row: int) -> Image.Image:
         source = self._images._open(row)
