@@ -15,7 +15,7 @@ import lowshot
 ROOT = Path(lowshot.__file__).parent
 LAYERS = [
     *("errors", "escaping", "trees", "parameters", "registry", "plugins", "checks"),
-    *("devices", "progress", "exits", "ranks", "lazy"),
+    *("devices", "progress", "exits", "ranks", "lazy", "plotting"),
     *(
         "files",
         "contents",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import io
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -73,6 +74,7 @@ def run_program(work: Callable[[], None], resumable: bool = True) -> int:
         resumable (bool): True where the same command goes on from where it was interrupted.
     """
     again = "; give the same command again to resume" if resumable else ""
+    os.environ["PYTHONSAFEPATH"] = "1"  # no process of this program imports what lies in the working folder
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks ends no program
