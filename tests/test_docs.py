@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from lowshot.data import build_dataset
+from lowshot.pipeline import run_recipe, validate_recipe
 from lowshot.plugins import import_plugin
 from lowshot.recipe import Recipe, load_recipe
 from lowshot.recipe.keys import keys_markdown
@@ -62,6 +63,24 @@ def test_dotted_names_in_the_pages_are_modules_classes_or_functions(page: Path) 
 def test_recipes_in_the_pages_are_recipes(page: Path) -> None:
     for block in _blocks(page, "yaml"):
         Recipe.model_validate(yaml.safe_load(block))
+
+
+def test_the_examples_of_the_features_page_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "features.md"
+    names: dict[str, object] = {}
+    for block in _blocks(page, "python"):
+        exec(block, names)
+    printed = capsys.readouterr().out
+    assert "(600, 64) [0 0 0] class 0 train/0.jpg mine" in printed
+    assert "<FeatureStore train.npz: 600 × 64>" in printed
+    for number, block in enumerate(_blocks(page, "yaml")):
+        (tmp_path / f"{number}.yaml").write_text(block)
+        assert "is sound" in validate_recipe(f"{number}.yaml")
+        run_recipe(f"{number}.yaml", output=tmp_path / f"out{number}")
+        assert (tmp_path / f"out{number}" / "report" / "report.html").exists()
 
 
 def test_the_examples_of_the_classifiers_page_run(

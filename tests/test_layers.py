@@ -14,8 +14,8 @@ import lowshot
 
 ROOT = Path(lowshot.__file__).parent
 LAYERS = [
-    *("errors", "trees", "parameters", "registry", "plugins", "checks"),
-    *("devices", "progress", "exits", "ranks", "lazy"),
+    *("errors", "escaping", "trees", "parameters", "registry", "plugins", "checks"),
+    *("devices", "progress", "exits", "ranks", "lazy", "plotting"),
     *(
         "files",
         "contents",

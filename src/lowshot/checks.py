@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,6 +62,22 @@ def check_number(
     bounds = [("of at least", least), ("above", above), ("below", below), ("of at most", most)]
     wanted = " and ".join(f"{words} {bound}" for words, bound in bounds if math.isfinite(bound))
     raise InputError(f"{name}={value!r} must be a finite number {wanted}".rstrip())
+
+
+def environment_number(name: str, default: int) -> int:
+    """A whole number from an environment variable that launchers such as torchrun and srun set.
+
+    Args:
+        name (str): The variable.
+        default (int): The number where it is not set.
+
+    Raises:
+        InputError: The variable is set to something else.
+    """
+    text = os.environ.get(name, str(default))
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise InputError(f"environment variable {name}={text!r} is no whole number: unset it, or use torchrun or srun")
 
 
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> Any:

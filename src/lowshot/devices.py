@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lowshot.checks import environment_number
 from lowshot.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def device_of_process(rank: int | None = None) -> torch.device:
 
     if not torch.cuda.is_available():
         return torch.device("cpu")
-    rank = int(os.environ.get("LOCAL_RANK", "0")) if rank is None else rank
+    rank = environment_number("LOCAL_RANK", 0) if rank is None else rank
     return torch.device("cuda", rank % torch.cuda.device_count())
 
 

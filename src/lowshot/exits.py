@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -16,6 +18,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from lowshot.errors import LowshotError
+from lowshot.escaping import printable
 
 FAULT = "This is a fault in lowshot: please report the lines above."
 
@@ -71,6 +74,10 @@ def run_program(work: Callable[[], None], resumable: bool = True) -> int:
         resumable (bool): True where the same command goes on from where it was interrupted.
     """
     again = "; give the same command again to resume" if resumable else ""
+    os.environ["PYTHONSAFEPATH"] = "1"  # no process of this program imports what lies in the working folder
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks ends no program
     with _signals_raise():
         try:
             work()
@@ -88,7 +95,7 @@ def run_program(work: Callable[[], None], resumable: bool = True) -> int:
             if (refusal := system_refusal(error)) is not None:
                 _say_error(refusal)
                 return 1
-            traceback.print_exc(file=sys.stderr)
+            sys.stderr.write(printable(traceback.format_exc()))
             _say(f"error: {type(error).__name__}: {error}. {FAULT}", style="red")
             return 1
     return 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,9 +17,23 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 
-# Names and paths are printed as they are: ":b:" is no emoji.
-console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+from lowshot.escaping import printable
+
+
+class SafeConsole(Console):
+    """A console that prints names and paths as they are: ``:b:`` is no emoji, and an escape sequence has no effect."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, emoji=False, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
+console = SafeConsole(stderr=True, soft_wrap=True)
 
 
 class Tick(Protocol):

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from lowshot.checks import environment_number
+from lowshot.errors import InputError
+
 Value = TypeVar("Value")
 
 # Ranks may wait for long: one may have to start over, or do alone what only one can do.
@@ -58,9 +61,15 @@ def launched_ranks() -> Iterator[Ranks]:
     process can join only once.
     """
     adopt_slurm()
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
+    if environment_number("WORLD_SIZE", 1) == 1 or "RANK" not in os.environ:
         yield Ranks(0, 1)
         return
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        if name not in os.environ:
+            raise InputError(
+                f"RANK and WORLD_SIZE are set as by torchrun, but {name} is not: unset them, or use torchrun"
+            )
+    environment_number("RANK", 0)
     import torch
     import torch.distributed as dist
 
@@ -82,13 +91,13 @@ def adopt_slurm() -> None:
     ``srun`` sets none of them. Without this every task would take itself for the only one and write the same
     files. A job step named ``bash`` or ``interactive`` is a shell, not a set of ranks (as Lightning has it).
     """
-    if "RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) < 2 or "SLURM_PROCID" not in os.environ:
+    if "RANK" in os.environ or environment_number("SLURM_NTASKS", 1) < 2 or "SLURM_PROCID" not in os.environ:
         return
     from lightning_fabric.plugins.environments import SLURMEnvironment
 
     if not SLURMEnvironment.detect():
         return
-    tasks, nodes = int(os.environ["SLURM_NTASKS"]), int(os.environ.get("SLURM_NNODES", "1"))
+    tasks, nodes = environment_number("SLURM_NTASKS", 1), max(1, environment_number("SLURM_NNODES", 1))
     os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(tasks // nodes))  # srun leaves it out when it was not asked for
     slurm = SLURMEnvironment(auto_requeue=False)
     os.environ.update(

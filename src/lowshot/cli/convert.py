@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from lowshot.escaping import printable
+
 
 def convert(
     source: Annotated[
@@ -62,6 +64,6 @@ def convert(
     options = conversion.Options(model, features, setup, query_steps, Names(*names) if names else None)
     done = conversion.convert(source, target, to, options, force)
     whose = "the original program" if done.to == "original" else "lowshot"
-    typer.echo(f"{source}: {done.what}\n{target}: the same for {whose}")
+    typer.echo(printable(f"{source}: {done.what}\n{target}: the same for {whose}"))
     for note in done.notes:
-        typer.echo(f"  note: {note}")
+        typer.echo(printable(f"  note: {note}"))

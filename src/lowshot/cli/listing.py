@@ -8,11 +8,11 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lowshot.errors import InputError, did_you_mean
+from lowshot.progress import SafeConsole
 
 if TYPE_CHECKING:
     from lowshot.registry import Registry
@@ -35,7 +35,7 @@ def list_parts(
     known = ["all", "recipes", "keys", *registries]
     if what not in known:
         raise InputError(f"there is no list of {what!r}. {did_you_mean(what, known)}")
-    console = Console(highlight=False)
+    console = SafeConsole()
     tables = [
         _registry_table(name, registry, pattern, parameters)
         for name, registry in registries.items()

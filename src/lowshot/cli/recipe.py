@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lowshot.cli.options import Address, Devices, EngineKind, Force, Output, Overrides, RecipeName, Workers, run_recipe
+from lowshot.escaping import printable
 
 
 def demo(
@@ -68,4 +69,4 @@ def validate(
     """Check a recipe and everything it names, and report all mistakes at once (exit code 2 if there are any)."""
     from lowshot.pipeline import validate_recipe
 
-    typer.echo(validate_recipe(recipe, overrides or (), output=output, deep=deep))
+    typer.echo(printable(validate_recipe(recipe, overrides or (), output=output, deep=deep)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Literal
 
@@ -11,7 +10,7 @@ import torch
 from joblib import cpu_count
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lowshot.checks import check_count
+from lowshot.checks import check_count, environment_number
 from lowshot.data.base import ImageDataset
 from lowshot.data.transforms import ImageTransform
 from lowshot.errors import InputError
@@ -180,7 +179,7 @@ def auto_workers(dataset: ImageDataset) -> int:
     one or two cores. Otherwise it is one less than the cores of this process: those of the machine divided by the
     number of processes that torchrun started.
     """
-    cores = cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    cores = cpu_count() // max(1, environment_number("LOCAL_WORLD_SIZE", 1))
     if cores <= 2:
         return 0
     width, height = dataset.load(0).size

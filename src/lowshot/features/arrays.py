@@ -47,10 +47,14 @@ class FeatureFiles:
         return _parted(self.features)[0], _parted(self.labels)[0]
 
     @property
+    def names(self) -> list[str | None]:
+        """The name of the array of features and of that of labels, None where there is no choice."""
+        return [_parted(spec)[1] for spec in (self.features, self.labels)]
+
+    @property
     def fingerprint(self) -> str:
         """The digest of the content of the files and of the names of the arrays."""
-        names = [_parted(spec)[1] for spec in (self.features, self.labels)]
-        return fingerprint(names, *(file_fingerprint(path) for path in self.files))
+        return fingerprint(self.names, *(file_fingerprint(path) for path in self.files))
 
     def absolute(self) -> FeatureFiles:
         """The same files for a process in another working folder."""

@@ -257,5 +257,8 @@ def _why_unreadable(error: Exception) -> str:
             "it, or write the file again"
         )
     if "signature" in text and isinstance(error, OSError):
-        return "is not HDF5"
+        return (
+            "is not HDF5; arrays of other formats are named with their labels: {features: FILE, labels: FILE} "
+            "(docs/features.md)"
+        )
     return f"is truncated or damaged ({text or type(error).__name__}): copy or extract it again"

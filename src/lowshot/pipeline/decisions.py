@@ -8,7 +8,7 @@ from lowshot.errors import InputError
 from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.stage import KINDS, Stage
 from lowshot.pipeline.stamps import Stamps, Status
-from lowshot.progress import say
+from lowshot.progress import SafeConsole, say
 
 
 def decide(plan: Plan, stamps: Stamps, only: str | None, force: bool) -> list[Status]:
@@ -69,7 +69,6 @@ def finished(stage: Stage, seconds: float, stamps: Stamps, named: bool = False) 
 
 def print_plan(plan: Plan, statuses: Sequence[Status]) -> None:
     """The table of ``--dry-run``, to standard output."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -79,7 +78,7 @@ def print_plan(plan: Plan, statuses: Sequence[Status]) -> None:
     for status in statuses:
         runs = Text("would run", style="bold") if status.runs else Text("skipped", style="dim")
         table.add_row(Text(status.stage.key), runs, Text(status.why))
-    console = Console(highlight=False)
+    console = SafeConsole()
     console.print(Text(f"{plan.recipe.name} → {plan.outputs.folder}", style="bold"), soft_wrap=True)
     console.print(table)
 

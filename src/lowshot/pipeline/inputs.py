@@ -175,7 +175,7 @@ class Inputs:
     @cached_property
     def _given(self) -> list[dict[str, FeatureStore]]:
         """The train and test part of each representation that brings its features."""
-        given = [section.features for section in self.recipe.representations.values() if section.features is not None]
+        given = [section.given for section in self.recipe.representations.values() if section.given]
         return [{part: FeatureStore.open(files[part]) for part in ("train", "test")} for files in given]
 
     def _images(self, part: str) -> ImageDataset:

@@ -20,7 +20,7 @@ from lowshot.benchmark.protocol import protocol
 from lowshot.benchmark.setup_data import BenchmarkData
 from lowshot.contents import content_fingerprint
 from lowshot.data import ClassSplit, Experiments
-from lowshot.features import FeatureStore
+from lowshot.features import FeatureFiles, FeatureStore
 from lowshot.pipeline.outputs import Outputs
 from lowshot.pipeline.representation import Representation
 from lowshot.recipe import Recipe
@@ -137,10 +137,10 @@ class LowShotPhase:
     @property
     def common_inputs(self) -> dict[str, Any]:
         """The inputs that the stages of the phase have in common."""
-        given = self.representation.section.features or {}
+        given = self.representation.section.given
         plugins = self.representation.inputs.plugins
         return {
-            "features": {part: content_fingerprint(path) for part, path in given.items() if path.is_file()},
+            "features": {part: found for part, source in given.items() if (found := _content(source)) is not None},
             "seed": self.recipe.seed,
             **({"plugins": plugins} if plugins else {}),
             **({"protocol": protocol()} if protocol() else {}),
@@ -151,3 +151,11 @@ class LowShotPhase:
         store = FeatureStore.open(self.representation.features("train"))
         rows = store.rows_of(base)
         return store.rows(rows), store.labels[rows]
+
+
+def _content(source: Path | FeatureFiles) -> Any:
+    """A digest of the content of given features; None where a file is missing."""
+    if isinstance(source, FeatureFiles):
+        digests = [content_fingerprint(path) for path in source.files if path.is_file()]
+        return [*digests, *source.names] if len(digests) == 2 else None
+    return content_fingerprint(source) if source.is_file() else None

@@ -9,7 +9,7 @@ from lowshot.benchmark.setup_data import check_inputs
 from lowshot.data import ImageDataset
 from lowshot.data.inspection import inspect_images
 from lowshot.errors import InputError
-from lowshot.features import FeatureStore
+from lowshot.features import FeatureFiles, FeatureStore
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.stages.split import make_experiments
@@ -42,9 +42,9 @@ def mistakes(plan: Plan, known: Sequence[str] = ()) -> list[str]:
     has_images = not (inputs.needs_images and unsure_images)
     for representation in plan.representations.values():
         section = representation.section
-        if section.features is not None:
-            for path in section.features.values():
-                check(lambda path=path: _check_features(path, None if unsure else inputs))  # type: ignore[misc]
+        if section.given:
+            for source in section.given.values():
+                check(lambda one=source: _check_features(one, None if unsure else inputs))  # type: ignore[misc]
         elif section.checkpoint is not None:
             check(representation.load_backbone)
         elif not {"data", "train", "representations"} & unsure:
@@ -73,9 +73,9 @@ def _check_experiments(inputs: Inputs) -> None:
         check_inputs(train, test, inputs.split, experiments)
 
 
-def _check_features(path: Path, inputs: Inputs | None) -> None:
-    """Refuse a features file from elsewhere with NaN in it or with labels outside the split, where there is one."""
-    store = FeatureStore.open(path)
+def _check_features(source: Path | FeatureFiles, inputs: Inputs | None) -> None:
+    """Refuse features from elsewhere with NaN in them or with labels outside the split, where there is one."""
+    store = FeatureStore.open(source)
     store.check_finite()
     if inputs is None:
         return
@@ -83,4 +83,4 @@ def _check_features(path: Path, inputs: Inputs | None) -> None:
     try:
         split.check_labels(store.labels)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{store.path}: {error}") from None

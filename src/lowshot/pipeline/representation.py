@@ -13,6 +13,7 @@ from lowshot.recipe.schema import RepresentationSection
 from lowshot.representation import checkpoint_path, log_path
 
 if TYPE_CHECKING:
+    from lowshot.features import FeatureFiles
     from lowshot.representation import Backbone, TrainSettings
 
 Part = Literal["train", "test"]
@@ -64,10 +65,13 @@ class Representation:
         """The recipe's checkpoint, or the one after the last epoch of the training."""
         return self.section.checkpoint or checkpoint_path(self.folder, self.settings.epochs)
 
-    def features(self, part: Part) -> Path:
-        """The features file of a part: the recipe's, or the one that is extracted."""
-        given = self.section.features
-        return given[part] if given is not None else self.inputs.outputs.features(self.name, part)
+    def features(self, part: Part) -> Path | FeatureFiles:
+        """The features of a part: the recipe's, or the file that is extracted."""
+        return self.section.given.get(part) or self.extracted(part)
+
+    def extracted(self, part: Part) -> Path:
+        """The features file of a part that the recipe extracts."""
+        return self.inputs.outputs.features(self.name, part)
 
     def load_backbone(self) -> Backbone:
         """The trained network, which must be of the architecture that the recipe names, if it names one.

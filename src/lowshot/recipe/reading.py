@@ -98,7 +98,7 @@ def _set_aside(tree: Any, location: Sequence[str | int], kind: str) -> bool:
         return False
     if kind == "too_short" and key == "representations":
         parent[key] = {"unnamed": {}}
-    elif kind == "value_error" and key == "train" and tree.get("loss") is not None:
+    elif kind == "value_error" and key == "train" and isinstance(tree, dict) and tree.get("loss") is not None:
         tree["loss_weight"] = 1.0  # so that the name of the loss is checked as well
     else:
         del parent[key]

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from lowshot.benchmark.metrics import informative_k
 from lowshot.data.experiments import MOST_EXPERIMENTS
@@ -14,6 +23,9 @@ from lowshot.files import fingerprint
 from lowshot.recipe.texts import Half, Name, PathPattern, RecipePath, is_name
 from lowshot.recipe.tree import to_yaml
 from lowshot.representation.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from lowshot.features import FeatureFiles
 
 Accuracy = Literal[
     "novel_top5",
@@ -76,14 +88,40 @@ class SplitSection(Section):
     max_shots: int = Field(20, ge=1, description="shots drawn per class and experiment; the first n are the n shots")
 
 
+class ArraysSection(Section):
+    """Features and labels in files of other programs."""
+
+    features: PathPattern = Field(description="file of the features; FILE:NAME where it holds several arrays")
+    labels: PathPattern = Field(description="file of the labels; FILE:NAME where it holds several arrays")
+
+    @property
+    def files(self) -> FeatureFiles:
+        """The files, as :meth:`lowshot.features.FeatureStore.open` takes them."""
+        from lowshot.features import FeatureFiles
+
+        return FeatureFiles(self.features, self.labels)
+
+
+def _kind_of_features(value: Any) -> str:
+    return "arrays" if isinstance(value, Mapping | ArraysSection) else "file"
+
+
+GivenFeatures = Annotated[
+    Annotated[RecipePath, Tag("file")] | Annotated[ArraysSection, Tag("arrays")], Discriminator(_kind_of_features)
+]
+"""A features file, or features and labels in files of other programs."""
+
+
 class RepresentationSection(Section):
     """One representation: trained, from a checkpoint, or given as feature files."""
 
     label: str | None = Field(None, description="name in tables and figures; the key when none")
     train: dict[str, Any] = Field({}, description="settings that differ from the recipe's train section")
     checkpoint: RecipePath | None = Field(None, description="use this checkpoint instead of training one")
-    features: dict[Literal["train", "test"], RecipePath] | None = Field(
-        None, description="use these feature files instead of training and extracting"
+    features: dict[Literal["train", "test"], GivenFeatures] | None = Field(
+        None,
+        description="use these feature files instead of training and extracting; {features: FILE, labels: FILE} "
+        "names arrays of other programs",
     )
 
     @model_validator(mode="after")
@@ -94,6 +132,13 @@ class RepresentationSection(Section):
         if self.features is not None and set(self.features) != {"train", "test"}:
             raise ValueError("features needs both train and test")
         return self
+
+    @property
+    def given(self) -> dict[str, Path | FeatureFiles]:
+        """The feature files of both parts, as :meth:`lowshot.features.FeatureStore.open` takes them; empty if none."""
+        return {
+            part: given if isinstance(given, Path) else given.files for part, given in (self.features or {}).items()
+        }
 
 
 class ExtractSection(Section):

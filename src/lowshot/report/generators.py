@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup, escape
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from PIL.Image import Image
 
 from lowshot.hallucination.inspection import Projection, Spread
 from lowshot.report.figures.strip import LARGEST, SMALL
 from lowshot.report.figures.style import Plot, Theme, drawable, new_figure
 from lowshot.report.page import Section
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PER_CLASS = 8
 """The number of generated features shown of each class."""
@@ -116,6 +118,8 @@ def _mean(values: np.ndarray, scale: float, unit: str) -> Markup:
 
 
 def _draw_neighbours(classes: Sequence[GeneratedClass], theme: Theme) -> Figure:
+    from matplotlib.patches import Rectangle  # after the figures, whose package imports matplotlib safely
+
     most_shots = max(len(one.shots) for one in classes)
     most_neighbours = max(len(one.neighbours) for one in classes)
     gap = 0.35  # of a tile, between the shots and the neighbours

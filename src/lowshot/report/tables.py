@@ -15,7 +15,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from lowshot import escaping
 from lowshot.benchmark.results import Record
+from lowshot.escaping import csv_cell
+from lowshot.progress import SafeConsole
 from lowshot.report.table_data import Cell, TableData, build_tables, primary
 
 MISSING = "–"
@@ -69,9 +72,12 @@ class TextTable:
     def markdown(self) -> str:
         """The table for GitHub, the title in bold; names are escaped, numbers are Markdown already."""
         rule = [":---" if i < self.names else "---:" for i in range(len(self.head))]
-        rows = [[_escaped(str(c)) if i < self.names else str(c) for i, c in enumerate(row)] for row in self.rows]
-        lines = [f"| {' | '.join(cells)} |" for cells in (self.head, rule, *rows)]
-        return "\n".join([f"**{self.title}**", "", *lines, "", self.caption, ""])
+        rows = [
+            [escaping.markdown(str(c)) if i < self.names else str(c) for i, c in enumerate(row)] for row in self.rows
+        ]
+        head = [escaping.markdown(text) for text in self.head]
+        lines = [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
+        return "\n".join([f"**{escaping.markdown(self.title)}**", "", *lines, "", self.caption, ""])
 
     def html(self) -> Markup:
         """The table for the page, without the title."""
@@ -106,7 +112,7 @@ def paper_tables(
     Raises:
         InputError: The records cannot be shown, as :func:`~lowshot.report.table_data.build_tables` says.
     """
-    console = Console(width=width)
+    console = SafeConsole(width=width)
     tables = build_tables(records, metrics, setup)
     return [_fitting(table, console) for table in (primary(tables) if metrics is None else tables)]
 
@@ -134,9 +140,9 @@ def to_csv(records: Iterable[Record], metrics: Sequence[str] | None = None, setu
 
 
 def csv_text(lines: Iterable[Sequence[object]]) -> str:
-    """Rows as the text of a CSV file."""
+    """Rows as the text of a CSV file, in which no text is a formula for a spreadsheet."""
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows(lines)
+    csv.writer(file, lineterminator="\n").writerows([[csv_cell(value) for value in line] for line in lines])
     return file.getvalue()
 
 
@@ -169,8 +175,3 @@ def _texts(table: TableData, text: Callable[[Cell, bool], str | Text]) -> TextTa
         cells = [missing if c is None else text(c, c.mean == b) for c, b in zip(row.cells, best, strict=True)]
         rows.append([row.representation, row.method, *cells])
     return TextTable(table.title, [*NAMES, *table.columns], rows, table.caption)
-
-
-def _escaped(name: str) -> str:
-    """A name that neither ends its table cell nor starts a tag or emphasis."""
-    return "".join(f"\\{letter}" if letter in r"\|*_`<>[]" else letter for letter in " ".join(name.split()))

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
-from rich.console import Console
 
 from lowshot.benchmark.results import Record
 from lowshot.errors import LowshotError
+from lowshot.escaping import printable
 from lowshot.files import Pathlike, write_bytes, write_text
+from lowshot.progress import SafeConsole
 from lowshot.report.figures.accuracy import accuracy_plot
 from lowshot.report.figures.strip import Example, strip_plot
 from lowshot.report.figures.style import DARK, LIGHT, Plot, render
@@ -69,7 +70,8 @@ class Report:
         if self.kinds is not None:
             compared = compare_with_published(self.records, self.kinds, self.metrics, self.setup)
             notes, tables = published_notes(self.records, compared, self.setup), published_tables(compared)
-            write_text(folder / "paper.md", "\n".join(["\n\n".join(notes), "", *(t.markdown() for t in tables)]))
+            text = "\n".join(["\n\n".join(notes), "", *(table.markdown() for table in tables)])
+            write_text(folder / "paper.md", printable(text))
             write_text(folder / "paper.csv", published_csv(compared))
             html = [Markup("<p>{}</p>").format(note) for note in notes]
             html += [Markup("<h3>{}</h3>{}").format(table.title, table.html()) for table in tables]
@@ -87,7 +89,7 @@ class Report:
 
     def print(self) -> None:
         """Print the main tables, in the original's layout, to standard output."""
-        console = Console(highlight=False, emoji=False)
+        console = SafeConsole()
         tables = paper_tables(self.records, self.metrics, self.setup, console.width)
         if (episodes := episode_table(self.episodes, self.setup)) is not None:
             tables.append(episodes.rich())
@@ -153,10 +155,10 @@ def write_report(
     if examples:
         _save(folder / "figures", [strip_plot(examples)])
     markdown = [to_markdown(records, metrics, setup), *(table.markdown() for table in further_tables)]
-    write_text(folder / "tables.md", "\n".join(markdown))
+    write_text(folder / "tables.md", printable("\n".join(markdown)))
     write_text(folder / "tables.csv", to_csv(records, metrics, setup))
     page = Page(title, description, tables, pictures, examples, recipe_yaml, provenance, notes, sections)
-    write_text(folder / "report.html", render_page(page))
+    write_text(folder / "report.html", printable(render_page(page)))
     return folder / "report.html"
 
 

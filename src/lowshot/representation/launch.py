@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
 from torch import multiprocessing
 
+from lowshot.checks import environment_number
 from lowshot.devices import pick_device
 from lowshot.errors import InputError, LowshotError
 from lowshot.plugins import packed, unpacked
@@ -100,11 +101,11 @@ def _leave_group() -> None:
 def _launched_outside() -> tuple[int, int] | None:
     """The numbers of processes on this machine and of machines, if torchrun or srun started this process."""
     if TorchElasticEnvironment.detect():
-        local = int(os.environ["LOCAL_WORLD_SIZE"])
-        return local, int(os.environ["WORLD_SIZE"]) // local
-    if "SLURM_PROCID" in os.environ and int(os.environ.get("SLURM_NTASKS", 1)) > 1 and SLURMEnvironment.detect():
-        nodes = int(os.environ.get("SLURM_NNODES", 1))
-        return int(os.environ["SLURM_NTASKS"]) // nodes, nodes
+        local = max(1, environment_number("LOCAL_WORLD_SIZE", 1))
+        return local, environment_number("WORLD_SIZE", 1) // local
+    if "SLURM_PROCID" in os.environ and environment_number("SLURM_NTASKS", 1) > 1 and SLURMEnvironment.detect():
+        nodes = max(1, environment_number("SLURM_NNODES", 1))
+        return environment_number("SLURM_NTASKS", 1) // nodes, nodes
     return None
 
 

@@ -17,7 +17,7 @@ def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> S
         "transform": inputs.transforms.description,
         "data": inputs.data_fingerprint,
     }
-    outputs = tuple(representation.features(part) for part in PARTS)
+    outputs = tuple(representation.extracted(part) for part in PARTS)
 
     def action() -> None:
         _extract(representation)
@@ -36,7 +36,7 @@ def _extract(representation: Representation) -> None:
             backbone,
             images,
             inputs.transforms,
-            representation.features(part),
+            representation.extracted(part),
             batch_size=section.batch_size,
             precision=resolve_precision(section.precision),
             dtype=section.dtype,

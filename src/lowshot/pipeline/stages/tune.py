@@ -15,6 +15,7 @@ from lowshot.files import write_json
 from lowshot.parallel import TaskGroup
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.stage import Stage
+from lowshot.progress import SafeConsole
 from lowshot.recipe.schema import MethodSection
 
 
@@ -68,13 +69,12 @@ def tune_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...]) -> St
 
 def _print_tuning(path: Path, title: str) -> None:
     """The grid of a tuning, to standard output."""
-    from rich.console import Console
     from rich.text import Text
 
     from lowshot.report.further_tables import tuning_table
 
     table = tuning_table(Tuning.read(path), title)
-    Console(highlight=False).print(replace(table, caption="").rich(), Text(f"{table.caption}\n", style="dim"))
+    SafeConsole().print(replace(table, caption="").rich(), Text(f"{table.caption}\n", style="dim"))
 
 
 def _grid(section: MethodSection) -> dict[str, list[Any]]:
