@@ -237,6 +237,8 @@ def test_every_path_of_the_schema_is_known_as_one() -> None:
         ("split", "experiment_files"),
         ("representations", "*", "checkpoint"),
         ("representations", "*", "features", "*"),
+        ("representations", "*", "features", "*", "features"),
+        ("representations", "*", "features", "*", "labels"),
     }
 
 
