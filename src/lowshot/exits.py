@@ -74,11 +74,10 @@ def run_program(work: Callable[[], None], resumable: bool = True) -> int:
         resumable (bool): True where the same command goes on from where it was interrupted.
     """
     again = "; give the same command again to resume" if resumable else ""
-    os.environ["PYTHONSAFEPATH"] = "1"  # no process of this program imports what lies in the working folder
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks ends no program
-    with _signals_raise():
+    with _signals_raise(), _safe_imports():
         try:
             work()
         except LowshotError as error:
@@ -112,6 +111,20 @@ def _say(text: str, style: str | None = None) -> None:
     from lowshot.progress import say  # imported here: a short program that succeeds ends before rich is imported
 
     say(text, style=style)
+
+
+@contextmanager
+def _safe_imports() -> Iterator[None]:
+    """Processes that are started within the block import nothing from the working folder."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 @contextmanager
