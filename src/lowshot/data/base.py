@@ -121,6 +121,18 @@ class ImageDataset:
         with source:
             return decode(source, self.paths[row], self.max_pixels, self.decode_size)
 
+    def encoded(self, row: int) -> bytes | Image.Image:
+        """The file of a row as it is, or its image where the data set has no files.
+
+        Raises:
+            BadImageError: The file is missing, cannot be read, or is larger than an image may be.
+        """
+        source = self._opened(row)
+        if isinstance(source, Image.Image):
+            return source
+        with source:
+            return source.read()
+
     def read_header(self, row: int) -> None:
         """Check an image as far as that goes without decoding it.
 

@@ -1,0 +1,118 @@
+"""The network of a recogniser: photos in, features out, decoded by threads while the network computes."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from operator import length_hint
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lowshot.data import BadImageError
+from lowshot.data.preprocessing import Preprocessing
+from lowshot.errors import InputError
+from lowshot.features import Embedder
+from lowshot.recogniser.photos import Photo, look, thumbnail
+from lowshot.recogniser.state import BackboneState
+from lowshot.representation import load_pretrained
+
+BATCH = 32
+"""The number of photos per forward pass."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A photo that the network has seen, or could not.
+
+    Attributes:
+        name (str): The name of the photo.
+        feature (array, (D,) float32, or None): Its feature.
+        error (str): The reason why there is none; empty where there is one.
+        digest (str): The SHA-256 of its content.
+        look (int): Its perceptual hash; 0 where it was not asked for.
+        thumbnail (bytes): A small JPEG of it; empty where it was not asked for.
+    """
+
+    name: str
+    feature: np.ndarray | None
+    error: str = ""
+    digest: str = ""
+    look: int = 0
+    thumbnail: bytes = b""
+
+
+class Network:
+    """The network of a recogniser, ready to compute.
+
+    Args:
+        state (BackboneState): What ``recogniser.json`` says of it.
+        folder (Path): The folder of the recogniser, for weights that lie there.
+
+    Raises:
+        InputError: The weights are missing, or are not those that the recogniser was taught with.
+    """
+
+    def __init__(self, state: BackboneState, folder: Path) -> None:
+        weights: Any = True if state.weights == "pretrained" else folder / state.weights
+        backbone = load_pretrained(state.name, weights, **state.options).backbone
+        transforms = Preprocessing.from_dict(state.preprocessing).transforms()
+        self.embedder = Embedder(backbone, transforms, views=state.views)
+        if self.embedder.dim != state.dim or self.embedder.fingerprint != state.fingerprint:
+            raise InputError(
+                f"recogniser {folder} was taught with other weights or another preprocessing of {state.name!r} than are "
+                "installed here, and its features would not fit: install the version of its README, or teach anew"
+            )
+
+    def see(self, photos: Iterable[Photo], details: bool = False) -> Generator[Seen, None, None]:
+        """Compute the features of photos, in order; memory follows the batch.
+
+        Args:
+            photos (iterable of Photo): The photos. One that cannot be decoded comes out with its error.
+            details (bool): True adds the perceptual hash and the thumbnail.
+        """
+        with self.embedder as embedder, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for batch in _ahead(pool, photos, partial(self._open, details=details)):
+                pixels = [pixels for _, pixels in batch if pixels is not None]
+                if pixels:
+                    stacked = torch.stack(pixels)
+                    embedder.decide(stacked, length_hint(photos, len(pixels)))
+                    features = iter(embedder.features(stacked))
+                for seen, opened in batch:
+                    yield seen if opened is None else _with_feature(seen, next(features))
+
+    def _open(self, photo: Photo, details: bool) -> tuple[Seen, torch.Tensor | None]:
+        """Decode a photo and make the network's input of it; without one where that fails."""
+        try:
+            opened = photo.open()
+        except BadImageError as error:
+            return Seen(photo.name, None, str(error)), None
+        extra = {"look": look(opened.image), "thumbnail": thumbnail(opened.image)} if details else {}
+        return Seen(photo.name, None, digest=opened.digest, **extra), self.embedder.transform(opened.image)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, photos: Iterable[Photo], work: Callable[[Photo], tuple[Seen, torch.Tensor | None]]
+) -> Iterator[list[tuple[Seen, torch.Tensor | None]]]:
+    """Batches of opened photos, of which the next two are being opened meanwhile."""
+    remaining = iter(photos)
+    pending: deque[list[Future[tuple[Seen, torch.Tensor | None]]]] = deque()
+    while True:
+        while len(pending) < 3 and (batch := [pool.submit(work, photo) for photo in islice(remaining, BATCH)]):
+            pending.append(batch)
+        if not pending:
+            return
+        yield [future.result() for future in pending.popleft()]
+
+
+def _with_feature(seen: Seen, feature: np.ndarray) -> Seen:
+    if not np.isfinite(feature).all():
+        return Seen(seen.name, None, f"image {seen.name}: the network gives NaN or infinity", seen.digest)
+    return Seen(seen.name, feature, "", seen.digest, seen.look, seen.thumbnail)
