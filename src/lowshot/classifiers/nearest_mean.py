@@ -78,6 +78,19 @@ class NearestMean(TransformsFeatures, LowShotClassifier):
     ) -> list[np.ndarray]:
         return [self._compared(X, self._class_means(*own)) for own, X in zip(shots, queries)]
 
+    def _left_out_scores(self, X: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+        columns, counts = self.n_base_classes_ + codes[rows], np.bincount(codes)[codes[rows], None]
+        queries = self._transformed(X[rows])
+        # The mean of the others of n shots is (n mean - x) / (n - 1); everything else stays.
+        others = (counts * self.means_[columns] - queries) / np.maximum(counts - 1, 1)
+        scores = self._compared(X[rows], self.means_)
+        if self.metric == "cosine":
+            own = np.einsum("nd,nd->n", unit_rows(queries), unit_rows(others))
+        else:
+            own = -((queries - others) ** 2).sum(axis=1)
+        scores[np.arange(len(rows)), columns] = own
+        return scores
+
     def _temperature(self) -> float:
         if self.metric == "cosine" or len(self.means_) == 1:
             return 0.1

@@ -163,6 +163,8 @@ def _check_state(classifier: LowShotClassifier, source: str) -> None:
         learned.sizes |= {"C": len(classes), "B": n_base, "N": len(classes) - n_base}
     if learned.has("novel_bias_"):
         learned.number("novel_bias_")
+    if learned.has("temperature_") and learned.number("temperature_") <= 0:
+        raise InputError(f"{source}: temperature_ must be above 0")
     classifier._check_learned(learned)
 
 
