@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.special import softmax
 
 from lowshot.classifiers import LowShotClassifier
 from lowshot.classifiers.transforms import unit_rows
@@ -105,6 +106,14 @@ class Model:
         joined = np.full((len(found), len(self.classes)), -np.inf, found.dtype)
         np.maximum.at(joined, (slice(None), self._columns[used]), found[:, used])
         return joined
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """The probabilities (N, C) float64 of ``classes`` for features (N, D); each row sums to one."""
+        return softmax(self.scores(features).astype(np.float64) / self.state.temperature, axis=1)
+
+    def unknown(self, features: np.ndarray) -> np.ndarray:
+        """(N,) bool: True where features (N, D) are unlike all classes."""
+        return self.novelty(features) >= self.state.unknown_at
 
     def nearest(self, features: np.ndarray, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """The most similar shots.
