@@ -32,7 +32,7 @@ from PIL import Image
 from lowshot.data import ImageDataset, build_dataset, build_transforms
 from lowshot.devices import resolve_precision
 from lowshot.features import extract_features
-from lowshot.features.forward import AUTOCAST
+from lowshot.features.engines import AUTOCAST
 from lowshot.representation import build_backbone
 
 CLASSES, ROUNDS = 100, 3

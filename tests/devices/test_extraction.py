@@ -9,7 +9,7 @@ import torch
 
 from lowshot.data import BadImageError
 from lowshot.features import FeatureStore, extract_features
-from lowshot.features.forward import Forward
+from lowshot.features.engines import TorchEngine
 from lowshot.representation.backbones import Backbone
 from tests.devices.conftest import GPU
 from tests.devices.problems import tiny_backbone
@@ -44,7 +44,7 @@ def test_features_are_those_of_a_cpu(gpu: GPU, tmp_path: Path, precision: str) -
 
 def test_batch_norms_are_folded_on_the_gpu(gpu: GPU) -> None:
     images = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
-    with gpu, Forward(backbone(), transforms().normalize, "32-true", torch.device("cuda")) as forward:
+    with gpu, TorchEngine(backbone(), transforms().normalize, "32-true", torch.device("cuda")) as forward:
         forward(images)
         kinds = {type(module) for module in forward.model.modules()}
     assert torch.nn.Identity in kinds

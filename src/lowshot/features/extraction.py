@@ -18,7 +18,9 @@ from lowshot.data.loading import make_loader
 from lowshot.data.transforms import Transforms
 from lowshot.devices import device_of_process
 from lowshot.errors import InputError
-from lowshot.features.forward import AUTOCAST, Forward, ahead
+from lowshot.features.ahead import ahead
+from lowshot.features.embedder import Embedder
+from lowshot.features.engines import AUTOCAST
 from lowshot.features.processes import end_with_parent, run_in_processes
 from lowshot.features.shard import Shard, shard_ranges
 from lowshot.features.store import FeatureStore
@@ -122,14 +124,8 @@ class _Extraction:
     def __post_init__(self) -> None:
         config = getattr(self.backbone, "config", {"name": type(self.backbone).__name__})
         self.backbone_name = str(config["name"])
-        self.backbone_fingerprint = fingerprint(
-            config,
-            *(
-                part
-                for name, tensor in self.backbone.state_dict().items()
-                for part in (name, tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
-            ),
-        )
+        self.embedder = Embedder(self.backbone, self.transforms, engine="torch", precision=self.precision)
+        self.backbone_fingerprint = self.embedder.trunk_fingerprint
         self.fingerprint = fingerprint(
             self.backbone_fingerprint,
             self.dataset.fingerprint,
@@ -153,12 +149,9 @@ class _Extraction:
                 return
             images = self.dataset.subset(remaining)
             loader = make_loader(images, self.transforms.eval, self.batch_size, workers=self.workers)
-            with (
-                Forward(self.backbone, self.transforms.normalize, self.precision, device_of_process(number)) as forward,
-                contextlib.closing(ahead(loader)) as batches,
-            ):
+            with self.embedder.on(device_of_process(number)) as embedder, contextlib.closing(ahead(loader)) as batches:
                 for batch, _, numbers in batches:
-                    features = forward(batch)
+                    features = embedder.features(batch)
                     if not np.isfinite(features).all():
                         row = remaining[int(numbers[np.flatnonzero(~np.isfinite(features).all(axis=1))[0]])]
                         image = self.dataset.paths[row]

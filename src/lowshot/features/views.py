@@ -1,0 +1,85 @@
+"""Views of an image, whose features are averaged: its mirror image, or ten crops of it (Krizhevsky et al. 2012)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
+
+from lowshot.data.transforms import ImageTransform
+from lowshot.errors import InputError
+
+VIEWS = ("one", "flip", "ten_crop")
+
+
+def views_transform(transform: ImageTransform, views: str) -> ImageTransform:
+    """Make the function from an image to the pixels of its views, mirror images left out.
+
+    Args:
+        transform (callable): The function from an RGB image to (3, H, W) uint8. For ``"ten_crop"`` it ends in a central
+            crop: a ``v2.Compose`` whose last part is ``v2.CenterCrop``, or a callable with ``before_crop``, the
+            function from an image to the larger (3, h, w) uint8, and ``crop_size``, H and W.
+        views (str): One of ``VIEWS``.
+
+    Returns:
+        The function, to (3, H, W), or for ``"ten_crop"`` to (5, 3, H, W).
+
+    Raises:
+        InputError: ``"ten_crop"`` and the transform does not end in a central crop.
+    """
+    if views != "ten_crop":
+        return transform
+    if isinstance(transform, v2.Compose) and isinstance(crop := transform.transforms[-1], v2.CenterCrop):
+        return FiveCrops(v2.Compose(transform.transforms[:-1]), tuple(crop.size))
+    if hasattr(transform, "before_crop") and hasattr(transform, "crop_size"):
+        return FiveCrops(transform.before_crop, tuple(transform.crop_size))
+    raise InputError(
+        "views ten_crop needs images that are larger than the crop, and the transforms crop nothing: use flip"
+    )
+
+
+@dataclass(frozen=True)
+class FiveCrops:
+    """The four corners of an image and its centre, as (5, 3, H, W) uint8.
+
+    Attributes:
+        before_crop (callable): The function from an image to (3, h, w) uint8.
+        size (two int): The height H and width W of a crop.
+    """
+
+    before_crop: ImageTransform
+    size: tuple[int, ...]
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        pixels = self.before_crop(image)
+        height, width = self.size
+        missing = max(0, height - pixels.shape[1]), max(0, width - pixels.shape[2])
+        if any(missing):  # as a central crop does, zeros stand where the image does not reach
+            down, right = missing
+            pixels = F.pad(pixels, [right // 2, down // 2, (right + 1) // 2, (down + 1) // 2])
+        return torch.stack(F.five_crop(pixels, [height, width]))
+
+
+def mean_of_views(engine: Callable[[torch.Tensor], np.ndarray], pixels: torch.Tensor, views: str) -> np.ndarray:
+    """Compute the mean feature of each image's views.
+
+    Args:
+        engine (callable): The function from (n, 3, H, W) uint8 to features (n, D) float32.
+        pixels (uint8, (N, 3, H, W) or (N, V, 3, H, W)): What :func:`views_transform` made.
+        views (str): One of ``VIEWS``; all but ``"one"`` add the mirror images.
+
+    Returns:
+        (float32, (N, D)): The mean features.
+    """
+    if views == "one":
+        return engine(pixels)
+    crops = pixels.unsqueeze(1) if pixels.ndim == 4 else pixels
+    total: np.ndarray | float = 0.0
+    for view in crops.unbind(1):  # one view at a time, so that memory does not grow with their number
+        total = total + engine(view) + engine(view.flip(-1))
+    return np.asarray(total / (2 * crops.shape[1]), np.float32)
