@@ -29,7 +29,9 @@ def teach(
     ] = None,
     backbone: Annotated[
         str | None,
-        typer.Option(help="Network of a new recogniser: any of `lowshot list backbones` (default: efficientnet_lite0)."),
+        typer.Option(
+            help="Network of a new recogniser: any of `lowshot list backbones` (default: efficientnet_lite0)."
+        ),
     ] = None,
     views: Annotated[
         Literal["one", "flip", "ten_crop"] | None,
@@ -64,7 +66,12 @@ def teach(
     from lowshot.recogniser.photos import photos_at
     from lowshot.recogniser.setup import open_or_create
 
-    made = {"backbone": backbone, "views": views, "classifier": classifier, "thumbnails": False if no_thumbnails else None}
+    made = {
+        "backbone": backbone,
+        "views": views,
+        "classifier": classifier,
+        "thumbnails": False if no_thumbnails else None,
+    }
     if class_name is None and len(photos) > 1:
         raise InputError(
             f"give one folder, zip or list of labelled photos, not {len(photos)}; to teach one class from several "

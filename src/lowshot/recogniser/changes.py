@@ -38,9 +38,7 @@ def with_class(state: State, name: str) -> State:
     if name in state.id_of:
         return state
     classes = [*state.classes, ClassState(id=state.next_id, name=name)]
-    return state.model_copy(
-        update={"classes": sorted(classes, key=lambda one: one.name), "next_id": state.next_id + 1}
-    )
+    return state.model_copy(update={"classes": sorted(classes, key=lambda one: one.name), "next_id": state.next_id + 1})
 
 
 def without_class(state: State, shots: Shots, name: str) -> State:
@@ -112,6 +110,4 @@ def live_rows(state: State, shots: Shots) -> list[tuple[int, int]]:
     """The rows that count in a state, each with the id of its class."""
     removed = set(state.removed)
     ids = {one.id for one in state.classes}
-    return [
-        (row, label) for row, label in enumerate(shots.labels.tolist()) if row not in removed and label in ids
-    ]
+    return [(row, label) for row, label in enumerate(shots.labels.tolist()) if row not in removed and label in ids]

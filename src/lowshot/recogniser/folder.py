@@ -45,9 +45,7 @@ def read_state(folder: Pathlike) -> State:
     folder = Path(folder)
     if not is_recogniser(folder):
         what = "has no recogniser.json" if folder.is_dir() else "is not there" if not folder.exists() else "is a file"
-        raise InputError(
-            f"recogniser {folder} {what}: expected a folder that `lowshot teach {folder} PHOTOS` made"
-        )
+        raise InputError(f"recogniser {folder} {what}: expected a folder that `lowshot teach {folder} PHOTOS` made")
     path = folder / STATE_FILE
     return parse_state(read_json(path, "recogniser"), str(path))
 

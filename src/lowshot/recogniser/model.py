@@ -111,6 +111,10 @@ class Model:
         """The probabilities (N, C) float64 of ``classes`` for features (N, D); each row sums to one."""
         return softmax(self.scores(features).astype(np.float64) / self.state.temperature, axis=1)
 
+    def novelty(self, features: np.ndarray) -> np.ndarray:
+        """(N,) scores of how unlike all classes features (N, D) are."""
+        return 1 - self.nearest(features)[1][:, 0]
+
     def unknown(self, features: np.ndarray) -> np.ndarray:
         """(N,) bool: True where features (N, D) are unlike all classes."""
         return self.novelty(features) >= self.state.unknown_at

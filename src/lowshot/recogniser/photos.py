@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -96,8 +99,33 @@ def as_photo(image: ImageLike, number: int = 0) -> Photo:
     )
 
 
-def photos_at(paths: Iterable[str | Path]) -> list[Photo]:
-    """The photos of files, and of everything in folders and zips, folders in the order of their names.
+class PhotoList(Sequence[Photo]):
+    """Many photos, held as little more than their names.
+
+    Args:
+        groups (sequence): The photos of each file, folder or zip in turn: their names, and the function from a number to
+            the photo.
+    """
+
+    def __init__(self, groups: Sequence[tuple[Sequence[str], Callable[[int], Photo]]]) -> None:
+        self._groups = list(groups)
+        self._ends = list(itertools.accumulate(len(names) for names, _ in self._groups))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        group = bisect.bisect_right(self._ends, index)
+        return self._groups[group][1](index - (self._ends[group - 1] if group else 0))
+
+
+def photos_at(paths: Iterable[str | Path]) -> PhotoList:
+    """The photos of files, and of everything in folders and zips, in the order of their names.
 
     Args:
         paths (iterable of path-like): The files, folders and zips.
@@ -105,23 +133,35 @@ def photos_at(paths: Iterable[str | Path]) -> list[Photo]:
     Raises:
         InputError: A path does not exist, or a folder or zip holds no photos.
     """
-    found: list[Photo] = []
-    for given in paths:
-        path = Path(given).expanduser()
-        if path.is_dir():
-            listing = list_folder(path)
-            if not listing.files:
-                raise InputError(f"{given} holds no photos (.jpg, .png, .heic and the like)")
-            found += [Photo(str(path / name), path / name) for name in sorted(listing.files)]
-        elif path.suffix.lower() == ".zip":
-            members = _Members(path)
-            names = sorted(enumerate(members.paths), key=lambda member: member[1])
-            found += [Photo(f"{given}/{name}", (members, row)) for row, name in names]
-        else:
-            if not path.exists() and not path.is_symlink():
-                raise InputError(f"photo {given} does not exist")
-            found.append(Photo(str(given), path))
-    return found
+    return PhotoList([_group(str(given)) for given in paths])
+
+
+def _group(given: str) -> tuple[Sequence[str], Callable[[int], Photo]]:
+    path = Path(given).expanduser()
+    if path.is_dir():
+        names = sorted(list_folder(path).files)
+        if not names:
+            raise InputError(f"{given} holds no photos (.jpg, .png, .heic and the like)")
+        return names, partial(_in_folder, given.rstrip("/") or "/", path, names)
+    if path.suffix.lower() == ".zip":
+        members = _Members(path)
+        order = sorted(range(len(members)), key=members.paths.__getitem__)
+        return members.paths, partial(_in_zip, given, members, order)
+    if not path.exists() and not path.is_symlink():
+        raise InputError(f"photo {given} does not exist")
+    return [given], partial(_alone, given, path)
+
+
+def _in_folder(given: str, path: Path, names: Sequence[str], number: int) -> Photo:
+    return Photo(f"{given}/{names[number]}", path / names[number])
+
+
+def _in_zip(given: str, members: ImageDataset, order: Sequence[int], number: int) -> Photo:
+    return Photo(f"{given}/{members.paths[order[number]]}", (members, order[number]))
+
+
+def _alone(given: str, path: Path, number: int) -> Photo:
+    return Photo(given, path)
 
 
 def labelled_photos(root: str | Path) -> dict[str, list[Photo]]:
@@ -227,7 +267,9 @@ def _in_memory(image: Image.Image | np.ndarray, name: str) -> Opened:
             raise BadImageError(f"image {name} is an array without pixels")
         image = Image.fromarray(image)
     if image.width * image.height > MAX_PIXELS:
-        raise BadImageError(f"image {name} has {image.width} x {image.height} pixels: at most {MAX_PIXELS} are possible")
+        raise BadImageError(
+            f"image {name} has {image.width} x {image.height} pixels: at most {MAX_PIXELS} are possible"
+        )
     rgb = to_rgb(image, name)
     size = f"{rgb.width}x{rgb.height}".encode()
     return Opened(rgb, hashlib.sha256(size + rgb.tobytes()).hexdigest())

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from lowshot.checks import check_number
 from lowshot.classifiers import LowShotClassifier, load_classifier, save_classifier
 from lowshot.data import BadImageError
 from lowshot.errors import InputError, did_you_mean, first_few
@@ -28,6 +29,7 @@ from lowshot.recogniser.model import Model, live_examples
 from lowshot.recogniser.photos import ImageLike, Photo, as_photo, labelled_photos, named_photos
 from lowshot.recogniser.shots import Shots, read_thumbnails
 from lowshot.recogniser.state import BackboneState, ClassifierState, State
+from lowshot.registry import CLASSIFIERS
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
@@ -88,7 +90,6 @@ class Recogniser:
             InputError: There is something else in the folder, or a name or parameter is unknown.
         """
         from lowshot.features import Embedder
-        from lowshot.registry import CLASSIFIERS
         from lowshot.representation import load_pretrained
 
         target = Path(folder)
@@ -166,7 +167,7 @@ class Recogniser:
             )
         good = [(name, one) for name, one in seen if one.feature is not None]
         if not good:
-            raise InputError(f"there is no photo to teach: all {len(seen)} cannot be used: {first_few(taught.unreadable)}")
+            raise InputError(f"none of the {len(seen)} photos can be used: {first_few(taught.unreadable)}")
 
         def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
             check_distinct(given, self.classes)
@@ -257,6 +258,44 @@ class Recogniser:
             self._read()
             self._save_derived()
         return undone[-1].what if undone else "the last change"
+
+    def set_classifier(self, name: str, params: Mapping[str, Any] | None = None) -> None:
+        """Take a classifier of one's own choice.
+
+        Args:
+            name (str): The registered name, or "auto" to have it chosen by leave-one-out.
+            params (mapping, optional): Its parameters.
+
+        Raises:
+            InputError: The name or a parameter is unknown, or the base classes were learned by another classifier.
+        """
+        if name != "auto":
+            CLASSIFIERS.build(name, **(params or {}))
+        if self._state.base is not None and name != self._state.classifier.name:
+            raise InputError(
+                f"recogniser {self.folder} has base classes, which {self._state.classifier.name} learned: no other "
+                "classifier can take them over"
+            )
+
+        def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
+            chosen = ClassifierState(name="nearest_mean" if name == "auto" else name, params=dict(params or {}))
+            chosen = chosen.model_copy(update={"given": name != "auto"})
+            return state.model_copy(update={"classifier": chosen}), Shots.none(state.backbone.dim), f"classifier {name}"
+
+        self._change(edit)
+
+    def set_unknown_at(self, threshold: float | None) -> None:
+        """Mark answers as unknown from a novelty score on; None chooses the threshold by leave-one-out again."""
+        if threshold is not None:
+            check_number("unknown_at", threshold)
+
+        def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
+            update = {"unknown_given": threshold is not None}
+            if threshold is not None:
+                update["unknown_at"] = float(threshold)  # type: ignore[assignment]
+            return state.model_copy(update=update), Shots.none(state.backbone.dim), f"unknown from {threshold} on"
+
+        self._change(edit)
 
     def predict(self, images: Iterable[ImageLike]) -> list[Answer]:
         """Say what photos show.
@@ -381,6 +420,14 @@ class Recogniser:
 
     def _base(self, state: State) -> LowShotClassifier | None:
         return None if state.base is None else load_classifier(self.folder / folders.BASE_FILE)
+
+    def require_classes(self) -> None:
+        """Check that the recogniser knows a class.
+
+        Raises:
+            InputError: It knows none.
+        """
+        self._ready()
 
     def _ready(self) -> Model:
         if self._model is None:

@@ -144,7 +144,7 @@ class State(_Part):
     removed: list[Count] = []
     classifier: ClassifierState
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    unknown_at: float = 0.0
+    unknown_at: float = 1e9
     unknown_given: bool = False
     unknown_rate: float | None = None
     estimate: Estimate | None = None
