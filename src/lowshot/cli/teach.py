@@ -21,7 +21,7 @@ def teach(
         list[str],
         typer.Argument(
             metavar="PHOTOS...",
-            help="A folder with a folder per class, such a zip, or a CSV of path,class; with --class files and folders.",
+            help="A folder with a folder per class, such a zip, or a CSV of path,class; with --class, any photos.",
         ),
     ],
     class_name: Annotated[
@@ -101,7 +101,7 @@ def summary(recogniser: Recogniser, taught: Taught) -> str:
         lines.append("accuracy: not known with one photo a class; teach a second photo of each to have it estimated")
     else:
         lines.append(
-            f"accuracy: {100 * estimate.accuracy:.0f} % ± {100 * estimate.interval:.0f} of its photos are recognised by "
-            "the others"
+            f"accuracy: {100 * estimate.accuracy:.0f} % ± {100 * estimate.interval:.0f} of its photos are recognised "
+            "by the others"
         )
     return "\n".join(lines)

@@ -37,7 +37,7 @@ def card(name: str, state: State, shots: Mapping[str, int], classes: Sequence[st
             "",
             f"# {markdown(name)}",
             "",
-            f"A recogniser of {len(classes)} classes, taught with {sum(shots.values())} photos by lowshot {__version__}.",
+            f"A recogniser of {len(classes)} classes, taught with {sum(shots.values())} photos, lowshot {__version__}.",
             "",
             f"    lowshot predict {name} PHOTO ...",
             f"    lowshot teach {name} MORE_PHOTOS/",
@@ -55,7 +55,7 @@ def _accuracy(state: State) -> list[str]:
     if estimate is None:
         return [*lines, "Not known: with one photo a class none can be left out. Teach a second one of each.", ""]
     lines += [
-        f"{100 * estimate.accuracy:.1f} % ± {100 * estimate.interval:.1f} of its own photos are recognised by the others "
+        f"{100 * estimate.accuracy:.1f} % ± {100 * estimate.interval:.1f} of its photos are recognised by the others "
         f"(leave-one-out over {estimate.shots} photos, 95 % interval). It is an estimate for photos like these, and "
         "knows nothing of other cameras, places or seasons.",
         "",

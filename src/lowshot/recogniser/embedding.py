@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from operator import length_hint
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lowshot.data import BadImageError
+from lowshot.data import BadImageError, Transforms, build_transforms
 from lowshot.data.preprocessing import Preprocessing
 from lowshot.errors import InputError
 from lowshot.features import Embedder
@@ -26,6 +26,23 @@ from lowshot.representation import load_pretrained
 
 BATCH = 32
 """The number of photos per forward pass."""
+
+
+def transforms_of(description: Mapping[str, Any]) -> Transforms:
+    """The transforms that a description stands for.
+
+    Args:
+        description (mapping): The ``description`` of transforms, of a preset or of a network's own preprocessing.
+
+    Raises:
+        InputError: It is not as such descriptions are.
+    """
+    params = dict(description)
+    preset = params.pop("preset", None)
+    if preset != "weights":
+        return build_transforms(str(preset), **params)
+    augmentation = {key: params.pop(key) for key in ("scale", "jitter", "flip") if key in params}
+    return Preprocessing.from_dict(params).transforms(**augmentation)
 
 
 @dataclass(frozen=True)
@@ -63,12 +80,12 @@ class Network:
     def __init__(self, state: BackboneState, folder: Path) -> None:
         weights: Any = True if state.weights == "pretrained" else folder / state.weights
         backbone = load_pretrained(state.name, weights, **state.options).backbone
-        transforms = Preprocessing.from_dict(state.preprocessing).transforms()
+        transforms = transforms_of(state.preprocessing)
         self.embedder = Embedder(backbone, transforms, views=state.views)
         if self.embedder.dim != state.dim or self.embedder.fingerprint != state.fingerprint:
             raise InputError(
-                f"recogniser {folder} was taught with other weights or another preprocessing of {state.name!r} than are "
-                "installed here, and its features would not fit: install the version of its README, or teach anew"
+                f"recogniser {folder} was taught with other weights or another preprocessing of {state.name!r} than "
+                "are installed here, and its features would not fit: install the version of its README, or teach anew"
             )
 
     def see(self, photos: Iterable[Photo], details: bool = False) -> Generator[Seen, None, None]:
@@ -94,8 +111,10 @@ class Network:
             opened = photo.open()
         except BadImageError as error:
             return Seen(photo.name, None, str(error)), None
-        extra = {"look": look(opened.image), "thumbnail": thumbnail(opened.image)} if details else {}
-        return Seen(photo.name, None, digest=opened.digest, **extra), self.embedder.transform(opened.image)
+        seen = Seen(photo.name, None, digest=opened.digest)
+        if details:
+            seen = replace(seen, look=look(opened.image), thumbnail=thumbnail(opened.image))
+        return seen, self.embedder.transform(opened.image)
 
 
 def _ahead(
@@ -115,4 +134,4 @@ def _ahead(
 def _with_feature(seen: Seen, feature: np.ndarray) -> Seen:
     if not np.isfinite(feature).all():
         return Seen(seen.name, None, f"image {seen.name}: the network gives NaN or infinity", seen.digest)
-    return Seen(seen.name, feature, "", seen.digest, seen.look, seen.thumbnail)
+    return replace(seen, feature=feature)

@@ -104,7 +104,8 @@ class Model:
         if used.all() and len(self._columns) == len(self.classes):
             return found
         joined = np.full((len(found), len(self.classes)), -np.inf, found.dtype)
-        np.maximum.at(joined, (slice(None), self._columns[used]), found[:, used])
+        for column, own in zip(self._columns[used].tolist(), found[:, used].T):
+            np.maximum(joined[:, column], own, out=joined[:, column])
         return joined
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
@@ -152,7 +153,7 @@ def fitted(classifier: LowShotClassifier, examples: Examples, base: LowShotClass
 
 
 def top_two(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The columns of the two largest numbers of each row, the first of equal ones first; -1 where there is one column."""
+    """The columns of the two largest numbers of each row; for the second -1 where there is one column."""
     rows = np.arange(len(probabilities))
     first = probabilities.argmax(axis=1)
     if probabilities.shape[1] == 1:

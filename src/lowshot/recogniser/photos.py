@@ -103,8 +103,8 @@ class PhotoList(Sequence[Photo]):
     """Many photos, held as little more than their names.
 
     Args:
-        groups (sequence): The photos of each file, folder or zip in turn: their names, and the function from a number to
-            the photo.
+        groups (sequence): The photos of each file, folder or zip in turn: their names, and the function from a number
+            to the photo.
     """
 
     def __init__(self, groups: Sequence[tuple[Sequence[str], Callable[[int], Photo]]]) -> None:
@@ -168,8 +168,8 @@ def labelled_photos(root: str | Path) -> dict[str, list[Photo]]:
     """The photos of a folder with a folder per class, of such a zip, or of a list of paths and classes.
 
     Args:
-        root (path-like): The folder, the zip, or the CSV or JSON list. Of a tree with a ``train`` and a ``test`` part the
-            first is taken.
+        root (path-like): The folder, the zip, or the CSV or JSON list. Of a tree with a ``train`` and a ``test`` part
+            the first is taken.
 
     Returns:
         Class name → its photos, both sorted.

@@ -53,7 +53,7 @@ def predict_to_file(
         recogniser (path-like): The folder of the recogniser.
         photos (sequence of str): Photos, folders of photos, and zips.
         output (path-like): The file: ``.csv``, ``.jsonl`` or ``.parquet``.
-        engine (Engine, optional): The engine whose workers share the photos; none answers in this process, on all cores.
+        engine (Engine, optional): The engine whose workers share the photos; none answers here, on all cores.
 
     Raises:
         InputError: The file has another ending or cannot be written, a path does not exist, or no photo could be read.

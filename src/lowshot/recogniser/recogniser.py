@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -28,7 +29,8 @@ from lowshot.recogniser.embedding import BATCH, Network, Seen
 from lowshot.recogniser.model import Model, live_examples
 from lowshot.recogniser.photos import ImageLike, Photo, as_photo, labelled_photos, named_photos
 from lowshot.recogniser.shots import Shots, read_thumbnails
-from lowshot.recogniser.state import BackboneState, ClassifierState, State
+from lowshot.recogniser.start import Start, first_state, pretrained_start
+from lowshot.recogniser.state import ClassifierState, State
 from lowshot.registry import CLASSIFIERS
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
@@ -56,6 +58,8 @@ class Recogniser:
     def __init__(self, folder: Pathlike) -> None:
         self.folder = Path(folder)
         self._network: Network | None = None
+        self._state: State
+        self._shots: Shots
         self._read()
 
     @classmethod
@@ -70,17 +74,19 @@ class Recogniser:
         *,
         backbone: str = DEFAULT_BACKBONE,
         options: Mapping[str, Any] | None = None,
+        start: Start | None = None,
         views: str = "one",
         classifier: str | None = None,
         params: Mapping[str, Any] | None = None,
         thumbnails: bool = True,
     ) -> Self:
-        """Make an empty recogniser, which knows no class yet.
+        """Make a recogniser that was taught nothing yet.
 
         Args:
             folder (path-like): The folder, which must be empty or not exist.
-            backbone (str): The registered name of the network, whose pretrained weights are taken.
+            backbone (str): The registered name of the network, whose published weights are taken.
             options (mapping, optional): The options of the backbone.
+            start (Start, optional): Another network, or base classes, in place of ``backbone``.
             views (str): The views of a photo whose mean feature is taken: "one", "flip" or "ten_crop".
             classifier (str, optional): The registered name of the classifier; none chooses by leave-one-out.
             params (mapping, optional): The parameters of the classifier.
@@ -89,31 +95,18 @@ class Recogniser:
         Raises:
             InputError: There is something else in the folder, or a name or parameter is unknown.
         """
-        from lowshot.features import Embedder
-        from lowshot.representation import load_pretrained
-
         target = Path(folder)
         folders.check_vacant(target)
+        asked = None
         if classifier is not None:
             CLASSIFIERS.build(classifier, **(params or {}))
-        loaded = load_pretrained(backbone, True, **(options or {}))
-        embedder = Embedder(loaded.backbone, loaded.preprocessing.transforms(), views=views)
-        network = BackboneState(
-            name=backbone,
-            options=dict(options or {}),
-            preprocessing=loaded.preprocessing.as_dict(),
-            views=views,  # type: ignore[arg-type]
-            dim=embedder.dim,
-            fingerprint=embedder.fingerprint,
-        )
-        chosen = ClassifierState(
-            name=classifier or "nearest_mean", params=dict(params or {}), given=classifier is not None
-        )
+            asked = ClassifierState(name=classifier, params=dict(params or {}), given=True)
+        start = start or pretrained_start(backbone, options or {})
         target.mkdir(parents=True, exist_ok=True)
         with folders.changing(target):
             folders.check_vacant(target)
-            state = State(number=0, backbone=network, classifier=chosen, thumbnails=thumbnails)
-            folders.commit(target, state, "created", Shots.none(network.dim))
+            state = first_state(target, start, views, asked, thumbnails)
+            folders.commit(target, state, "created", Shots.none(state.backbone.dim))
         return cls(target)
 
     @property
@@ -156,7 +149,7 @@ class Recogniser:
             InputError: A photo cannot be decoded, there is none, a class name is not possible, or the folder cannot be
                 written. The recogniser has not changed then.
         """
-        given = named_photos(photos) if isinstance(photos, Mapping) else labelled_photos(photos)
+        given = named_photos(photos) if isinstance(photos, Mapping) else labelled_photos(os.fspath(photos))
         check_distinct(given, self.classes)
         seen = self._see([(name, photo) for name, group in given.items() for photo in group], "teach")
         taught = Taught(unreadable=[one.error for _, one in seen if one.error])

@@ -166,9 +166,8 @@ def append_shots(folder: Path, rows: int, dim: int, new: Shots, erased: Sequence
 def _files(folder: Path) -> list[tuple[Path, int]]:
     """The files of the shots and the first row of each, in order."""
     found = [(folder / FILE, 0)] if (folder / FILE).exists() else []
-    for path in folder.glob("shots-*.h5"):
-        if match := _SEGMENT.fullmatch(path.name):
-            found.append((path, int(match[1])))
+    segments = ((path, _SEGMENT.fullmatch(path.name)) for path in folder.glob("shots-*.h5"))
+    found += [(path, int(match[1])) for path, match in segments if match]
     return sorted(found, key=lambda one: one[1])
 
 

@@ -133,7 +133,7 @@ class State(_Part):
         history (list of Change): The last changes, newest last.
     """
 
-    format: Literal["lowshot-recogniser-1"] = FORMAT
+    format: Literal["lowshot-recogniser-1"] = "lowshot-recogniser-1"
     number: Count
     parent: Count | None = None
     backbone: BackboneState
@@ -199,6 +199,6 @@ def parse_state(content: Any, source: str) -> State:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise InputError(
-            f"{source} is not as lowshot writes it: {where}: {first['msg']}. Restore it from a copy, or undo by copying "
-            "the newest file of its folder 'history' over it"
+            f"{source} is not as lowshot writes it: {where}: {first['msg']}. Restore it from a copy, or copy the "
+            "newest file of its folder 'history' over it"
         ) from None
