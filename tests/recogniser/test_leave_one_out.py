@@ -18,6 +18,7 @@ CLOSED = [
     NearestMean(),
     NearestMean("euclidean"),
     NearestMean("cosine", "none"),
+    NearestMean("euclidean", "l2"),
     Ridge(0.3),
     Ridge(1.0, "balanced"),
     Gaussian(),
@@ -37,7 +38,7 @@ def unequal(seed, sizes, dim):
 
 
 @closed
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=6)
 @given(
     seed=st.integers(0, 99),
     sizes=st.lists(st.integers(1, 6), min_size=2, max_size=5).filter(lambda n: sum(n) > len(n) + 1),

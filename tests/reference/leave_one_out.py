@@ -7,10 +7,12 @@ import copy
 import numpy as np
 from sklearn.base import clone
 
+from lowshot.classifiers import Gaussian
+
 
 def transformed(classifier, X):
-    """Features and a classifier that does not transform them: what is left out does not move the transform's centre."""
-    if "feature_transform" not in classifier.get_params() or classifier.n_base_classes_:
+    """For ``gaussian`` features and a classifier that does not transform them, so that no shot moves the centre."""
+    if not isinstance(classifier, Gaussian) or classifier.n_base_classes_:
         return X, classifier
     return classifier._transformed(X), clone(classifier).set_params(feature_transform="none")
 

@@ -304,7 +304,7 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
     def _left_out_scores(self, X: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
         """Scores of shots by classifiers that learned all other shots, without fitting these; None where none is known.
 
-        A centre that features are transformed by stays that of all shots. The scores are without calibration bias.
+        A centre that features are transformed by may stay that of all shots. The scores are without calibration bias.
 
         Args:
             X (array, (M, D)): The shots that the novel classes were fitted on.

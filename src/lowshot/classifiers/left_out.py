@@ -21,6 +21,8 @@ from lowshot.classifiers.shrinkage import eigh
 
 # Beyond this size of a class one system per shot costs more than fitting a few times without a part of the shots.
 LARGEST_CLASS = 50
+# Of more shots than this, one alone hardly moves the centre of all.
+MOST_SHOTS_THAT_MOVE_A_CENTRE = 1000
 
 
 class Updated(NamedTuple):
@@ -205,3 +207,50 @@ def ridge_scores(
             products += 1 - (v * shift).sum(axis=1, keepdims=True)
             scores[strength, places] = factor * weights * products
     return scores
+
+
+def moved_centre_products(X: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Products of left-out shots with class means, all of unit vectors about a centre that the shot has no part in.
+
+    The centre is the mean of the class means, so without a shot it moves, and with it the direction of every other. All
+    that is needed of the moved vectors follows from the products of the shots with each other.
+
+    Args:
+        X (array, (M, D) float64): The shots about their centre.
+        codes (array, (M,) int): Their classes, each weighing the same in the centre.
+        rows (array, (R,) int): The shots to leave out.
+
+    Returns:
+        (R, C) products of the unit vector of the shot with the mean of the unit vectors of a class, and (R, C) squared
+        lengths of these means. A class without another shot has zeros.
+    """
+    counts = np.bincount(codes)
+    n_classes, own = len(counts), codes[rows]
+    sums = np.zeros((n_classes, X.shape[1]))
+    np.add.at(sums, codes, X)
+    others = np.maximum(counts[own] - 1, 1)[:, None]
+    # n - 1 others have the mean mu + (mu - x) / (n - 1); a class of one shot leaves the centre of the C - 1 others.
+    single = (counts[own] == 1)[:, None]
+    mean_moves = np.where(single, 0.0, sums[own] / counts[own, None] - X[rows]) / (others * n_classes)
+    moves = np.where(single, -X[rows] / max(n_classes - 1, 1), mean_moves)
+    queries = X[rows] - moves
+    gram = X @ X.T
+    shifts = moves @ X.T
+    move_squares = (moves**2).sum(axis=1)[:, None]
+    squares = gram.diagonal() - 2 * shifts + move_squares
+    # A shot at the centre has no direction; rounding would give it one.
+    weights = np.where(squares > 1e-14 * gram.diagonal().max(), 1 / np.sqrt(np.maximum(squares, 1e-300)), 0.0)
+    itself = np.arange(len(rows)), rows
+    own_weights, weights[itself] = weights[itself], 0.0
+    towards = own_weights[:, None] * weights * (queries @ X.T - (queries * moves).sum(axis=1, keepdims=True))
+    products, lengths = np.zeros((2, len(rows), n_classes))
+    order = np.argsort(codes, kind="stable")
+    for code, members in enumerate(np.split(order, np.cumsum(counts)[:-1])):
+        weight = weights[:, members]
+        total = weight.sum(axis=1, keepdims=True)
+        square = ((weight @ gram[np.ix_(members, members)]) * weight).sum(axis=1, keepdims=True)
+        square += total * (total * move_squares - 2 * (weight * shifts[:, members]).sum(axis=1, keepdims=True))
+        number = np.maximum(counts[code] - (own == code), 1)
+        products[:, code] = towards[:, members].sum(axis=1) / number
+        lengths[:, code] = square[:, 0].clip(0) / number**2
+    return products, lengths

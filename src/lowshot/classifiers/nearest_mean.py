@@ -9,6 +9,7 @@ import numpy as np
 
 from lowshot.checks import check_choice
 from lowshot.classifiers.base import Examples, LowShotClassifier
+from lowshot.classifiers.left_out import MOST_SHOTS_THAT_MOVE_A_CENTRE, moved_centre_products
 from lowshot.classifiers.moments import class_means
 from lowshot.classifiers.transforms import TRANSFORMS, TransformsFeatures, unit_rows
 from lowshot.estimator_files import LearnedState
@@ -79,6 +80,11 @@ class NearestMean(TransformsFeatures, LowShotClassifier):
         return [self._compared(X, self._class_means(*own)) for own, X in zip(shots, queries)]
 
     def _left_out_scores(self, X: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+        if not self._classes_are_independent() and len(X) <= MOST_SHOTS_THAT_MOVE_A_CENTRE:
+            products, squares = moved_centre_products(X - self._centre_, codes, rows)
+            if self.metric == "cosine":
+                return products / np.sqrt(np.where(squares > 0, squares, 1))
+            return 2 * products - squares - 1
         columns, counts = self.n_base_classes_ + codes[rows], np.bincount(codes)[codes[rows], None]
         queries = self._transformed(X[rows])
         # The mean of the others of n shots is (n mean - x) / (n - 1); everything else stays.

@@ -84,7 +84,8 @@ def leave_one_out(classifier: LowShotClassifier, X: Any, y: Any, *, most_rows: i
 
     Args:
         classifier (LowShotClassifier): A classifier fitted on these shots, by ``fit`` or, after ``fit_base``, by
-            ``fit_novel``. A centre that it transforms features by stays that of all shots.
+            ``fit_novel``. The centre that ``gaussian`` transforms features by, and ``nearest_mean`` of more than a
+            thousand shots, stays that of all shots.
         X (array-like, (M, D)): The shots, finite.
         y (array-like, (M,)): Their labels, novel classes of the classifier.
         most_rows (int): The most shots that are left out, so that the cost is bounded; fewer where there are
