@@ -101,7 +101,7 @@ def summary(recogniser: Recogniser, taught: Taught) -> str:
         lines.append("accuracy: not known with one photo a class; teach a second photo of each to have it estimated")
     else:
         lines.append(
-            f"accuracy: {100 * estimate.accuracy:.0f} % ± {100 * estimate.interval:.0f} of its photos are recognised "
-            "by the others"
+            f"accuracy: {100 * estimate.accuracy:.0f} % of its photos are recognised by the others "
+            f"(95 % interval {100 * estimate.low:.0f} to {100 * estimate.high:.0f} %, by leave-one-out)"
         )
     return "\n".join(lines)

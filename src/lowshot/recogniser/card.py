@@ -55,8 +55,8 @@ def _accuracy(state: State) -> list[str]:
     if estimate is None:
         return [*lines, "Not known: with one photo a class none can be left out. Teach a second one of each.", ""]
     lines += [
-        f"{100 * estimate.accuracy:.1f} % ± {100 * estimate.interval:.1f} of its photos are recognised by the others "
-        f"(leave-one-out over {estimate.shots} photos, 95 % interval). It is an estimate for photos like these, and "
+        f"{100 * estimate.accuracy:.1f} % of its photos are recognised by the others (leave-one-out over "
+        f"{estimate.shots} photos, 95 % interval {100 * estimate.low:.1f} to {100 * estimate.high:.1f} %). It is an estimate for photos like these, and "
         "knows nothing of other cameras, places or seasons.",
         "",
     ]
@@ -85,13 +85,12 @@ def _classes(state: State, shots: Mapping[str, int]) -> list[str]:
 
 
 def _how(state: State) -> list[str]:
-    chosen = "given" if state.classifier.given else "chosen by leave-one-out"
     return [
         "## How it works",
         "",
         f"- Network: `{state.backbone.name}`, weights {state.backbone.weights}, {state.backbone.dim} features, "
         f"fingerprint {state.backbone.fingerprint}.",
-        f"- Classifier: `{state.classifier.name}`, {chosen}.",
+        f"- Classifier: `{state.classifier.name}`: {markdown(state.classifier.reason or 'chosen when it is taught')}.",
         "- Photos never leave this folder: `shots.h5` holds their features, digests, names"
         + (" and small pictures of them." if state.thumbnails else "."),
         "",

@@ -1,18 +1,79 @@
-"""What a recogniser decides about itself from its shots: classifier, temperature, and when it does not know."""
+"""What a recogniser decides about itself from its shots: classifier, temperature, accuracy, and when it does not know."""
 
 from __future__ import annotations
 
 from lowshot.classifiers import LowShotClassifier
+from lowshot.recogniser.calibration import calibrated
+from lowshot.recogniser.choice import CANDIDATES, Choice, accuracy_by_class, accuracy_of, choose_classifier
+from lowshot.recogniser.leave_one_out import leave_one_out
 from lowshot.recogniser.model import Examples, fitted
-from lowshot.recogniser.state import State
+from lowshot.recogniser.state import Estimate, State
 from lowshot.registry import CLASSIFIERS
+
+MOST_COMPARED = 5000
+"""The largest number of shots over which classifiers are compared; beyond, the first candidate is taken."""
 
 
 def decide(state: State, examples: Examples, base: LowShotClassifier | None) -> tuple[State, LowShotClassifier]:
-    """Choose the classifier, unless the user did, fit it, and calibrate it by leave-one-out over the shots."""
-    return state, refitted(state, examples, base)
+    """Choose the classifier, unless the user did, fit it, and calibrate it by leave-one-out over the shots.
+
+    Args:
+        state (State): The state, with what the user chose.
+        examples (Examples): Its live shots.
+        base (LowShotClassifier or None): The classifier that has learned the base classes.
+
+    Returns:
+        The state with what was decided, and the fitted classifier.
+    """
+    if not len(examples.labels):
+        assert base is not None
+        return state.model_copy(update={"estimate": None, "unknown_rate": None}), base
+    choice = _choice(state, examples, base)
+    chosen = choice.classifier
+    params = {} if base is not None else chosen.recorded_params()
+    classifier = state.classifier.model_copy(
+        update={"name": CLASSIFIERS.name_of(type(chosen)), "params": params, "reason": choice.reason}
+    )
+    update = {
+        "classifier": classifier,
+        "temperature": float(chosen.temperature_),
+        "estimate": _estimate(state, choice),
+    }
+    return state.model_copy(update=update), chosen
 
 
 def refitted(state: State, examples: Examples, base: LowShotClassifier | None) -> LowShotClassifier:
     """The classifier of a state, fitted on its shots again."""
-    return fitted(CLASSIFIERS.build(state.classifier.name, **state.classifier.params), examples, base)
+    classifier = fitted(CLASSIFIERS.build(state.classifier.name, **state.classifier.params), examples, base)
+    return classifier.with_temperature(state.temperature)
+
+
+def _choice(state: State, examples: Examples, base: LowShotClassifier | None) -> Choice:
+    X, y = examples.features, examples.labels
+    if base is not None:
+        known = fitted(base, examples, base)
+        left_out = leave_one_out(known, X, y)
+        return Choice(calibrated(known, left_out), left_out, [], "the base classes were learned by it")
+    if state.classifier.given:
+        return choose_classifier(X, y, [(state.classifier.name, state.classifier.params)])
+    return choose_classifier(X, y, CANDIDATES if len(y) <= MOST_COMPARED else CANDIDATES[:1])
+
+
+def _estimate(state: State, choice: Choice) -> Estimate | None:
+    share = accuracy_of(choice.left_out)
+    if not share.total:
+        return None
+    first = 0 if state.base is None else len(state.base.names)
+    low, high = share.interval
+    names = {first + i: one.name for i, one in enumerate(state.classes)}
+    return Estimate(
+        accuracy=share.count / share.total,
+        low=low,
+        high=high,
+        shots=share.total,
+        classes={
+            names[label]: own.count / own.total
+            for label, own in accuracy_by_class(choice.left_out).items()
+            if own.total
+        },
+    )

@@ -118,7 +118,7 @@ def _base_state(folder: Path, base: BaseClasses, asked: ClassifierState | None) 
     names = [checked_name(one.replace("/", "∕")) for one in base.names]
     save_classifier(base.classifier, folder / BASE_FILE)
     state = BaseState(origin=base.origin, names=_distinct(names), bias=base.bias)
-    return state, ClassifierState(name=name, given=True)
+    return state, ClassifierState(name=name, given=True, reason="the base classes were learned by it")
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

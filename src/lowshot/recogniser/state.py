@@ -77,12 +77,14 @@ class ClassifierState(_Part):
         name (str): The registered name.
         params (dict): Its parameters.
         given (bool): True where the user chose it.
+        reason (str): Why it was chosen, in a sentence.
         digest (str): The digest of ``classifier.safetensors`` where that file holds it as fitted.
     """
 
     name: str
     params: dict[str, Any] = {}
     given: bool = False
+    reason: str = ""
     digest: str = ""
 
 
@@ -91,13 +93,15 @@ class Estimate(_Part):
 
     Attributes:
         accuracy (float): The fraction of shots that are recognised by the others.
-        interval (float): Half the width of its 95 % interval.
+        low (float): The lower end of its 95 % interval.
+        high (float): The upper end.
         shots (int): The number of shots that were left out in turn.
         classes (dict): Class → its own fraction.
     """
 
     accuracy: float
-    interval: float
+    low: float
+    high: float
     shots: Count
     classes: dict[str, float] = {}
 
