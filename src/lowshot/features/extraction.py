@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from lowshot.checks import check_choice
 from lowshot.data.base import ImageDataset
 from lowshot.data.loading import make_loader
 from lowshot.data.transforms import Transforms
@@ -20,11 +19,12 @@ from lowshot.devices import device_of_process
 from lowshot.errors import InputError
 from lowshot.features.ahead import ahead
 from lowshot.features.embedder import Embedder
-from lowshot.features.engines import AUTOCAST
+from lowshot.features.engines import AUTOCAST, ENGINES
+from lowshot.features.engines.choice import LEAST_IMAGES, SAMPLE
 from lowshot.features.processes import end_with_parent, run_in_processes
 from lowshot.features.shard import Shard, shard_ranges
 from lowshot.features.store import FeatureStore
-from lowshot.files import Pathlike, fingerprint
+from lowshot.files import Pathlike, fingerprint, read_json, write_json
 from lowshot.progress import Tick, progress, say
 from lowshot.ranks import launched_ranks
 
@@ -36,7 +36,9 @@ def extract_features(
     out: Pathlike,
     *,
     batch_size: int = 256,
+    engine: str = "auto",
     precision: str = "bf16-mixed",
+    views: str = "one",
     workers: int | Literal["auto"] = "auto",
     devices: int = 1,
     dtype: str = "float32",
@@ -58,12 +60,17 @@ def extract_features(
         transforms (Transforms): The preset, of which ``eval`` and ``normalize`` are used.
         out (str or path): The features file to write.
         batch_size (int): The number of images per forward pass of a process.
-        precision (str): ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"`` (autocast).
+        engine (str): The inference engine: ``"torch"``, ``"onnxruntime"``, ``"openvino"``, or ``"auto"`` for the
+            fastest of those that agree with torch.
+        precision (str): ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"``, or ``"auto"`` for bfloat16 where the processor
+            has it and its features agree with those of float32.
+        views (str): The views of each image whose mean feature is saved: ``"one"``, ``"flip"`` or ``"ten_crop"``.
         workers (int or "auto"): The number of loader processes of each process; 0 loads in a thread, and ``"auto"``
             takes as many as are faster.
         devices (int): The number of processes that share the images, each with its own GPU if there are GPUs.
         dtype (str): The dtype of the file, ``"float32"`` or ``"float16"``.
-        resume (bool): True continues an unfinished call with the same backbone, images, transforms and precision.
+        resume (bool): True continues an unfinished call with the same backbone, images, transforms, views and
+            precision, on the engine that it began with.
         attributes (mapping): Further attributes of the file.
 
     Returns:
@@ -73,20 +80,13 @@ def extract_features(
         InputError: There are no images, an image cannot be read, a setting is unknown, or features are NaN or infinite.
         LowshotError: A process was killed.
     """
-    check_choice("precision", precision, tuple(AUTOCAST))
+    embedder = Embedder(backbone, transforms, engine=engine, precision=precision, views=views)
     if not len(dataset):
         raise InputError("there are no images to extract features from: the data set is empty")
-    extraction = _Extraction(backbone, dataset, transforms, Path(out), batch_size, precision, workers, dtype)
-    described = {
-        "backbone": extraction.backbone_name,
-        "precision": precision,
-        "fingerprint": extraction.fingerprint,
-        "backbone_fingerprint": extraction.backbone_fingerprint,
-        "dataset_fingerprint": dataset.fingerprint,
-        **(attributes or {}),
-    }
+    extraction = _Extraction(embedder, dataset, Path(out), batch_size, workers, dtype)
     start = time.perf_counter()
     with launched_ranks() as ranks:
+        extraction.settle(*ranks.share(extraction.choice(resume) if ranks.first else None))
         shards = extraction.shards(ranks.size if ranks.size > 1 else devices)
         own = shards[ranks.rank : ranks.rank + 1] if ranks.size > 1 else shards
         if not resume:
@@ -100,7 +100,7 @@ def extract_features(
                 _extract_in_processes(extraction, own, tick)
         ranks.wait()
         if ranks.first:
-            extraction.join(shards, described)
+            extraction.join(shards, attributes or {})
             rate = (len(dataset) - found) / (time.perf_counter() - start)
             earlier = f", {found} from an earlier run" if found else ""
             say(f"{extraction.target}: features of {len(dataset)} images{earlier}; {rate:.0f} images/s")
@@ -112,32 +112,50 @@ def extract_features(
 class _Extraction:
     """The part of an extraction that all shards share; it is pickled to the processes."""
 
-    backbone: torch.nn.Module
+    embedder: Embedder
     dataset: ImageDataset
-    transforms: Transforms
     target: Path
     batch_size: int
-    precision: str
     workers: int | Literal["auto"]
     dtype: str
 
     def __post_init__(self) -> None:
-        config = getattr(self.backbone, "config", {"name": type(self.backbone).__name__})
-        self.backbone_name = str(config["name"])
-        self.embedder = Embedder(self.backbone, self.transforms, engine="torch", precision=self.precision)
-        self.backbone_fingerprint = self.embedder.trunk_fingerprint
-        self.fingerprint = fingerprint(
-            self.backbone_fingerprint,
-            self.dataset.fingerprint,
-            self.transforms.description,
-            self.precision,
-            self.dtype,
-        )
+        self.fingerprint = fingerprint(self.embedder.fingerprint, self.dataset.fingerprint, self.dtype)
+
+    def choice(self, resume: bool) -> tuple[str, str]:
+        """The engine and precision: those of an unfinished call, or the embedder's choice for the first images."""
+        if resume and (known := self._unfinished_choice()) is not None:
+            return known
+        images = self.dataset.subset(range(min(SAMPLE, len(self.dataset))))
+        if len(self.dataset) >= LEAST_IMAGES:
+            pixels = torch.stack([self.embedder.transform(images.load(row)) for row in range(len(images))])
+            self.embedder.decide(pixels, len(self.dataset))
+        engine, precision = self.embedder.engine, self.embedder.precision
+        chosen = ("torch" if engine == "auto" else engine, "32-true" if precision == "auto" else precision)
+        write_json(self._choice_file, {"fingerprint": self.fingerprint, "choice": chosen})
+        return chosen
+
+    @property
+    def _choice_file(self) -> Path:
+        return self.target.with_name(f".{self.target.name}.engine")
+
+    def _unfinished_choice(self) -> tuple[str, str] | None:
+        try:
+            found = read_json(self._choice_file)
+            engine, precision = found["choice"]
+            known = found["fingerprint"] == self.fingerprint and ENGINES[engine].installed() and precision in AUTOCAST
+            return (engine, precision) if known else None
+        except (InputError, OSError, KeyError, TypeError, ValueError):
+            return None  # no state, or a damaged one
+
+    def settle(self, engine: str, precision: str) -> None:
+        """Use this engine and precision, in every process."""
+        self.embedder.settle(engine, precision)
 
     def shards(self, n_shards: int) -> list[Shard]:
-        dim = int(self.backbone.feature_dim)  # type: ignore[arg-type]
+        made_by = fingerprint(self.fingerprint, self.embedder.engine, self.embedder.precision)
         return [
-            Shard(self.target, start, stop, dim, self.dtype, self.fingerprint)
+            Shard(self.target, start, stop, self.embedder.dim, self.dtype, made_by)
             for start, stop in shard_ranges(len(self.dataset), self.batch_size, n_shards)
         ]
 
@@ -148,7 +166,7 @@ class _Extraction:
             if not remaining:
                 return
             images = self.dataset.subset(remaining)
-            loader = make_loader(images, self.transforms.eval, self.batch_size, workers=self.workers)
+            loader = make_loader(images, self.embedder.transform, self.batch_size, workers=self.workers)
             with self.embedder.on(device_of_process(number)) as embedder, contextlib.closing(ahead(loader)) as batches:
                 for batch, _, numbers in batches:
                     features = embedder.features(batch)
@@ -161,19 +179,27 @@ class _Extraction:
 
     def join(self, shards: Sequence[Shard], attributes: Mapping[str, Any]) -> None:
         """Write the features file from finished shards."""
-        with FeatureStore.create(
-            self.target,
-            shards[0].dim,
-            len(self.dataset),
-            self.dtype,
-            class_names=self.dataset.class_names,
+        embedder = self.embedder
+        described = {
+            "backbone": str(getattr(embedder.backbone, "config", {"name": type(embedder.backbone).__name__})["name"]),
+            "engine": embedder.engine,
+            "precision": embedder.precision,
+            "views": embedder.views,
+            "fingerprint": self.fingerprint,
+            "embedder_fingerprint": embedder.fingerprint,
+            "backbone_fingerprint": embedder.trunk_fingerprint,
+            "dataset_fingerprint": self.dataset.fingerprint,
             **attributes,
+        }
+        with FeatureStore.create(
+            self.target, embedder.dim, len(self.dataset), self.dtype, class_names=self.dataset.class_names, **described
         ) as out:
             for shard in shards:
                 for first, features in shard.blocks():
                     rows = slice(first, first + len(features))
                     out.append(features, self.dataset.labels[rows], self.dataset.paths[rows])
         Shard.discard_all(self.target)
+        self._choice_file.unlink(missing_ok=True)
 
 
 def _extract_in_processes(extraction: _Extraction, shards: Sequence[Shard], tick: Tick) -> None:
