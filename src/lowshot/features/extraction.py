@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,14 +13,14 @@ import numpy as np
 import torch
 
 from lowshot.data.base import ImageDataset
-from lowshot.data.loading import make_loader
 from lowshot.data.transforms import Transforms
 from lowshot.devices import device_of_process
 from lowshot.errors import InputError
-from lowshot.features.ahead import ahead
+from lowshot.features.cache import MOST_IMAGES, Cached, FeatureCache
 from lowshot.features.embedder import Embedder
 from lowshot.features.engines import AUTOCAST, ENGINES
 from lowshot.features.engines.choice import LEAST_IMAGES, SAMPLE
+from lowshot.features.loading import load_batches
 from lowshot.features.processes import end_with_parent, run_in_processes
 from lowshot.features.shard import Shard, shard_ranges
 from lowshot.features.store import FeatureStore
@@ -43,6 +43,7 @@ def extract_features(
     devices: int = 1,
     dtype: str = "float32",
     resume: bool = True,
+    cache: bool = False,
     attributes: Mapping[str, str | int | float | bool] | None = None,
 ) -> Path:
     """Save the features of every image of a data set, in row order, with labels, paths and class names.
@@ -71,6 +72,10 @@ def extract_features(
         dtype (str): The dtype of the file, ``"float32"`` or ``"float16"``.
         resume (bool): True continues an unfinished call with the same backbone, images, transforms, views and
             precision, on the engine that it began with.
+        cache (bool): True takes features that an earlier call computed for the same image content, network,
+            transforms, views and precision from the cache folder, and keeps new ones there; for data sets of up to
+            ``MOST_IMAGES``, outside a launcher. Their last bits can differ from those of a call without cache, since
+            other images shared their batch.
         attributes (mapping): Further attributes of the file.
 
     Returns:
@@ -86,6 +91,8 @@ def extract_features(
     extraction = _Extraction(embedder, dataset, Path(out), batch_size, workers, dtype)
     start = time.perf_counter()
     with launched_ranks() as ranks:
+        if cache and ranks.size == 1 and len(dataset) <= MOST_IMAGES:
+            extraction.look_up()
         extraction.settle(*ranks.share(extraction.choice(resume) if ranks.first else None))
         shards = extraction.shards(ranks.size if ranks.size > 1 else devices)
         own = shards[ranks.rank : ranks.rank + 1] if ranks.size > 1 else shards
@@ -95,7 +102,7 @@ def extract_features(
         found = sum(shard.done() for shard in shards)
         with progress("extract", len(dataset), found, enabled=ranks.first) as tick:
             if len(own) == 1:
-                extraction.extract(own[0], tick)
+                extraction.of_shard(own[0]).extract(own[0], tick)
             elif own:
                 _extract_in_processes(extraction, own, tick)
         ranks.wait()
@@ -118,6 +125,17 @@ class _Extraction:
     batch_size: int
     workers: int | Literal["auto"]
     dtype: str
+    cache: FeatureCache | None = None
+    cached: Cached | None = None
+
+    def look_up(self) -> None:
+        """Find features that are known."""
+        self.cache = FeatureCache(self.embedder)
+        self.cached = self.cache.find(self.dataset)
+
+    def of_shard(self, shard: Shard) -> _Extraction:
+        """Return the extraction with no more of the known features than those of a shard; they are pickled."""
+        return self if self.cached is None else replace(self, cached=self.cached.of_rows(shard.start, shard.stop))
 
     def __post_init__(self) -> None:
         self.fingerprint = fingerprint(self.embedder.fingerprint, self.dataset.fingerprint, self.dtype)
@@ -126,10 +144,10 @@ class _Extraction:
         """The engine and precision: those of an unfinished call, or the embedder's choice for the first images."""
         if resume and (known := self._unfinished_choice()) is not None:
             return known
-        images = self.dataset.subset(range(min(SAMPLE, len(self.dataset))))
-        if len(self.dataset) >= LEAST_IMAGES:
-            pixels = torch.stack([self.embedder.transform(images.load(row)) for row in range(len(images))])
-            self.embedder.decide(pixels, len(self.dataset))
+        rows = range(len(self.dataset)) if self.cached is None else np.flatnonzero(~self.cached.known).tolist()
+        if len(rows) >= LEAST_IMAGES:
+            pixels = torch.stack([self.embedder.transform(self.dataset.load(row)) for row in rows[:SAMPLE]])
+            self.embedder.decide(pixels, len(rows))
         engine, precision = self.embedder.engine, self.embedder.precision
         chosen = ("torch" if engine == "auto" else engine, "32-true" if precision == "auto" else precision)
         write_json(self._choice_file, {"fingerprint": self.fingerprint, "choice": chosen})
@@ -162,28 +180,51 @@ class _Extraction:
     def extract(self, shard: Shard, tick: Tick, number: int | None = None) -> None:
         """Extract the remaining rows of a shard, on the device of process ``number``."""
         with shard.writing() as rows:
-            remaining = range(shard.start + rows.done, shard.stop)
-            if not remaining:
-                return
-            images = self.dataset.subset(remaining)
-            loader = make_loader(images, self.embedder.transform, self.batch_size, workers=self.workers)
-            with self.embedder.on(device_of_process(number)) as embedder, contextlib.closing(ahead(loader)) as batches:
-                for batch, _, numbers in batches:
-                    features = embedder.features(batch)
-                    if not np.isfinite(features).all():
-                        row = remaining[int(numbers[np.flatnonzero(~np.isfinite(features).all(axis=1))[0]])]
-                        image = self.dataset.paths[row]
-                        raise InputError(f"the backbone gives NaN or infinity for image {image} (row {row})")
-                    rows.append(features)
-                    tick(len(features))
+            first = shard.start + rows.done
+            cached = None if self.cached is None else self.cached.of_rows(first - shard.start, len(self.cached.known))
+            known = np.zeros(shard.stop - first, bool) if cached is None else cached.known
+            missing = first + np.flatnonzero(~known)
+            position = first
+
+            def append(stop: int, numbers: np.ndarray, features: np.ndarray) -> None:
+                nonlocal position
+                block = np.empty((stop - position, self.embedder.dim), np.float32)
+                if cached is not None:
+                    block[:] = cached.features[position - first : stop - first]
+                block[numbers - position] = features
+                rows.append(block)
+                tick(len(block))
+                position = stop
+
+            if len(missing):
+                images = self.dataset.subset(missing)
+                embedder = self.embedder.on(device_of_process(number))
+                batches = load_batches(images, embedder.transform, self.batch_size, self.workers)
+                with embedder, contextlib.closing(batches):
+                    for pixels, within in batches:
+                        features, numbers = embedder.features(pixels), missing[within]
+                        if not np.isfinite(features).all():
+                            row = int(numbers[np.flatnonzero(~np.isfinite(features).all(axis=1))[0]])
+                            image = self.dataset.paths[row]
+                            raise InputError(f"the backbone gives NaN or infinity for image {image} (row {row})")
+                        append(int(numbers[-1]) + 1, numbers, features)
+                        if self.cache is not None and cached is not None:
+                            digests = [cached.digests[row - first] for row in numbers.tolist()]
+                            self.cache.add(digests, features, embedder.engine, embedder.precision)
+            if position < shard.stop:
+                append(shard.stop, np.empty(0, np.int64), np.empty((0, self.embedder.dim), np.float32))
 
     def join(self, shards: Sequence[Shard], attributes: Mapping[str, Any]) -> None:
         """Write the features file from finished shards."""
         embedder = self.embedder
+        makers = set() if self.cached is None else set(self.cached.makers)
+        if self.cached is None or not self.cached.known.all():
+            makers.add((embedder.engine, embedder.precision))
+        engine, precision = (", ".join(sorted(set(names))) for names in zip(*makers))
         described = {
             "backbone": str(getattr(embedder.backbone, "config", {"name": type(embedder.backbone).__name__})["name"]),
-            "engine": embedder.engine,
-            "precision": embedder.precision,
+            "engine": engine,
+            "precision": precision,
             "views": embedder.views,
             "fingerprint": self.fingerprint,
             "embedder_fingerprint": embedder.fingerprint,
@@ -212,7 +253,7 @@ def _extract_in_processes(extraction: _Extraction, shards: Sequence[Shard], tick
         tick(done - shown)
         shown = done
 
-    run_in_processes(_extract_one, [(extraction, shard) for shard in shards], show)
+    run_in_processes(_extract_one, [(extraction.of_shard(shard), shard) for shard in shards], show)
 
 
 def _extract_one(argument: tuple[_Extraction, Shard], number: int) -> None:

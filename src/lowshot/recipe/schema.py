@@ -153,6 +153,9 @@ class ExtractSection(Section):
     views: Literal["one", "flip", "ten_crop"] = Field(
         "one", description="views of an image whose mean feature is saved; flip takes twice as long, ten_crop ten times"
     )
+    cache: bool = Field(
+        True, description="features of images seen before come from the cache folder (data sets of up to 20 000 images)"
+    )
     batch_size: int = Field(256, ge=1, description="images per forward pass and process")
     dtype: Literal["float32", "float16"] = Field("float32", description="type on disk; float16 halves the file")
     devices: int = Field(1, ge=1, description="processes that share the images")

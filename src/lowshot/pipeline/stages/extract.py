@@ -12,7 +12,7 @@ def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> S
     """The features of one representation, train and test part."""
     inputs, checkpoint = representation.inputs, representation.section.checkpoint
     depends = {
-        "extract": inputs.recipe.extract.model_dump(mode="json", exclude={"devices", "engine"}),
+        "extract": inputs.recipe.extract.model_dump(mode="json", exclude={"devices", "engine", "cache"}),
         "checkpoint": None if checkpoint is None or not checkpoint.is_file() else content_fingerprint(checkpoint),
         "transform": inputs.transforms.description,
         "data": inputs.data_fingerprint,
@@ -39,6 +39,7 @@ def _extract(representation: Representation) -> None:
             engine=section.engine,
             precision=section.precision,
             views=section.views,
+            cache=section.cache,
             dtype=section.dtype,
             workers=recipe.data.workers,
             devices=section.devices,
