@@ -144,8 +144,17 @@ class RepresentationSection(Section):
 class ExtractSection(Section):
     """The extraction of features."""
 
+    engine: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
+        "auto", description="what computes the forward pass; auto: the fastest installed one that agrees with torch"
+    )
     precision: Literal["auto", "bf16-mixed", "16-mixed", "32-true"] = Field(
-        "auto", description="precision of the forward pass; auto: bf16-mixed where the processor computes with bfloat16"
+        "auto", description="precision of the forward pass; auto: bf16-mixed where it is fast and agrees with float32"
+    )
+    views: Literal["one", "flip", "ten_crop"] = Field(
+        "one", description="views of an image whose mean feature is saved; flip takes twice as long, ten_crop ten times"
+    )
+    cache: bool = Field(
+        True, description="features of images seen before come from the cache folder (data sets of up to 20 000 images)"
     )
     batch_size: int = Field(256, ge=1, description="images per forward pass and process")
     dtype: Literal["float32", "float16"] = Field("float32", description="type on disk; float16 halves the file")
