@@ -8,7 +8,7 @@ import numpy as np
 
 from lowshot.errors import InputError
 from lowshot.pipeline.inputs import Inputs
-from lowshot.recipe import Recipe
+from lowshot.recipe import shots_per_setup
 from lowshot.recipe.complaints import fitting_shots
 
 
@@ -20,17 +20,6 @@ def check_class_sizes(inputs: Inputs) -> None:
     """
     if lines := [*_missing_images(inputs), *_too_many_shots(inputs)]:
         raise InputError("\n".join(dict.fromkeys(lines)))
-
-
-def shots_per_setup(recipe: Recipe) -> list[tuple[str, str, tuple[int, ...]]]:
-    """The setups that a recipe measures, each with the key and the numbers of its shots."""
-    section = recipe.evaluate
-    asked: list[tuple[str, str, tuple[int, ...]]] = [(section.setup, "evaluate.n_shots", section.n_shots)]
-    if section.setup == "test" and section.calibrate == "prior":
-        asked.append(("val", "evaluate.n_shots", section.n_shots))
-    if any(method.grid is not None for method in section.methods.values()):
-        asked.append(("val", "tune.n_shots" if recipe.tune.n_shots else "evaluate.n_shots", recipe.tune_n_shots))
-    return asked
 
 
 def _missing_images(inputs: Inputs) -> Iterator[str]:
