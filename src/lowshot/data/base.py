@@ -181,6 +181,7 @@ class ImageFiles(ImageDataset):
         labels (int array of shape (N,)): The labels.
         class_names (sequence of str): The name of each label.
         listed_in (Path or None): The file that lists the images; None where they were found in a folder.
+        listed (sequence of str): The paths that the file lists, those of another part included.
         options (dict): The other parameters of :class:`ImageDataset`.
     """
 
@@ -192,11 +193,13 @@ class ImageFiles(ImageDataset):
         class_names: Sequence[str],
         *,
         listed_in: Path | None = None,
+        listed: Sequence[str] = (),
         **options: Any,
     ) -> None:
         super().__init__(paths, labels, class_names, **options)
         self._root = root.resolve()
         self.listed_in = listed_in
+        self._listed = listed
 
     def check_listed(self) -> None:
         """Check that every image of a list exists.
@@ -206,9 +209,9 @@ class ImageFiles(ImageDataset):
         """
         if self.listed_in is None:
             return
-        if missing := [path for path in self.paths if not os.path.isfile(self._root / path)]:
+        if missing := [path for path in self._listed if not os.path.isfile(self._root / path)]:
             raise InputError(
-                f"{self.listed_in}: {len(missing)} of {len(self)} listed images are missing in {self._root}: "
+                f"{self.listed_in}: {len(missing)} of {len(self._listed)} listed images are missing in {self._root}: "
                 f"{first_few(missing)}. Name the folder that paths start in with data.options.image_root, or leave "
                 "missing images out with data.on_bad_image=skip"
             )

@@ -54,7 +54,10 @@ def holdout(
         order = np.lexsort([np.arange(len(labels)) if paths is None else np.array(paths), labels])
         numbers = np.where(sizes > 1, np.minimum((sizes + 1) // 2, MOST_HELD_OUT), 0)
         if not numbers.any():
-            raise InputError("every class has a single image, so none can be held out to test on: add images")
+            raise InputError(
+                "every class has a single image, so none can be held out to test on: a class needs two at least "
+                "(data.root says where they are)"
+            )
     else:
         order = np.argsort(labels, kind="stable")
         _check_sizes(sizes, class_names, check_count("test_per_class", test_per_class))

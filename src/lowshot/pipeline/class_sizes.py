@@ -38,7 +38,7 @@ def _missing_images(inputs: Inputs) -> Iterator[str]:
 
 def _too_many_shots(inputs: Inputs) -> Iterator[str]:
     """A line for each key that asks for more shots than the smallest novel class of its setups has images."""
-    split, sizes = inputs.split, _sizes(inputs)["train"]
+    split, sizes, held_out = inputs.split, _sizes(inputs)["train"], _sizes(inputs)["test"]
     smallest: dict[str, tuple[int, int, str, tuple[int, ...]]] = {}
     for name, key, n_shots in shots_per_setup(inputs.recipe):
         novel = split.setup(name).novel
@@ -48,6 +48,8 @@ def _too_many_shots(inputs: Inputs) -> Iterator[str]:
     for key, (size, label, name, n_shots) in smallest.items():
         if size < max(n_shots):
             advice = f"set {key}={fitting_shots(n_shots, size)}, or " if size else ""
+            if inputs.holds_out and (left := size + int(held_out[label]) - max(n_shots)) > 0:
+                advice += f"hold out fewer images with data.options.test_per_class={left}, or "
             yield (
                 f"class {split.describe(label)}, a novel class of setup {name!r}, has {size} training images, but "
                 f"{key} asks for {max(n_shots)}: {advice}name other classes in split.novel"

@@ -222,7 +222,16 @@ class Inputs:
     @property
     def holds_out(self) -> bool:
         """True where the test part is held out of the training part."""
-        return self.needs_images and self.recipe.data.options.get("test_per_class") is not None
+        section = self.recipe.data
+        asked = section.options.get("test_per_class") if self.needs_images else None
+        if asked != "auto":
+            return asked is not None
+        options = {name: value for name, value in section.options.items() if name != "test_per_class"}
+        try:
+            build_dataset(section.dataset, part="test", root=section.root, **options)
+        except InputError:  # there is no test part
+            return True
+        return False
 
     def say_images(self) -> None:
         """Say the lines about the images, and what was derived from them."""

@@ -95,7 +95,16 @@ def csv_list(
     if not has_test and test_per_class is not None:
         chosen = holdout(labels, names, part, test_per_class, seed, paths)
         paths, labels = [paths[row] for row in chosen], labels[chosen]
-    return ImageFiles(images, paths, labels, names, listed_in=file, max_pixels=max_pixels, decode_size=decode_size)
+    return ImageFiles(
+        images,
+        paths,
+        labels,
+        names,
+        listed_in=file,
+        listed=[row.path for row in listed],
+        max_pixels=max_pixels,
+        decode_size=decode_size,
+    )
 
 
 def read_csv_list(file: Path) -> list[Row]:
@@ -105,7 +114,7 @@ def read_csv_list(file: Path) -> list[Row]:
         InputError: The file is missing, not text, or not such a list; the message names the line.
     """
     text = read_text(file, "image list").removeprefix("\ufeff")
-    first = text.partition("\n")[0]
+    first = text.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     lines: list[tuple[int, list[str]]] = []

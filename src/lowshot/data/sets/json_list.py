@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -100,8 +99,16 @@ def json_list(
             "data.options.test_per_class=auto"
         )
     paths = [chosen.names[row] for row in rows]
-    options: dict[str, Any] = {"max_pixels": max_pixels, "decode_size": decode_size, "listed_in": chosen.file}
-    return ImageFiles(images, paths, chosen.labels[rows], names, **options)
+    return ImageFiles(
+        images,
+        paths,
+        chosen.labels[rows],
+        names,
+        listed_in=chosen.file,
+        listed=chosen.names,
+        max_pixels=max_pixels,
+        decode_size=decode_size,
+    )
 
 
 def read_list(file: Path) -> ImageList:
