@@ -25,6 +25,7 @@ from lowshot.features.store import FeatureStore
 from lowshot.files import Pathlike, fingerprint
 from lowshot.progress import Tick, progress, say
 from lowshot.ranks import launched_ranks
+from lowshot.representation import trunk_fingerprint
 
 
 def extract_features(
@@ -78,6 +79,7 @@ def extract_features(
     described = {
         "backbone": extraction.backbone_name,
         "precision": precision,
+        "preprocessing": transforms.preprocessing,
         "fingerprint": extraction.fingerprint,
         "backbone_fingerprint": extraction.backbone_fingerprint,
         "dataset_fingerprint": dataset.fingerprint,
@@ -122,14 +124,7 @@ class _Extraction:
     def __post_init__(self) -> None:
         config = getattr(self.backbone, "config", {"name": type(self.backbone).__name__})
         self.backbone_name = str(config["name"])
-        self.backbone_fingerprint = fingerprint(
-            config,
-            *(
-                part
-                for name, tensor in self.backbone.state_dict().items()
-                for part in (name, tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
-            ),
-        )
+        self.backbone_fingerprint = trunk_fingerprint(self.backbone)
         self.fingerprint = fingerprint(
             self.backbone_fingerprint,
             self.dataset.fingerprint,
