@@ -51,11 +51,12 @@ class MatchingModule(nn.Module):
 
     def compare(self, queries: torch.Tensor, encoded: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """(..., Q, W) logarithms of the attention to each class's encodings, summed over the class."""
-        queries = self._in_context(queries, encoded)
+        queries = self.in_context(queries, encoded)
         # In logarithms a class with hardly any attention has a finite score.
         return sum_by_class(_products(queries, F.normalize(encoded, dim=-1)).log_softmax(dim=-1), counts)
 
-    def _in_context(self, queries: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
+    def in_context(self, queries: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
+        """(..., Q, D) embeddings of queries in the context of the (..., S, D) encodings of a support set."""
         if not self.contextual:
             return self.embedding(queries)
         hidden = queries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -176,6 +177,10 @@ class Prototypical(TransformsFeatures, EpisodicClassifier):
         scores = [negative_squared_distances(embed(X[rows]), prototypes).cpu().numpy() for rows in blocks(len(X))]
         return np.concatenate(scores)
 
+    def _as_torch(self) -> nn.Module:
+        network = copy.deepcopy(self._network()).cpu()
+        return _PrototypeScores(network, torch.tensor(self.prototypes_, dtype=torch.float32))
+
     def _embedder(self) -> Callable[[np.ndarray], torch.Tensor]:
         network, device = self._network(), self._device()
 
@@ -184,3 +189,17 @@ class Prototypical(TransformsFeatures, EpisodicClassifier):
                 return network.embed(to_device(X, device))
 
         return embed
+
+
+class _PrototypeScores(nn.Module):
+    """Negative squared distances of embedded features to (C, D) prototypes."""
+
+    prototypes: torch.Tensor
+
+    def __init__(self, network: PrototypeModule, prototypes: torch.Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("prototypes", prototypes)
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        return negative_squared_distances(self.network.embed(X), self.prototypes)
