@@ -80,14 +80,12 @@ class NearestMean(TransformsFeatures, LowShotClassifier):
     def _as_torch(self) -> torch.nn.Module:
         from torch.nn import Sequential
 
-        from lowshot.classifiers.torch_modules import FeatureTransform, Shifted, UnitRows, linear_layer
+        from lowshot.classifiers.torch_modules import FeatureTransform, UnitRows, linear_layer, nearest_layers
 
         transform = FeatureTransform(self.feature_transform, self._centre_)
         if self.metric == "cosine":
             return Sequential(transform, UnitRows(), linear_layer(unit_rows(self.means_)))
-        origin = self.means_.mean(axis=0)
-        means = self.means_ - origin
-        return Sequential(transform, Shifted(origin), linear_layer(2 * means, -(means**2).sum(axis=1)))
+        return Sequential(transform, *nearest_layers(self.means_))
 
     def _scores_of_episodes(
         self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]

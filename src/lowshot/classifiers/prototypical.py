@@ -178,8 +178,9 @@ class Prototypical(TransformsFeatures, EpisodicClassifier):
         return np.concatenate(scores)
 
     def _as_torch(self) -> nn.Module:
-        network = copy.deepcopy(self._network()).cpu()
-        return _PrototypeScores(network, torch.tensor(self.prototypes_, dtype=torch.float32))
+        from lowshot.classifiers.torch_modules import nearest_layers
+
+        return nn.Sequential(_Embedding(copy.deepcopy(self._network()).cpu()), *nearest_layers(self.prototypes_))
 
     def _embedder(self) -> Callable[[np.ndarray], torch.Tensor]:
         network, device = self._network(), self._device()
@@ -191,15 +192,12 @@ class Prototypical(TransformsFeatures, EpisodicClassifier):
         return embed
 
 
-class _PrototypeScores(nn.Module):
-    """Negative squared distances of embedded features to (C, D) prototypes."""
+class _Embedding(nn.Module):
+    """The embedding of a network alone."""
 
-    prototypes: torch.Tensor
-
-    def __init__(self, network: PrototypeModule, prototypes: torch.Tensor) -> None:
+    def __init__(self, network: PrototypeModule) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("prototypes", prototypes)
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
-        return negative_squared_distances(self.network.embed(X), self.prototypes)
+        return self.network.embed(X)

@@ -69,6 +69,7 @@ class Model:
 
     Attributes:
         classes (list of C str): The names of the answers: base classes first, then taught ones by name.
+        columns (array, int64): The column among ``classes`` of each column of the classifier; -1 for a removed class.
     """
 
     def __init__(self, state: State, examples: Examples, classifier: LowShotClassifier) -> None:
@@ -82,7 +83,7 @@ class Model:
         known = set(self.classes)
         self.classes += [name for name in taught if name not in known]
         column = {name: i for i, name in enumerate(self.classes)}
-        self._columns = np.array(
+        self.columns = np.array(
             [-1 if i in removed else column[name] for i, name in enumerate(base)] + [column[name] for name in taught]
         )
 
@@ -100,17 +101,22 @@ class Model:
             (N, C) float, higher for likelier classes.
         """
         found = self.classifier.scores(features)
-        used = self._columns >= 0
-        if used.all() and len(self._columns) == len(self.classes):
+        used = self.columns >= 0
+        if used.all() and len(self.columns) == len(self.classes):
             return found
         joined = np.full((len(found), len(self.classes)), -np.inf, found.dtype)
-        for column, own in zip(self._columns[used].tolist(), found[:, used].T):
+        for column, own in zip(self.columns[used].tolist(), found[:, used].T):
             np.maximum(joined[:, column], own, out=joined[:, column])
         return joined
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """The probabilities (N, C) float64 of ``classes`` for features (N, D); each row sums to one."""
         return softmax(self.scores(features).astype(np.float64) / self.state.temperature, axis=1)
+
+    @property
+    def familiar(self) -> np.ndarray:
+        """(K, D) unit vectors: the novelty of a photo is one minus its highest cosine to one of them."""
+        return self._unit
 
     def novelty(self, features: np.ndarray) -> np.ndarray:
         """(N,) scores of how unlike all classes features (N, D) are."""
