@@ -18,7 +18,7 @@ import torch
 from lowshot.data import Transforms, build_transforms
 from lowshot.errors import InputError, LowshotError
 from lowshot.features import FeatureStore
-from lowshot.features.ahead import ahead
+from lowshot.features.loading import ahead
 from lowshot.features.processes import run_in_processes
 from tests.features.fakes import Pictures, TinyBackbone
 

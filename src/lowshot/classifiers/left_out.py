@@ -226,31 +226,33 @@ def moved_centre_products(X: np.ndarray, codes: np.ndarray, rows: np.ndarray) ->
     """
     counts = np.bincount(codes)
     n_classes, own = len(counts), codes[rows]
-    sums = np.zeros((n_classes, X.shape[1]))
-    np.add.at(sums, codes, X)
-    others = np.maximum(counts[own] - 1, 1)[:, None]
-    # n - 1 others have the mean mu + (mu - x) / (n - 1); a class of one shot leaves the centre of the C - 1 others.
-    single = (counts[own] == 1)[:, None]
-    mean_moves = np.where(single, 0.0, sums[own] / counts[own, None] - X[rows]) / (others * n_classes)
-    moves = np.where(single, -X[rows] / max(n_classes - 1, 1), mean_moves)
-    queries = X[rows] - moves
+    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
     gram = X @ X.T
-    shifts = moves @ X.T
-    move_squares = (moves**2).sum(axis=1)[:, None]
+    with_means = np.stack([gram[of_class].mean(axis=0) for of_class in members])
+    # n - 1 others have the mean mu + (mu - x) / (n - 1); a class of one shot leaves the centre of the C - 1 others. The
+    # centre moves by a mu - b x, whose products with all shots follow.
+    single = counts[own] == 1
+    by_mean = np.where(single, 0.0, 1 / (np.maximum(counts[own] - 1, 1) * n_classes))
+    by_shot = np.where(single, 1 / max(n_classes - 1, 1), by_mean)
+    shifts = by_mean[:, None] * with_means[own] - by_shot[:, None] * gram[rows]
+    own_means = np.array([with_means[code, of_class].mean() for code, of_class in enumerate(members)])[own]
+    crossed, own_squares = with_means[own, rows], gram[rows, rows]
+    move_squares = by_mean**2 * own_means - 2 * by_mean * by_shot * crossed + by_shot**2 * own_squares
+    query_moves = by_mean * crossed - by_shot * own_squares - move_squares
+    move_squares = move_squares[:, None]
     squares = gram.diagonal() - 2 * shifts + move_squares
     # A shot at the centre has no direction; rounding would give it one.
     weights = np.where(squares > 1e-14 * gram.diagonal().max(), 1 / np.sqrt(np.maximum(squares, 1e-300)), 0.0)
     itself = np.arange(len(rows)), rows
     own_weights, weights[itself] = weights[itself], 0.0
-    towards = own_weights[:, None] * weights * (queries @ X.T - (queries * moves).sum(axis=1, keepdims=True))
+    towards = own_weights[:, None] * weights * (gram[rows] - shifts - query_moves[:, None])
     products, lengths = np.zeros((2, len(rows), n_classes))
-    order = np.argsort(codes, kind="stable")
-    for code, members in enumerate(np.split(order, np.cumsum(counts)[:-1])):
-        weight = weights[:, members]
+    for code, of_class in enumerate(members):
+        weight = weights[:, of_class]
         total = weight.sum(axis=1, keepdims=True)
-        square = ((weight @ gram[np.ix_(members, members)]) * weight).sum(axis=1, keepdims=True)
-        square += total * (total * move_squares - 2 * (weight * shifts[:, members]).sum(axis=1, keepdims=True))
+        square = ((weight @ gram[np.ix_(of_class, of_class)]) * weight).sum(axis=1, keepdims=True)
+        square += total * (total * move_squares - 2 * (weight * shifts[:, of_class]).sum(axis=1, keepdims=True))
         number = np.maximum(counts[code] - (own == code), 1)
-        products[:, code] = towards[:, members].sum(axis=1) / number
+        products[:, code] = towards[:, of_class].sum(axis=1) / number
         lengths[:, code] = square[:, 0].clip(0) / number**2
     return products, lengths

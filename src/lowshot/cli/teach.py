@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,7 @@ from lowshot.escaping import printable
 if TYPE_CHECKING:
     from lowshot.recogniser import Recogniser
     from lowshot.recogniser.changes import Taught
+    from lowshot.recogniser.start import Start
 
 
 def teach(
@@ -26,6 +28,20 @@ def teach(
     ],
     class_name: Annotated[
         str | None, typer.Option("--class", "-c", help="The class that all of the photos show.")
+    ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN|imagenet",
+            help="Start with the network and base classes of a recipe's results, or with ImageNet's 1000 classes.",
+        ),
+    ] = None,
+    representation: Annotated[
+        str | None, typer.Option(help="With --from RUN: the representation whose network is taken.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="With --from RUN: the method that learned the base classes.")
     ] = None,
     backbone: Annotated[
         str | None,
@@ -62,23 +78,30 @@ def teach(
       lowshot teach birds --class robin a.jpg b.heic
 
       lowshot teach birds more.zip --skip-bad
+
+      lowshot teach things photos/ --from imagenet
+
+      lowshot teach birds photos/ --from runs/cifar100 --representation sgm --method cosine
     """
     from lowshot.recogniser.photos import photos_at
     from lowshot.recogniser.setup import open_or_create
 
-    made = {
-        "backbone": backbone,
-        "views": views,
-        "classifier": classifier,
-        "thumbnails": False if no_thumbnails else None,
-    }
     if class_name is None and len(photos) > 1:
         raise InputError(
             f"give one folder, zip or list of labelled photos, not {len(photos)}; to teach one class from several "
             "files, name it: --class NAME"
         )
+    if (representation or method) and origin in (None, "imagenet"):
+        raise InputError("--representation and --method go with --from RUN, which says whose they are")
+    options = {
+        "start": None if origin is None else partial(_start, origin, representation, method, backbone),
+        "backbone": None if origin is not None else backbone,
+        "views": views,
+        "classifier": classifier,
+        "thumbnails": False if no_thumbnails else None,
+    }
     source = photos[0] if class_name is None else {class_name: photos_at(photos)}
-    with open_or_create(recogniser, made) as opened:
+    with open_or_create(recogniser, options) as opened:
         taught = opened.teach(source, skip_bad=skip_bad, keep_repeated=keep_repeated)
         if unknown_at is not None:
             opened.set_unknown_at(unknown_at)
@@ -87,6 +110,18 @@ def teach(
     for line in taught.repeated:
         typer.echo(printable(f"left out: {line}"), err=True)
     typer.echo(printable(summary(opened, taught)))
+
+
+def _start(origin: str, representation: str | None, method: str | None, backbone: str | None) -> Start:
+    if origin == "imagenet":
+        from lowshot.recogniser.imagenet import imagenet_start
+
+        return imagenet_start(backbone)
+    if backbone is not None:
+        raise InputError("--backbone does not go with --from RUN: the network is that of the run")
+    from lowshot.pipeline.recogniser_start import start_from_run
+
+    return start_from_run(origin, representation, method)
 
 
 def summary(recogniser: Recogniser, taught: Taught) -> str:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from lowshot.contents import content_marks
 from lowshot.data.decode import MAX_PIXELS, BadImageError, decode, open_checked, to_rgb
-from lowshot.errors import InputError
+from lowshot.errors import InputError, first_few
 from lowshot.files import fingerprint, open_regular
 
 
@@ -192,14 +192,41 @@ class ImageFiles(ImageDataset):
         paths (sequence of str): The path of each image below ``root``.
         labels (int array of shape (N,)): The labels.
         class_names (sequence of str): The name of each label.
+        listed_in (Path or None): The file that lists the images; None where they were found in a folder.
+        listed (sequence of str): The paths that the file lists, those of another part included.
         options (dict): The other parameters of :class:`ImageDataset`.
     """
 
     def __init__(
-        self, root: Path, paths: Sequence[str], labels: np.ndarray, class_names: Sequence[str], **options: Any
+        self,
+        root: Path,
+        paths: Sequence[str],
+        labels: np.ndarray,
+        class_names: Sequence[str],
+        *,
+        listed_in: Path | None = None,
+        listed: Sequence[str] = (),
+        **options: Any,
     ) -> None:
         super().__init__(paths, labels, class_names, **options)
         self._root = root.resolve()
+        self.listed_in = listed_in
+        self._listed = listed
+
+    def check_listed(self) -> None:
+        """Check that every image of a list exists.
+
+        Raises:
+            InputError: Some do not; the message counts them and names the first few.
+        """
+        if self.listed_in is None:
+            return
+        if missing := [path for path in self._listed if not os.path.isfile(self._root / path)]:
+            raise InputError(
+                f"{self.listed_in}: {len(missing)} of {len(self._listed)} listed images are missing in {self._root}: "
+                f"{first_few(missing)}. Name the folder that paths start in with data.options.image_root, or leave "
+                "missing images out with data.on_bad_image=skip"
+            )
 
     def _marks(self) -> np.ndarray:
         return content_marks(self._root, self.paths)

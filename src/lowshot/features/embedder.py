@@ -17,6 +17,7 @@ from lowshot.data.transforms import Transforms
 from lowshot.devices import device_of_process
 from lowshot.errors import LowshotError
 from lowshot.features.engines import AUTOCAST, ENGINES, InferenceEngine
+from lowshot.features.engines.choice import LEAST_IMAGES, choose_engine
 from lowshot.features.views import VIEWS, mean_of_views, views_transform
 from lowshot.files import fingerprint
 
@@ -68,6 +69,8 @@ class Embedder:
         self.dim = int(backbone.feature_dim)  # type: ignore[arg-type]
         self.transform = views_transform(transforms.eval, views)
         self._wanted = engine, precision
+        self._asked_precision = precision
+        self._settled = False
         self._device = device
         self._engine: InferenceEngine | None = None
         self._block: contextlib.ExitStack | None = None
@@ -95,7 +98,7 @@ class Embedder:
         engine must agree with torch, and ``"auto"`` counts as ``"32-true"``, since it takes a reduced precision only
         where that agrees with float32.
         """
-        precision = "32-true" if self._wanted[1] == "auto" else self._wanted[1]
+        precision = "32-true" if self._asked_precision == "auto" else self._asked_precision
         return fingerprint(self.trunk_fingerprint, self.transforms.description, self.views, precision)
 
     def embed(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -124,16 +127,32 @@ class Embedder:
 
         Args:
             pixels (uint8, (N, 3, H, W) or (N, V, 3, H, W)): The first images, as :attr:`transform` makes them.
-            n_images (int): The number of images that will come, these included.
+            n_images (int): The number of images that will come, these included. For a few ``"auto"`` takes torch,
+                which needs no time to start.
+
+        Raises:
+            InputError: The wanted engine is not installed, or gives other features than torch.
+            ExportError: The backbone cannot be exported for the wanted engine.
         """
         if self._engine is None:
-            engine, precision = self._wanted
-            engine = "torch" if engine == "auto" else engine
-            precision = "32-true" if precision == "auto" else precision
             device = self._device or device_of_process(None)
-            self._engine = ENGINES[engine](self.backbone, self.transforms.normalize, precision, device)
-            if self._block is not None:
-                self._block.enter_context(self._engine)
+            if self._settled:
+                engine, precision = self._wanted
+                self._start(ENGINES[engine](self.backbone, self.transforms.normalize, precision, device))
+                return
+            size = pixels.shape[-3:]
+            n_pixels = n_images * pixels[0].numel() // size[0]
+            n_pixels = 0 if n_images < LEAST_IMAGES else n_pixels
+            chosen = choose_engine(
+                self.backbone,
+                self.transforms.normalize,
+                pixels.reshape(-1, *size),
+                self._wanted,
+                n_pixels,
+                device,
+                self.trunk_fingerprint,
+            )
+            self._start(chosen)
 
     def features(self, pixels: torch.Tensor) -> np.ndarray:
         """Compute the features of images that :attr:`transform` made.
@@ -150,11 +169,27 @@ class Embedder:
         with self._engine if self._block is None else contextlib.nullcontext():
             return mean_of_views(self._engine, pixels, self.views)
 
+    def settle(self, engine: str, precision: str) -> None:
+        """Use an engine and a precision that were chosen before, without a comparison."""
+        if self._engine is not None and (self._engine.name, self._engine.precision) != (engine, precision):
+            self._engine = None
+        self._wanted, self._settled = (engine, precision), True
+
     def on(self, device: torch.device) -> Self:
-        """Return the same embedder for another device; its engine starts anew."""
+        """Return the same embedder for a device."""
         other = copy.copy(self)
-        other._device, other._engine, other._block = device, None, None
+        if device != (self._device or device_of_process(None)):
+            other._engine = None
+        other._device, other._block = device, None
         return other
+
+    def _start(self, engine: InferenceEngine) -> None:
+        self._engine = engine
+        if self._block is not None:
+            self._block.enter_context(engine)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_engine": None, "_block": None}
 
     def __enter__(self) -> Self:
         self._block = contextlib.ExitStack()

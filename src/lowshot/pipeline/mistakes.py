@@ -51,6 +51,7 @@ def mistakes(plan: Plan, known: Sequence[str] = ()) -> list[str]:
             check(representation.check_backbone)
     if has_images:
         check(lambda: inputs.transforms)
+        check(lambda: plan.settle() if "evaluate" not in unsure and "split" not in unsure else None)
         check(lambda: inputs.split if "split" not in unsure else None)
         if inputs.needs_images:
             for images in (lambda: inputs.train_images, lambda: inputs.test_images):

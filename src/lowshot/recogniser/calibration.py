@@ -27,7 +27,7 @@ _OTHER_SHARE = 0.6
 _LOG_DEVIATION = 0.25
 # Beyond ten times the rule's temperature in either direction the prior leaves nothing.
 _LOG_RANGE = 2.5
-_MOST_SCORES = 1_000_000
+_MOST_SCORES = 500_000
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,8 @@ def _accuracy(state: State) -> list[str]:
         return [*lines, "Not known: with one photo a class none can be left out. Teach a second one of each.", ""]
     lines += [
         f"{100 * estimate.accuracy:.1f} % of its photos are recognised by the others (leave-one-out over "
-        f"{estimate.shots} photos, 95 % interval {100 * estimate.low:.1f} to {100 * estimate.high:.1f} %). It is an estimate for photos like these, and "
-        "knows nothing of other cameras, places or seasons.",
+        f"{estimate.shots} photos, 95 % interval {100 * estimate.low:.1f} to {100 * estimate.high:.1f} %). It is an "
+        "estimate for photos like these, and knows nothing of other cameras, places or seasons.",
         "",
     ]
     if state.unknown_rate is not None:
@@ -90,7 +90,7 @@ def _how(state: State) -> list[str]:
         "",
         f"- Network: `{state.backbone.name}`, weights {state.backbone.weights}, {state.backbone.dim} features, "
         f"fingerprint {state.backbone.fingerprint}.",
-        f"- Classifier: `{state.classifier.name}`: {markdown(state.classifier.reason or 'chosen when it is taught')}.",
+        f"- Classifier: `{state.classifier.name}`: {markdown(state.classifier.reason) or 'not fitted yet'}.",
         "- Photos never leave this folder: `shots.h5` holds their features, digests, names"
         + (" and small pictures of them." if state.thumbnails else "."),
         "",

@@ -1,6 +1,8 @@
-"""What a recogniser decides about itself from its shots: classifier, temperature, accuracy, and when it does not know."""
+"""What a recogniser decides from its shots: classifier, temperature, accuracy, and when it does not know."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from lowshot.classifiers import LowShotClassifier
 from lowshot.recogniser.calibration import calibrated
@@ -44,19 +46,31 @@ def decide(state: State, examples: Examples, base: LowShotClassifier | None) -> 
 
 def refitted(state: State, examples: Examples, base: LowShotClassifier | None) -> LowShotClassifier:
     """The classifier of a state, fitted on its shots again."""
-    classifier = fitted(CLASSIFIERS.build(state.classifier.name, **state.classifier.params), examples, base)
+    if base is None:
+        classifier = fitted(CLASSIFIERS.build(state.classifier.name, **state.classifier.params), examples, None)
+    else:
+        classifier = _with_bias(fitted(base, examples, base), state, examples)
     return classifier.with_temperature(state.temperature)
 
 
 def _choice(state: State, examples: Examples, base: LowShotClassifier | None) -> Choice:
     X, y = examples.features, examples.labels
     if base is not None:
-        known = fitted(base, examples, base)
+        known = _with_bias(fitted(base, examples, base), state, examples)
         left_out = leave_one_out(known, X, y)
         return Choice(calibrated(known, left_out), left_out, [], "the base classes were learned by it")
     if state.classifier.given:
         return choose_classifier(X, y, [(state.classifier.name, state.classifier.params)])
     return choose_classifier(X, y, CANDIDATES if len(y) <= MOST_COMPARED else CANDIDATES[:1])
+
+
+def _with_bias(classifier: LowShotClassifier, state: State, examples: Examples) -> LowShotClassifier:
+    """The classifier with the calibration bias of its base classes for the shots that there are."""
+    if state.base is None or not len(examples.labels):
+        return classifier
+    counts = np.unique(examples.labels, return_counts=True)[1]
+    bias = state.base.bias_for(float(np.median(counts)))
+    return classifier if bias is None else classifier.with_calibration_bias(bias)
 
 
 def _estimate(state: State, choice: Choice) -> Estimate | None:

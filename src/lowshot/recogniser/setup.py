@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError
-from lowshot.recogniser.folder import is_recogniser
+from lowshot.recogniser.folder import check_vacant, is_recogniser
 from lowshot.recogniser.recogniser import Recogniser
 
 
@@ -19,7 +19,8 @@ def open_or_create(folder: Path, options: Mapping[str, Any]) -> Iterator[Recogni
 
     Args:
         folder (Path): The folder.
-        options (mapping): Keyword arguments of :meth:`Recogniser.create`; None for the default.
+        options (mapping): Keyword arguments of :meth:`Recogniser.create`; None for the default. ``start`` is a function
+            that makes it.
 
     Raises:
         InputError: The recogniser exists and an option says otherwise than it was made.
@@ -31,6 +32,9 @@ def open_or_create(folder: Path, options: Mapping[str, Any]) -> Iterator[Recogni
         yield opened
         return
     existed = folder.exists()
+    if "start" in given:
+        check_vacant(folder)  # before the work of the start
+        given["start"] = given["start"]()
     opened = Recogniser.create(folder, **given)
     try:
         yield opened
@@ -51,6 +55,8 @@ def _check_same(opened: Recogniser, given: Mapping[str, Any]) -> None:
     for name, value in given.items():
         if name == "classifier":
             opened.set_classifier(value)
+        elif name == "start":
+            raise InputError(f"recogniser {opened.folder} exists: --from is for a new one")
         elif has[name] != value:
             raise InputError(
                 f"recogniser {opened.folder} was made with {name} {has[name]}, which cannot change: leave the option "

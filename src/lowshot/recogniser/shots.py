@@ -101,7 +101,7 @@ def read_shots(folder: Path, rows: int, dim: int, thumbnails: bool = False) -> S
     """
     found = Shots.none(dim)
     for path, first in _files(folder):
-        if len(found) >= rows:
+        if first >= rows:
             break
         if first > len(found):
             raise InputError(f"{folder}: rows {len(found)} to {first - 1} of the shots are missing before {path.name}")
@@ -148,7 +148,7 @@ def append_shots(folder: Path, rows: int, dim: int, new: Shots, erased: Sequence
     files = _files(folder)
     sizes = [path.stat().st_size for path, _ in files]
     small = sum(sizes) <= REWRITTEN_BYTES or sum(sizes[1:]) > JOINED_AT * sizes[0]
-    if small or not files:
+    if small or not rows:
         kept = read_shots(folder, rows, dim, thumbnails=True) if rows else Shots.none(dim)
         for row in erased:
             kept.features[row], kept.looks[row] = 0, 0

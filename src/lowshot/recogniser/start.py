@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +26,14 @@ class BaseClasses:
         origin (str): The place that they come from, such as a recipe's folder.
         names (sequence of B str): Their names.
         classifier (LowShotClassifier): The classifier after ``fit_base``, with the labels 0 to B - 1.
-        bias (float): What is added to the scores of taught classes.
+        biases (mapping): Number of shots → what is added to the scores of taught classes with that many; empty where
+            it is chosen from the shots.
     """
 
     origin: str
     names: Sequence[str]
     classifier: LowShotClassifier
-    bias: float = 0.0
+    biases: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,9 @@ def _base_state(folder: Path, base: BaseClasses, asked: ClassifierState | None) 
         )
     names = [checked_name(one.replace("/", "∕")) for one in base.names]
     save_classifier(base.classifier, folder / BASE_FILE)
-    state = BaseState(origin=base.origin, names=_distinct(names), bias=base.bias)
+    state = BaseState(
+        origin=base.origin, names=_distinct(names), biases={str(n): bias for n, bias in base.biases.items()}
+    )
     return state, ClassifierState(name=name, given=True, reason="the base classes were learned by it")
 
 

@@ -49,13 +49,25 @@ class BaseState(_Part):
         origin (str): The place that they come from, such as ``imagenet`` or a recipe's folder.
         names (list of B str): The present names, in the order of the classifier in ``base.safetensors``.
         removed (list of int): The indices of base classes that are no answers.
-        bias (float): What is added to the scores of taught classes.
+        biases (dict): Number of shots → what is added to the scores of taught classes with about that many; empty
+            where it is chosen from the shots.
     """
 
     origin: str
     names: list[str]
     removed: list[Count] = []
-    bias: float = 0.0
+    biases: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BaseState:
+        if not all(key.isdigit() for key in self.biases):
+            raise ValueError("the keys of biases must be numbers of shots")
+        return self
+
+    def bias_for(self, n_shots: float) -> float | None:
+        """The bias for about this many shots a class; None where none was chosen before."""
+        known = sorted((abs(int(n) - n_shots), int(n)) for n in self.biases)
+        return self.biases[str(known[0][1])] if known else None
 
 
 class ClassState(_Part):

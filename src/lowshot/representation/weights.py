@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,37 @@ def read_weights(path: Pathlike) -> dict[str, Tensor]:
     if not isinstance(found, Mapping) or not any(isinstance(value, Tensor) for value in found.values()):
         keys = first_few(list(map(str, content))) if isinstance(content, Mapping) else type(content).__name__
         raise InputError(f"weights {path} hold no tensors by name (they hold {keys}): expected a state dict")
-    state = plain_state(found, f"weights {path}")
+    state: dict[str, Tensor] = plain_state(found, f"weights {path}")
     if any(name.startswith("trunk.") for name in state):
         state = {name: value for name, value in state.items() if name.startswith("trunk.")}
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): value for name, value in state.items()}
+    if (versions := getattr(found, "_metadata", None)) is not None and state.keys() == found.keys():
+        state = OrderedDict(state)
+        state._metadata = versions  # type: ignore[attr-defined]  # by which modules know the names of their time
     return state
+
+
+def load_published(model: nn.Module, state: Mapping[str, Tensor], source: str, name: str) -> None:
+    """Copy weights into a model of another library, which may know them under the names of earlier versions.
+
+    Args:
+        model (Module): The model that takes the weights.
+        state (mapping): The tensor of each name.
+        source (str): The noun for the weights in error messages.
+        name (str): The name of the model in error messages.
+
+    Raises:
+        InputError: As for :func:`load_state`.
+    """
+    try:
+        model.load_state_dict(state)
+    except Exception as error:  # models of other libraries may fail on unknown weights in any way
+        load_state(model, state, source, name)  # says which names and shapes do not fit
+        raise InputError(f"{source} does not fit {name}: {' '.join(str(error).split())[:300]}") from error
+    if broken := [key for key, value in model.state_dict().items() if not value.isfinite().all()]:
+        raise InputError(f"{source} holds NaN or infinity in {broken[0]}: fetch it again, or take another file")
 
 
 def _unwrapped(content: Any) -> Any:

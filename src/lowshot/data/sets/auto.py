@@ -11,17 +11,17 @@ from lowshot.errors import InputError
 from lowshot.registry import DATASETS
 
 
-@DATASETS.register("auto", "image folder, zip or JSON list, whichever the root is")
+@DATASETS.register("auto", "image folder, zip, JSON or CSV list, whichever the root is")
 def auto(root: str | Path, part: str = "train", **options: Any) -> ImageDataset:
-    """Open ``root`` as ``image_folder``, ``image_zip`` or ``json_list``.
+    """Open ``root`` as ``image_folder``, ``image_zip``, ``json_list`` or ``csv_list``.
 
     Args:
-        root (str or Path): The folder, zip or JSON list.
+        root (str or Path): The folder, zip, JSON or CSV list.
         part (str): ``"train"`` or ``"test"``.
         options (dict): The options of the chosen data set.
 
     Raises:
-        InputError: There is nothing at ``root``, or it is none of the three.
+        InputError: There is nothing at ``root``, or it is none of the four.
     """
     return DATASETS.build(_name_of(Path(root), options), root=root, part=part, **options)
 
@@ -37,6 +37,8 @@ def _name_of(root: Path, options: dict[str, Any]) -> str:
         raise InputError(f"data root {root} is neither a folder nor a regular file")
     if root.suffix.lower() == ".json":
         return "json_list"
+    if root.suffix.lower() in (".csv", ".tsv"):
+        return "csv_list"
     if root.suffix.lower() == ".zip" or zipfile.is_zipfile(root):
         return "image_zip"
-    raise InputError(f"data root {root} is neither a folder, a zip nor a JSON list")
+    raise InputError(f"data root {root} is neither a folder, a zip nor a JSON list, nor a CSV list (.csv, .tsv)")

@@ -18,18 +18,28 @@ class InferenceEngine:
         precision (str): A key of ``AUTOCAST``.
         device (torch.device): The device to compute on.
 
+    Raises:
+        InputError: The engine is not installed, or knows no such precision or device.
+
     Attributes:
         name (str): The name of the engine.
+        precisions (tuple of str): The precisions that it knows.
         precision (str): The precision that it computes in.
     """
 
     name: ClassVar[str]
+    precisions: ClassVar[tuple[str, ...]]
     precision: str
 
     def __init__(
         self, backbone: torch.nn.Module, normalize: torch.nn.Module, precision: str, device: torch.device
     ) -> None:
         raise NotImplementedError
+
+    @classmethod
+    def installed(cls) -> bool:
+        """True where the engine's package is installed."""
+        return True
 
     def __enter__(self) -> Self:
         return self
@@ -38,5 +48,9 @@ class InferenceEngine:
         pass
 
     def __call__(self, images: torch.Tensor) -> np.ndarray:
-        """Compute the features (N, D) float32 of images (N, 3, H, W) uint8."""
+        """Compute the features (N, D) float32 of images (N, 3, H, W) uint8.
+
+        Raises:
+            ExportError: The backbone has no form for this engine.
+        """
         raise NotImplementedError

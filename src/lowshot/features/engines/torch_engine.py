@@ -22,6 +22,7 @@ class TorchEngine(InferenceEngine):
     """
 
     name = "torch"
+    precisions = tuple(AUTOCAST)
 
     def __init__(
         self, backbone: torch.nn.Module, normalize: torch.nn.Module, precision: str, device: torch.device

@@ -12,7 +12,7 @@ def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> S
     """The features of one representation, train and test part."""
     inputs, checkpoint = representation.inputs, representation.section.checkpoint
     depends = {
-        "extract": inputs.recipe.extract.model_dump(mode="json", exclude={"devices"}),
+        "extract": inputs.recipe.extract.model_dump(mode="json", exclude={"devices", "engine", "cache"}),
         "checkpoint": None if checkpoint is None or not checkpoint.is_file() else content_fingerprint(checkpoint),
         "transform": inputs.transforms.description,
         "data": inputs.data_fingerprint,
@@ -26,8 +26,6 @@ def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> S
 
 
 def _extract(representation: Representation) -> None:
-    from lowshot.devices import resolve_precision
-
     inputs = representation.inputs
     recipe, section = inputs.recipe, inputs.recipe.extract
     backbone = representation.load_backbone()
@@ -38,7 +36,10 @@ def _extract(representation: Representation) -> None:
             inputs.transforms,
             representation.extracted(part),
             batch_size=section.batch_size,
-            precision=resolve_precision(section.precision),
+            engine=section.engine,
+            precision=section.precision,
+            views=section.views,
+            cache=section.cache,
             dtype=section.dtype,
             workers=recipe.data.workers,
             devices=section.devices,

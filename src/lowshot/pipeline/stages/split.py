@@ -30,6 +30,7 @@ def split_stage(inputs: Inputs) -> Stage:
         "given": [bool(section.file), bool(section.experiment_files)],
         "seed": inputs.recipe.seed,
         "data": inputs.data_fingerprint,
+        **({"classes": inputs.split.fingerprint} if inputs.classes_were_chosen else {}),
         **({"rows of given features": inputs.given_rows} if inputs.needs_images and inputs.given_rows else {}),
     }
 

@@ -39,7 +39,7 @@ def build_backbone(name: str, num_classes: int, **kwargs: Any) -> Backbone:
     backbone.config = {
         "name": _full_name(name),
         "num_classes": num_classes,
-        "kwargs": without_weight_sources(kwargs),
+        "kwargs": {**backbone.config.get("kwargs", {}), **without_weight_sources(kwargs)},
     }
     return backbone
 

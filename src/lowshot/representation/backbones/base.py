@@ -60,7 +60,7 @@ class Backbone(nn.Module):
         classifier (Linear): The linear layer; its ``weight`` is (C, D).
         config (dict): The ``name``, ``num_classes`` and ``kwargs`` with which
             :func:`~lowshot.representation.build_backbone` builds the same architecture again. The source of the weights
-            is left out.
+            is left out. A factory may set ``kwargs`` that the architecture has because of its weights.
         preprocessing (Preprocessing or None): The preprocessing that published weights of this architecture want; None
             where it has none.
         head (Head or None): The classifier that its weights were published with.
