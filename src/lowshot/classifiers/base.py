@@ -18,7 +18,7 @@ import copy
 import inspect
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import softmax
@@ -32,6 +32,9 @@ from lowshot.classifiers.incremental import IncrementalClasses, listed
 from lowshot.errors import InputError
 from lowshot.estimator_files import LearnedState
 from lowshot.parameters import keyword_parameters
+
+if TYPE_CHECKING:
+    import torch
 
 Examples = tuple[np.ndarray, np.ndarray]
 
@@ -268,6 +271,24 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
         scores = self.scores(X)
         return self.classes_[scores.argmax(axis=1)]
 
+    def as_torch(self) -> torch.nn.Module:
+        """The fitted classifier as a torch module in float32 on the CPU, as an ONNX file needs it.
+
+        Returns:
+            A module from (N, D) features to (N, C) scores. They are those of :meth:`scores`, up to a number per query,
+            which changes neither answers nor probabilities.
+
+        Raises:
+            InputError: This kind of classifier has no such module.
+        """
+        check_is_fitted(self, "classes_")
+        module = self._as_torch()
+        if bias := getattr(self, "novel_bias_", 0.0):
+            from lowshot.classifiers.torch_modules import Biased
+
+            module = Biased(module, np.where(np.arange(len(self.classes_)) < self.n_base_classes_, 0, bias))
+        return module.cpu().eval()
+
     def _check_parameters(self) -> None:
         """Raise :class:`InputError` for a parameter out of range; called before each fit."""
 
@@ -286,6 +307,10 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
     def _scores(self, X: np.ndarray) -> np.ndarray:
         """(N, C) scores over ``classes_`` for checked input."""
         raise NotImplementedError
+
+    def _as_torch(self) -> torch.nn.Module:
+        """A torch module from (N, D) features to (N, C) scores; see :meth:`as_torch`."""
+        raise InputError(f"{type(self).__name__} has no form in torch, and so none in ONNX: it defines no _as_torch")
 
     def _check_learned(self, learned: LearnedState) -> None:
         """Refuse learned attributes from a file whose shapes or values this classifier would never learn.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from lowshot.classifiers.base import LowShotClassifier
@@ -12,6 +14,9 @@ from lowshot.classifiers.shrinkage import Shrinkage, eigh, shrunk_covariance
 from lowshot.classifiers.transforms import TransformsFeatures
 from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
+
+if TYPE_CHECKING:
+    import torch
 
 # The model. A feature of class c is x ~ N(mu_c, S) and a class mean is itself a draw, mu_c ~ N(m, T). The base classes
 # give all three: S is the covariance within them, m and T are those of their means, whose covariance is
@@ -116,6 +121,22 @@ class Gaussian(TransformsFeatures, LowShotClassifier):
         constant = (self.means_**2 * precision + np.log1p(self.variances_)).sum(axis=1)
         linear, precision, constant = (a.astype(X.dtype) for a in (self.means_ * precision, precision, constant))
         return X @ linear.T - (X**2 @ precision.T + constant) / 2
+
+    def _as_torch(self) -> torch.nn.Module:
+        from torch.nn import Sequential
+
+        from lowshot.classifiers.torch_modules import FeatureTransform, Quadratic, Shifted, linear_layer
+
+        projected = (
+            FeatureTransform(self.feature_transform, self._centre_),
+            Shifted(self._origin_),
+            linear_layer(self._axes_.T),
+        )
+        if not self.predictive:
+            return Sequential(*projected, linear_layer(self.means_, -(self.means_**2).sum(axis=1) / 2))
+        precision = 1 / (1 + self.variances_)
+        constant = (self.means_**2 * precision + np.log1p(self.variances_)).sum(axis=1)
+        return Sequential(*projected, Quadratic(self.means_ * precision, -precision / 2, -constant / 2))
 
     def _left_out_scores(self, X: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
         n_classes = codes.max() + 1

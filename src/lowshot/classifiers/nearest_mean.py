@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from lowshot.classifiers.moments import class_means
 from lowshot.classifiers.transforms import TRANSFORMS, TransformsFeatures, unit_rows
 from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
+
+if TYPE_CHECKING:
+    import torch
 
 METRICS = ("cosine", "euclidean")
 
@@ -73,6 +76,16 @@ class NearestMean(TransformsFeatures, LowShotClassifier):
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         return self._compared(X, self.means_)
+
+    def _as_torch(self) -> torch.nn.Module:
+        from torch.nn import Sequential
+
+        from lowshot.classifiers.torch_modules import FeatureTransform, UnitRows, linear_layer, nearest_layers
+
+        transform = FeatureTransform(self.feature_transform, self._centre_)
+        if self.metric == "cosine":
+            return Sequential(transform, UnitRows(), linear_layer(unit_rows(self.means_)))
+        return Sequential(transform, *nearest_layers(self.means_))
 
     def _scores_of_episodes(
         self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]

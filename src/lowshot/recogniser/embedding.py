@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from operator import length_hint
 from pathlib import Path
 from typing import Any
@@ -20,12 +18,10 @@ from lowshot.data import BadImageError, Transforms, build_transforms
 from lowshot.data.preprocessing import Preprocessing
 from lowshot.errors import InputError
 from lowshot.features import Embedder
+from lowshot.recogniser.batches import opened_ahead
 from lowshot.recogniser.photos import Photo, look, thumbnail
 from lowshot.recogniser.state import BackboneState
 from lowshot.representation import load_pretrained
-
-BATCH = 32
-"""The number of photos per forward pass."""
 
 
 def transforms_of(description: Mapping[str, Any]) -> Transforms:
@@ -96,7 +92,7 @@ class Network:
             details (bool): True adds the perceptual hash and the thumbnail.
         """
         with self.embedder as embedder, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for batch in _ahead(pool, photos, partial(self._open, details=details)):
+            for batch in opened_ahead(pool, photos, partial(self._open, details=details)):
                 pixels = [pixels for _, pixels in batch if pixels is not None]
                 if pixels:
                     stacked = torch.stack(pixels)
@@ -115,20 +111,6 @@ class Network:
         if details:
             seen = replace(seen, look=look(opened.image), thumbnail=thumbnail(opened.image))
         return seen, self.embedder.transform(opened.image)
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, photos: Iterable[Photo], work: Callable[[Photo], tuple[Seen, torch.Tensor | None]]
-) -> Iterator[list[tuple[Seen, torch.Tensor | None]]]:
-    """Batches of opened photos, of which the next two are being opened meanwhile."""
-    remaining = iter(photos)
-    pending: deque[list[Future[tuple[Seen, torch.Tensor | None]]]] = deque()
-    while True:
-        while len(pending) < 3 and (batch := [pool.submit(work, photo) for photo in islice(remaining, BATCH)]):
-            pending.append(batch)
-        if not pending:
-            return
-        yield [future.result() for future in pending.popleft()]
 
 
 def _with_feature(seen: Seen, feature: np.ndarray) -> Seen:

@@ -71,6 +71,7 @@ class Model:
 
     Attributes:
         classes (list of C str): The names of the answers: base classes first, then taught ones by name.
+        columns (array, int64): The column among ``classes`` of each column of the classifier; -1 for a removed class.
     """
 
     def __init__(self, state: State, examples: Examples, classifier: LowShotClassifier) -> None:
@@ -85,7 +86,7 @@ class Model:
         self.classes += [name for name in taught if name not in known]
         column = {name: i for i, name in enumerate(self.classes)}
         self._n_base = len(base)
-        self._columns = np.array(
+        self.columns = np.array(
             [-1 if i in removed else column[name] for i, name in enumerate(base)] + [column[name] for name in taught]
         )
 
@@ -103,11 +104,11 @@ class Model:
             (N, C) float, higher for likelier classes.
         """
         found = self.classifier.scores(features)
-        used = self._columns >= 0
-        if used.all() and len(self._columns) == len(self.classes):
+        used = self.columns >= 0
+        if used.all() and len(self.columns) == len(self.classes):
             return found
         joined = np.full((len(found), len(self.classes)), -np.inf, found.dtype)
-        for column, own in zip(self._columns[used].tolist(), found[:, used].T):
+        for column, own in zip(self.columns[used].tolist(), found[:, used].T):
             np.maximum(joined[:, column], own, out=joined[:, column])
         return joined
 
@@ -121,6 +122,15 @@ class Model:
             return np.full(len(features), -1.0)
         return highest_cosine(features, self.means)
 
+    @property
+    def familiar(self) -> np.ndarray:
+        """(T, D) unit vectors: the novelty of a photo is one minus its highest cosine to one of them."""
+        return unit_rows(self.means)
+
+    def novelty(self, features: np.ndarray) -> np.ndarray:
+        """(N,) scores of how unlike all taught classes features (N, D) are: one minus :meth:`similarity`."""
+        return 1 - self.similarity(features)
+
     def unknown(self, features: np.ndarray, answers: np.ndarray) -> np.ndarray:
         """Tell which photos are unlike all classes.
 
@@ -133,7 +143,7 @@ class Model:
         Returns:
             (N,) bool.
         """
-        taught = np.isin(answers, self._columns[self._n_base :])
+        taught = np.isin(answers, self.columns[self._n_base :])
         return taught & (self.similarity(features) < self.state.unknown_at)
 
     @cached_property

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -21,17 +21,21 @@ from lowshot.progress import progress
 from lowshot.recogniser import folder as folders
 from lowshot.recogniser.answering import answered
 from lowshot.recogniser.answers import Answer
+from lowshot.recogniser.batches import BATCH
 from lowshot.recogniser.card import write_card
 from lowshot.recogniser.changes import Taught, with_class, with_photos, without_class, without_empty
 from lowshot.recogniser.class_names import check_distinct, checked_name
 from lowshot.recogniser.decision import decide, refitted, undecided
-from lowshot.recogniser.embedding import BATCH, Network, Seen
+from lowshot.recogniser.embedding import Network, Seen
 from lowshot.recogniser.model import Model, live_examples
 from lowshot.recogniser.photos import ImageLike, Photo, as_photo, labelled_photos, named_photos
 from lowshot.recogniser.shots import Shots, read_thumbnails
 from lowshot.recogniser.start import Start, first_state, pretrained_start
 from lowshot.recogniser.state import ClassifierState, State
 from lowshot.registry import CLASSIFIERS
+
+if TYPE_CHECKING:
+    from lowshot.recogniser.export import Exported
 
 DEFAULT_BACKBONE = "efficientnet_lite0"
 
@@ -337,6 +341,39 @@ class Recogniser:
         with folders.changing(self.folder):
             shutil.copytree(self.folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
         return type(self)(target)
+
+    def export_onnx(self, path: Pathlike) -> Exported:
+        """Write the recogniser as one ONNX file, which answers without lowshot and without torch.
+
+        Its input ``pixels`` is (N, H, W, 3) uint8: photos that were resized and cropped as its metadata say. Its outputs
+        are ``probabilities`` (N, C), ``novelty`` (N,), from the metadata's ``unknown_at`` on a photo is unknown, and
+        ``features`` (N, D). Before the file is kept, its answers are compared with those of the recogniser: on the
+        stored features of all taught photos, and from pixels on for thumbnails and random images (the photos
+        themselves are not kept). Needs ``pip install 'lowshot[onnx]'``.
+
+        Args:
+            path (path-like): The file, whose name ends in ``.onnx``.
+
+        Returns:
+            What was compared.
+
+        Raises:
+            InputError: A package is missing, the file cannot be written, or the classifier, the views or the
+                preprocessing have no form in ONNX.
+            LowshotError: The network has none, or a probability differs by more than 0.001.
+        """
+        from lowshot.recogniser.export import export_onnx
+
+        return export_onnx(self, path)
+
+    @property
+    def model(self) -> Model:
+        """The fitted classifier with its classes and shots.
+
+        Raises:
+            InputError: The recogniser knows no class.
+        """
+        return self._ready()
 
     @property
     def network(self) -> Network:
