@@ -59,6 +59,12 @@ def watch(folder: Path) -> None:
     sys.addaudithook(hook)
 
 
+def warm_up() -> None:
+    """Import what a damaged name may ask for, such as a backbone of timm's: torch makes its cache folder then."""
+    import timm  # noqa: F401
+    import torchvision.models  # noqa: F401
+
+
 def too_long(number: int, frame: Any) -> None:
     raise Fault(f"took more than {SECONDS} s")
 
@@ -77,6 +83,7 @@ def main(name: str, inputs: int, seed: int, folder: Path) -> dict[str, Any]:
     path = folder / f"input{target.suffix}"
     summary: dict[str, Any] = {"inputs": inputs, "accepted": 0, "refused": 0, "faults": []}
     signal.signal(signal.SIGALRM, too_long)
+    warm_up()
     for good in seeds:  # before the watch: imports write caches and start helpers
         path.write_bytes(target.intact(good))
         target.read(path, folder)

@@ -11,7 +11,7 @@ from typing import Any
 
 from lowshot.benchmark.record_format import record_mistake
 from lowshot.errors import InputError
-from lowshot.files import Pathlike, read_bytes, update_text, write_text
+from lowshot.files import Pathlike, exists, read_bytes, update_text, write_text
 from lowshot.trees import parse_json
 
 Record = dict[str, Any]
@@ -32,7 +32,7 @@ class ResultStore:
         self.path = path if path.suffix == ".jsonl" else path / "results.jsonl"
         self._tasks: dict[str, list[Record]] = {}
         self._torn = False
-        if self.path.exists():
+        if exists(self.path):
             self._read()
 
     @property
@@ -158,7 +158,7 @@ def write_records(path: Pathlike, records: Iterable[Mapping[str, Any]]) -> None:
 def update_records(path: Pathlike, records: Iterable[Mapping[str, Any]]) -> None:
     """Write records where the file does not hold just these; a file that is not there holds none."""
     text = _text(records)
-    if text or Path(path).exists():
+    if text or exists(path):
         update_text(path, text)
 
 

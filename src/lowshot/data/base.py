@@ -14,7 +14,7 @@ from PIL import Image
 from lowshot.contents import content_marks
 from lowshot.data.decode import MAX_PIXELS, BadImageError, decode, open_checked, to_rgb
 from lowshot.errors import InputError
-from lowshot.files import fingerprint, open_regular
+from lowshot.files import fingerprint, open_regular, resolved
 
 
 class ImageDataset:
@@ -187,7 +187,7 @@ class ImageFiles(ImageDataset):
         self, root: Path, paths: Sequence[str], labels: np.ndarray, class_names: Sequence[str], **options: Any
     ) -> None:
         super().__init__(paths, labels, class_names, **options)
-        self._root = root.resolve()
+        self._root = resolved(root)
 
     def _marks(self) -> np.ndarray:
         return content_marks(self._root, self.paths)

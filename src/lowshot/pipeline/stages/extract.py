@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lowshot.contents import content_fingerprint
 from lowshot.features import extract_features
+from lowshot.files import is_file
 from lowshot.pipeline.representation import PARTS, Representation
 from lowshot.pipeline.stage import Stage
 
@@ -13,7 +14,7 @@ def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> S
     inputs, checkpoint = representation.inputs, representation.section.checkpoint
     depends = {
         "extract": inputs.recipe.extract.model_dump(mode="json", exclude={"devices"}),
-        "checkpoint": None if checkpoint is None or not checkpoint.is_file() else content_fingerprint(checkpoint),
+        "checkpoint": None if checkpoint is None or not is_file(checkpoint) else content_fingerprint(checkpoint),
         "transform": inputs.transforms.description,
         "data": inputs.data_fingerprint,
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowshot.files import read_text
+from lowshot.files import exists, read_text
 from lowshot.pipeline.bias_note import zero_bias_note
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot import LowShotPhase
@@ -122,7 +122,7 @@ def _training_logs(phases: Phases) -> dict[str, list[dict[str, Any]]]:
     logs = {}
     for name, phase in phases.items():
         path = phase.representation.training_log
-        if phase.representation.is_trained and path.exists():
+        if phase.representation.is_trained and exists(path):
             lines = read_text(path, "training log").splitlines()
             logs[phase.recipe.label(name)] = [json.loads(line) for line in lines]
     return logs
