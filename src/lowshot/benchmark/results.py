@@ -15,6 +15,7 @@ from lowshot.files import Pathlike, exists, read_bytes, update_text, write_text
 from lowshot.trees import parse_json
 
 Record = dict[str, Any]
+_WITHOUT_LINE = "delete this line, and the next run computes what is missing again"
 
 
 class ResultStore:
@@ -144,9 +145,11 @@ def _parsed(lines: Iterable[bytes], path: Pathlike) -> Iterator[Record]:
         try:
             record: Record = parse_json(line, where)
         except InputError as error:
-            raise InputError(f"{where} is not a record of lowshot{str(error).removeprefix(where)}") from None
+            raise InputError(
+                f"{where} is not a record of lowshot{str(error).removeprefix(where)}; {_WITHOUT_LINE}"
+            ) from None
         if (mistake := record_mistake(record)) is not None:
-            raise InputError(f"{where}{mistake}")
+            raise InputError(f"{where}{mistake}; {_WITHOUT_LINE}")
         yield record
 
 
