@@ -11,6 +11,7 @@ import typer
 from lowshot import __version__
 from lowshot.cli.classes import classes
 from lowshot.cli.convert import convert
+from lowshot.cli.export import export
 from lowshot.cli.listing import list_parts
 from lowshot.cli.predict import predict
 from lowshot.cli.recipe import demo, run, validate
@@ -39,6 +40,7 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "teach": teach,
         "predict": predict,
         "classes": classes,
+        "export": export,
     },
 }
 

@@ -16,16 +16,16 @@ from lowshot.checks import check_number
 from lowshot.classifiers import LowShotClassifier, load_classifier, save_classifier
 from lowshot.data import BadImageError
 from lowshot.errors import InputError, did_you_mean, first_few
-from lowshot.files import Pathlike, file_fingerprint
+from lowshot.files import Pathlike, file_fingerprint, fingerprint
 from lowshot.progress import progress
 from lowshot.recogniser import folder as folders
 from lowshot.recogniser.answering import answered
 from lowshot.recogniser.answers import Answer
+from lowshot.recogniser.batches import BATCH
 from lowshot.recogniser.card import write_card
 from lowshot.recogniser.changes import Taught, with_class, with_photos, without_class, without_empty
 from lowshot.recogniser.class_names import check_distinct, checked_name
 from lowshot.recogniser.decision import decide, refitted
-from lowshot.recogniser.batches import BATCH
 from lowshot.recogniser.embedding import Network, Seen
 from lowshot.recogniser.model import Model, live_examples
 from lowshot.recogniser.photos import ImageLike, Photo, as_photo, labelled_photos, named_photos
@@ -122,6 +122,11 @@ class Recogniser:
     def state(self) -> State:
         """The state, as ``recogniser.json`` has it."""
         return self._state
+
+    @property
+    def fingerprint(self) -> str:
+        """The digest of the state."""
+        return fingerprint(self._state.model_dump(mode="json"))
 
     def shots(self) -> dict[str, int]:
         """The number of taught photos of each class that was taught."""
