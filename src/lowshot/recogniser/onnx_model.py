@@ -140,7 +140,8 @@ def _about(metadata: dict[str, str], path: Path) -> About:
     text = metadata.get(METADATA_KEY)
     if text is None:
         raise InputError(
-            f"{path} is an ONNX file, but no recogniser: expected one that `lowshot export RECOGNISER --onnx FILE` wrote"
+            f"{path} is an ONNX file, but no recogniser: expected one that `lowshot export RECOGNISER --onnx {path}` "
+            "wrote"
         )
     try:
         return About.model_validate_json(text)

@@ -350,11 +350,11 @@ class Recogniser:
     def export_onnx(self, path: Pathlike) -> Exported:
         """Write the recogniser as one ONNX file, which answers without lowshot and without torch.
 
-        Its input ``pixels`` is (N, H, W, 3) uint8: photos that were resized and cropped as its metadata say. Its outputs
-        are ``probabilities`` (N, C), ``novelty`` (N,), from the metadata's ``unknown_at`` on a photo is unknown, and
-        ``features`` (N, D). Before the file is kept, its answers are compared with those of the recogniser: on the
-        stored features of all taught photos, and from pixels on for thumbnails and random images (the photos
-        themselves are not kept). Needs ``pip install 'lowshot[onnx]'``.
+        Its input ``pixels`` is (N, H, W, 3) uint8: photos that were resized and cropped as its metadata say. Its
+        outputs are ``probabilities`` (N, C), ``novelty`` (N,), from the metadata's ``unknown_at`` on a photo is
+        unknown, and ``features`` (N, D). Before the file is kept, its answers are compared with those of the
+        recogniser: on the stored features of all taught photos, and from pixels on for thumbnails and random images,
+        since the photos themselves are not kept. Needs ``pip install 'lowshot[onnx]'``.
 
         Args:
             path (path-like): The file, whose name ends in ``.onnx``.
