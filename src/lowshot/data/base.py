@@ -14,7 +14,7 @@ from PIL import Image
 from lowshot.contents import content_marks
 from lowshot.data.decode import MAX_PIXELS, BadImageError, decode, open_checked, to_rgb
 from lowshot.errors import InputError, first_few
-from lowshot.files import fingerprint, open_regular
+from lowshot.files import fingerprint, open_regular, resolved
 
 
 class ImageDataset:
@@ -209,7 +209,7 @@ class ImageFiles(ImageDataset):
         **options: Any,
     ) -> None:
         super().__init__(paths, labels, class_names, **options)
-        self._root = root.resolve()
+        self._root = resolved(root)
         self.listed_in = listed_in
         self._listed = listed
 

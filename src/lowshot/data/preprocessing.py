@@ -22,6 +22,7 @@ from lowshot.checks import check_choice, check_count, check_number
 from lowshot.data.presets.imagenet import augmentation
 from lowshot.data.transforms import MOST_SIDE, Normalize, Transforms
 from lowshot.errors import InputError, did_you_mean
+from lowshot.parameters import keyword_parameters
 
 CROP_MODES = ("center", "squash", "border")
 INTERPOLATIONS = tuple(mode.value for mode in InterpolationMode)
@@ -171,6 +172,27 @@ class Preprocessing:
             changes["resize"] = (resize, resize)
         others: dict[str, Any] = {"crop_mode": crop_mode, "interpolation": interpolation, "mean": mean, "std": std}
         return dataclasses.replace(self, **changes, **{key: one for key, one in others.items() if one is not None})
+
+    def transforms_with(self, params: Mapping[str, Any]) -> Transforms:
+        """Make the transforms with some parameters changed, as a recipe gives them.
+
+        Args:
+            params (mapping): Parameters of :meth:`changed` and of :meth:`transforms`.
+
+        Raises:
+            InputError: A parameter is unknown, or a value is out of range.
+        """
+        known = {
+            name: keyword_parameters(method) for name, method in (("own", self.changed), ("train", self.transforms))
+        }
+        for name in params:
+            if not any(name in names for names in known.values()):
+                names = [name for group in known.values() for name in group]
+                raise InputError(
+                    f"the transform of pretrained weights has no parameter {name!r}. {did_you_mean(name, names)}"
+                )
+        own, train = ({key: params[key] for key in group if key in params} for group in known.values())
+        return self.changed(**own).transforms(**train)
 
     def transforms(self, scale: Sequence[float] = (0.08, 1.0), jitter: float = 0.4, flip: bool = True) -> Transforms:
         """Make the transforms of images: this preprocessing, and for a training the augmentation of preset "imagenet".

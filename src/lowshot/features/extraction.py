@@ -226,6 +226,7 @@ class _Extraction:
             "engine": engine,
             "precision": precision,
             "views": embedder.views,
+            "preprocessing": embedder.transforms.preprocessing,
             "fingerprint": self.fingerprint,
             "embedder_fingerprint": embedder.fingerprint,
             "backbone_fingerprint": embedder.trunk_fingerprint,

@@ -13,7 +13,7 @@ from lowshot.data.halves import whole_numbers
 from lowshot.data.summary import shared_line, summary
 from lowshot.errors import InputError, first_few
 from lowshot.features import FeatureStore
-from lowshot.files import file_fingerprint, fingerprint
+from lowshot.files import file_fingerprint, fingerprint, resolved
 from lowshot.pipeline.class_choice import Classes, check_count_of_classes
 from lowshot.pipeline.outputs import Outputs
 from lowshot.plugins import imported_plugins
@@ -71,7 +71,7 @@ class Inputs:
     def plugins(self) -> tuple[str, ...]:
         """Digests of the recipe's plug-in files, as they were when they were imported."""
         digests = {plugin.path: plugin.digest for plugin in imported_plugins()}
-        return tuple(digests.get(path.resolve()) or file_fingerprint(path) for path in self.recipe.plugins)
+        return tuple(digests.get(resolved(path)) or file_fingerprint(path) for path in self.recipe.plugins)
 
     @cached_property
     def train_images(self) -> ImageDataset:

@@ -23,8 +23,8 @@ def answered(model: Model, batch: Sequence[Seen]) -> list[Answer]:
     if good:
         features = np.stack([one.feature for one in good])  # type: ignore[misc]
         probabilities = model.probabilities(features)
-        unknown = model.unknown(features)
         first, second = top_two(probabilities)
+        unknown = model.unknown(features, first)
         nearest, cosines = model.nearest(features)
         for row, one in enumerate(good):
             near = nearest.shape[1] > 0

@@ -62,8 +62,9 @@ def _accuracy(state: State) -> list[str]:
     ]
     if state.unknown_rate is not None:
         lines += [
-            f"An answer is marked unknown where a photo is unlike all of the classes. Of its own photos, left out in "
-            f"turn, {100 * state.unknown_rate:.1f} % are.",
+            "An answer is marked unknown where a photo is unlike all of the taught classes (cosine below "
+            f"{state.unknown_at:.3f}). Of its own photos, left out in turn, {100 * state.unknown_rate:.1f} % are, and "
+            f"{100 - 100 * (state.passed_rate or 0):.1f} % where their class is left out as a whole.",
             "",
         ]
     return lines

@@ -10,6 +10,7 @@ from lowshot.recogniser.choice import CANDIDATES, Choice, accuracy_by_class, acc
 from lowshot.recogniser.leave_one_out import leave_one_out
 from lowshot.recogniser.model import Examples, fitted
 from lowshot.recogniser.state import Estimate, State
+from lowshot.recogniser.unknown import fit_unknown
 from lowshot.registry import CLASSIFIERS
 
 MOST_COMPARED = 5000
@@ -29,19 +30,28 @@ def decide(state: State, examples: Examples, base: LowShotClassifier | None) -> 
     """
     if not len(examples.labels):
         assert base is not None
-        return state.model_copy(update={"estimate": None, "unknown_rate": None}), base
+        return undecided(state), base
     choice = _choice(state, examples, base)
     chosen = choice.classifier
     params = {} if base is not None else chosen.recorded_params()
     classifier = state.classifier.model_copy(
         update={"name": CLASSIFIERS.name_of(type(chosen)), "params": params, "reason": choice.reason}
     )
+    rule = fit_unknown(examples.features, examples.labels, threshold=state.unknown_at if state.unknown_given else None)
     update = {
+        "unknown_at": rule.threshold,
+        "unknown_rate": None if rule.kept.value is None else 1 - rule.kept.value,
+        "passed_rate": rule.passed.value,
         "classifier": classifier,
         "temperature": float(chosen.temperature_),
         "estimate": _estimate(state, choice),
     }
     return state.model_copy(update=update), chosen
+
+
+def undecided(state: State) -> State:
+    """A state of no shots, which say nothing."""
+    return state.model_copy(update={"estimate": None, "unknown_rate": None, "passed_rate": None})
 
 
 def refitted(state: State, examples: Examples, base: LowShotClassifier | None) -> LowShotClassifier:

@@ -80,7 +80,7 @@ def export_onnx(recogniser: Recogniser, path: Pathlike) -> Exported:
         lowshot=__version__,
         classes=model.classes,
         preprocessing=preprocessing,
-        unknown_at=state.unknown_at,
+        unknown_at=1 - state.unknown_at,
         temperature=state.temperature,
         classifier=state.classifier.name,
         backbone=state.backbone.name,

@@ -14,9 +14,11 @@ import numpy as np
 from scipy.special import softmax
 
 from lowshot.classifiers import LowShotClassifier
+from lowshot.classifiers.moments import class_means
 from lowshot.classifiers.transforms import unit_rows
 from lowshot.recogniser.shots import Shots
 from lowshot.recogniser.state import State
+from lowshot.recogniser.unknown_scores import highest_cosine
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Model:
         known = set(self.classes)
         self.classes += [name for name in taught if name not in known]
         column = {name: i for i, name in enumerate(self.classes)}
+        self._n_base = len(base)
         self.columns = np.array(
             [-1 if i in removed else column[name] for i, name in enumerate(base)] + [column[name] for name in taught]
         )
@@ -113,18 +116,41 @@ class Model:
         """The probabilities (N, C) float64 of ``classes`` for features (N, D); each row sums to one."""
         return softmax(self.scores(features).astype(np.float64) / self.state.temperature, axis=1)
 
+    def similarity(self, features: np.ndarray) -> np.ndarray:
+        """(N,) the highest cosine of features (N, D) to the mean of a taught class; -1 where none was taught."""
+        if not len(self.examples.labels):
+            return np.full(len(features), -1.0)
+        return highest_cosine(features, self.means)
+
     @property
     def familiar(self) -> np.ndarray:
-        """(K, D) unit vectors: the novelty of a photo is one minus its highest cosine to one of them."""
-        return self._unit
+        """(T, D) unit vectors: the novelty of a photo is one minus its highest cosine to one of them."""
+        return unit_rows(self.means)
 
     def novelty(self, features: np.ndarray) -> np.ndarray:
-        """(N,) scores of how unlike all classes features (N, D) are."""
-        return 1 - self.nearest(features)[1][:, 0]
+        """(N,) scores of how unlike all taught classes features (N, D) are: one minus :meth:`similarity`."""
+        return 1 - self.similarity(features)
 
-    def unknown(self, features: np.ndarray) -> np.ndarray:
-        """(N,) bool: True where features (N, D) are unlike all classes."""
-        return self.novelty(features) >= self.state.unknown_at
+    def unknown(self, features: np.ndarray, answers: np.ndarray) -> np.ndarray:
+        """Tell which photos are unlike all classes.
+
+        An answer that is a base class counts as known: what photos of it look like was learned elsewhere.
+
+        Args:
+            features (array, (N, D) float32): The features.
+            answers (array, (N,) int): The columns of the likeliest classes.
+
+        Returns:
+            (N,) bool.
+        """
+        taught = np.isin(answers, self.columns[self._n_base :])
+        return taught & (self.similarity(features) < self.state.unknown_at)
+
+    @cached_property
+    def means(self) -> np.ndarray:
+        """The means (T, D) float32 of the unit features of each taught class."""
+        labels, codes = np.unique(self.examples.labels, return_inverse=True)
+        return class_means(self.examples.features, codes, len(labels), unit_rows).astype(np.float32)
 
     def nearest(self, features: np.ndarray, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """The most similar shots.

@@ -25,7 +25,7 @@ from lowshot.recogniser.batches import BATCH
 from lowshot.recogniser.card import write_card
 from lowshot.recogniser.changes import Taught, with_class, with_photos, without_class, without_empty
 from lowshot.recogniser.class_names import check_distinct, checked_name
-from lowshot.recogniser.decision import decide, refitted
+from lowshot.recogniser.decision import decide, refitted, undecided
 from lowshot.recogniser.embedding import Network, Seen
 from lowshot.recogniser.model import Model, live_examples
 from lowshot.recogniser.photos import ImageLike, Photo, as_photo, labelled_photos, named_photos
@@ -287,15 +287,15 @@ class Recogniser:
         self._change(edit)
 
     def set_unknown_at(self, threshold: float | None) -> None:
-        """Mark answers as unknown from a novelty score on; None chooses the threshold by leave-one-out again."""
+        """Mark answers as unknown below a similarity to all classes, from -1 to 1; None chooses it by leave-one-out."""
         if threshold is not None:
-            check_number("unknown_at", threshold)
+            check_number("unknown_at", threshold, least=-1, most=1)
 
         def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
-            update = {"unknown_given": threshold is not None}
+            update: dict[str, Any] = {"unknown_given": threshold is not None}
             if threshold is not None:
-                update["unknown_at"] = float(threshold)  # type: ignore[assignment]
-            return state.model_copy(update=update), Shots.none(state.backbone.dim), f"unknown from {threshold} on"
+                update["unknown_at"] = float(threshold)
+            return state.model_copy(update=update), Shots.none(state.backbone.dim), f"unknown below {threshold}"
 
         self._change(edit)
 
@@ -428,7 +428,7 @@ class Recogniser:
         examples = live_examples(state, shots)
         base = self._base(state)
         if not len(examples.rows) and base is None:
-            return state.model_copy(update={"estimate": None, "unknown_rate": None}), None
+            return undecided(state), None
         decided, classifier = decide(state, examples, base)
         return decided, Model(decided, examples, classifier)
 

@@ -141,9 +141,10 @@ class State(_Part):
         removed (list of int): Those of them that do not count any more.
         classifier (ClassifierState): The classifier.
         temperature (float): The number that scores are divided by before their softmax gives probabilities.
-        unknown_at (float): The novelty score from which on an answer is "unknown".
+        unknown_at (float): The highest cosine to a class mean below which a photo is "unknown".
         unknown_given (bool): True where the user chose it.
         unknown_rate (float or None): The fraction of the shots that the threshold takes for unknown, by leave-one-out.
+        passed_rate (float or None): The fraction of the shots that pass the threshold where their class is not known.
         estimate (Estimate or None): The accuracy by leave-one-out; None where no class has two shots.
         thumbnails (bool): True where small pictures of the shots are kept.
         history (list of Change): The last changes, newest last.
@@ -160,9 +161,10 @@ class State(_Part):
     removed: list[Count] = []
     classifier: ClassifierState
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    unknown_at: float = 1e9
+    unknown_at: Annotated[float, Field(ge=-1, le=1)] = -1.0
     unknown_given: bool = False
     unknown_rate: float | None = None
+    passed_rate: float | None = None
     estimate: Estimate | None = None
     thumbnails: bool = True
     history: list[Change] = []

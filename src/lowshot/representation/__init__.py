@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from lowshot.representation.fingerprints import trunk_fingerprint
     from lowshot.representation.forward_check import check_backbone, check_forward, image_sizes
     from lowshot.representation.paths import checkpoint_path, log_path
-    from lowshot.representation.pretrained import Pretrained, build_pretrained, load_pretrained
+    from lowshot.representation.pretrained import (
+        Pretrained,
+        build_pretrained,
+        load_pretrained,
+        published_preprocessing,
+    )
     from lowshot.representation.settings import TrainSettings
     from lowshot.representation.training import OtherRunError, train_representation
     from lowshot.representation.weights import load_state, read_weights
@@ -38,6 +43,7 @@ __all__ = [
     "load_pretrained",
     "load_state",
     "log_path",
+    "published_preprocessing",
     "read_weights",
     "train_representation",
     "trained_classes",
@@ -52,7 +58,7 @@ __getattr__, __dir__ = on_first_use(
         "forward_check": ("check_backbone", "check_forward", "image_sizes"),
         "paths": ("checkpoint_path", "log_path"),
         "checkpoints": ("load_backbone", "trained_classes"),
-        "pretrained": ("Pretrained", "build_pretrained", "load_pretrained"),
+        "pretrained": ("Pretrained", "build_pretrained", "load_pretrained", "published_preprocessing"),
         "settings": ("TrainSettings",),
         "training": ("OtherRunError", "train_representation"),
         "weights": ("load_state", "read_weights"),

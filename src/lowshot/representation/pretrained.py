@@ -6,10 +6,13 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from lowshot.data.preprocessing import Preprocessing
 from lowshot.errors import InputError
 from lowshot.registry import BACKBONES
 from lowshot.representation.backbones import Backbone, Head, build_backbone
+from lowshot.representation.backbones.base import is_sketch
 from lowshot.representation.weights import load_state, read_weights
 
 
@@ -86,9 +89,31 @@ def build_pretrained(
             "has: efficientnet_lite0, timm:NAME or torchvision:NAME"
         )
     backbone = build_backbone(name, num_classes, **options)
+    if is_sketch():
+        return backbone
     load_state(backbone.trunk, _without_classifier(read_weights(given)), f"weights {given}", name)
     backbone.source = str(given)
     return backbone
+
+
+def published_preprocessing(
+    name: str, pretrained: bool | str | os.PathLike[str] = True, **options: Any
+) -> Preprocessing | None:
+    """Find the preprocessing that pretrained weights expect, without loading or fetching them.
+
+    Args:
+        name (str): The name of the backbone.
+        pretrained (bool, str or path): As for :func:`load_pretrained`.
+        options (dict): The options of the backbone.
+
+    Returns:
+        The preprocessing, or None where the backbone states none.
+
+    Raises:
+        InputError: The name or an option is unknown, or the backbone has no published weights.
+    """
+    with torch.device("meta"):
+        return build_pretrained(name, 1, pretrained, **options).preprocessing
 
 
 def _without_classifier(state: dict[str, Any]) -> dict[str, Any]:

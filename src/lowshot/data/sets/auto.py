@@ -8,6 +8,7 @@ from typing import Any
 
 from lowshot.data.base import ImageDataset
 from lowshot.errors import InputError
+from lowshot.files import exists, is_file, is_folder
 from lowshot.registry import DATASETS
 
 
@@ -28,12 +29,12 @@ def auto(root: str | Path, part: str = "train", **options: Any) -> ImageDataset:
 
 def _name_of(root: Path, options: dict[str, Any]) -> str:
     """The registered name of the data set at ``root``."""
-    if root.is_dir():
-        listed = "train_list" in options or (root / "train.json").is_file()
+    if is_folder(root):
+        listed = "train_list" in options or is_file(root / "train.json")
         return "json_list" if listed else "image_folder"
-    if not root.exists():
+    if not exists(root):
         raise InputError(f"data root {root} does not exist")
-    if not root.is_file():
+    if not is_file(root):
         raise InputError(f"data root {root} is neither a folder nor a regular file")
     if root.suffix.lower() == ".json":
         return "json_list"

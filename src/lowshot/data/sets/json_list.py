@@ -13,7 +13,7 @@ from lowshot.data.decode import MAX_PIXELS
 from lowshot.data.holdout import TestPerClass, holdout
 from lowshot.data.listing import require_folder
 from lowshot.errors import InputError
-from lowshot.files import read_json
+from lowshot.files import is_file, read_json
 from lowshot.registry import DATASETS
 
 MOST_CLASSES = 1_000_000
@@ -76,13 +76,13 @@ def json_list(
             classes differently. A missing image is an error only when it is loaded.
     """
     folder = Path(root)
-    if folder.is_file() or folder.suffix == ".json":
+    if is_file(folder) or folder.suffix == ".json":
         folder, train_list = folder.parent, train_list or folder.name
     images = Path(image_root) if image_root is not None else folder
     for needed in (folder, images):
         require_folder(needed)
     lists = {"train": read_list(folder / (train_list or "train.json"))}
-    if test_list is not None or (folder / "test.json").is_file():
+    if test_list is not None or is_file(folder / "test.json"):
         lists["test"] = read_list(folder / (test_list or "test.json"))
     names = _class_names(list(lists.values()), num_classes)
     chosen = lists.get(part, lists["train"])

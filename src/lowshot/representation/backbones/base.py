@@ -93,6 +93,11 @@ class Backbone(nn.Module):
             return self.classifier(features), features
 
 
+def is_sketch() -> bool:
+    """True where networks are built on device "meta", without memory: there is nothing to load weights into."""
+    return torch.get_default_device().type == "meta"
+
+
 def without_weight_sources(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a backbone that decide its architecture; building with them opens no file and no connection."""
     return {

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lowshot.data.preprocessing import Preprocessing
 from lowshot.registry import BACKBONES
-from lowshot.representation.backbones.base import Backbone, Head
+from lowshot.representation.backbones.base import Backbone, Head, is_sketch
 from lowshot.representation.backbones.class_names import imagenet_names
 from lowshot.representation.weights import load_state, read_weights
 
@@ -46,7 +46,7 @@ def efficientnet_lite0(num_classes: int, pretrained: bool | str = False) -> Back
     import timm
 
     head = None
-    if pretrained:
+    if pretrained and not is_sketch():
         path = weights_file() if pretrained is True else Path(str(pretrained))
         state = timm_names(read_weights(path))
         rows = len(state["classifier.weight"]) if "classifier.weight" in state else 0

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lowshot.data.preprocessing import Preprocessing
 from lowshot.errors import InputError, did_you_mean
 from lowshot.registry import BACKBONES
-from lowshot.representation.backbones.base import Backbone, Head, without_weight_sources
+from lowshot.representation.backbones.base import Backbone, Head, is_sketch, without_weight_sources
 from lowshot.representation.backbones.class_names import imagenet_names
 from lowshot.representation.published import EMBEDDED, hub_file, url_file
 from lowshot.representation.weights import load_state, read_weights
@@ -54,7 +54,9 @@ def timm_model(model: str, num_classes: int, pretrained: bool | str = False, **o
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"backbone {name!r} cannot be built with options {options}: {reason}") from error
     head, source = None, None
-    if pretrained:
+    if pretrained is True:
+        _check_published(model, network.pretrained_cfg)
+    if pretrained and not is_sketch():
         if own.get("in_chans", 3) != 3:
             raise InputError(f"backbone {name!r}: lowshot's images have three channels; leave in_chans out")
         published = pretrained is True
@@ -122,18 +124,23 @@ def _published_file(model: str, config: Mapping[str, Any]) -> Path:
     """The file of the weights that timm has published of a model.
 
     Raises:
-        InputError: There are none, or access is refused.
+        InputError: Access is refused.
         LowshotError: They are not in a cache, and could not be fetched.
     """
-    import timm
-
     name = f"timm:{model}"
     if repository := config.get("hf_hub_id"):
         repository, _, revision = str(repository).partition("@")
         own = config.get("hf_hub_filename")
         return hub_file(name, repository, [own] if own else _FILES, revision or None)
-    if url := config.get("url"):
-        return url_file(name, str(url))
+    return url_file(name, str(config["url"]))
+
+
+def _check_published(model: str, config: Mapping[str, Any]) -> None:
+    """Refuse a model of which timm has published no weights."""
+    import timm
+
+    if config.get("hf_hub_id") or config.get("url"):
+        return
     raise InputError(
         f"timm has published no weights of {model!r}: give a file (pretrained: FILE), or take {EMBEDDED}, or one that "
         f"has some. {did_you_mean(model, timm.list_pretrained())}"

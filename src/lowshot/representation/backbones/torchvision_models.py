@@ -10,7 +10,7 @@ from torch import nn
 from lowshot.data.preprocessing import Preprocessing
 from lowshot.errors import InputError, did_you_mean
 from lowshot.registry import BACKBONES
-from lowshot.representation.backbones.base import Backbone, Head
+from lowshot.representation.backbones.base import Backbone, Head, is_sketch
 from lowshot.representation.published import url_file
 from lowshot.representation.weights import load_published, read_weights
 
@@ -55,7 +55,9 @@ def torchvision_model(
     own = choices[weights or "DEFAULT"] if published else None  # they state the preprocessing, loaded or not
     name = f"torchvision:{model}"
     state, source, path, names = None, None, "", None
-    if isinstance(pretrained, str):
+    if is_sketch():
+        pass
+    elif isinstance(pretrained, str):
         state, source, path = read_weights(pretrained), pretrained, pretrained
     elif own is not None and (pretrained or weights is not None):
         source, path, names = "hub", str(url_file(name, own.url)), list(own.meta["categories"])
