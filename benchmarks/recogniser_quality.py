@@ -227,9 +227,7 @@ def labelling(photos: Photos, draws: int) -> None:
                         labelled = np.concatenate([labelled, rest[np.asarray(strategy(*args))]])
                 curves[name].append(curve)
         steps = list(range(0, 13, 2))
-        rows = [
-            [name, *(percent(curve[step] for curve in runs) for step in steps)] for name, runs in curves.items()
-        ]
+        rows = [[name, *(percent(curve[step] for curve in runs) for step in steps)] for name, runs in curves.items()]
         labels_at = [str(n_classes + batch * step) for step in steps]
         table(f"Suggest, {n_classes} classes: accuracy (%) after so many labels", ["photos", *labels_at], rows)
         means = {name: np.mean(runs, axis=0) for name, runs in curves.items()}
@@ -271,7 +269,14 @@ def base_classes(photos: Photos, draws: int, path: str) -> None:
                     result.append(float((each.predict(photos.X[known]) == truth).mean()))
                 found.append(result)
             rows.append([str(n_classes), str(n_shots), *(percent(column) for column in zip(*found))])
-    header = ["novel classes", "photos each", "novel, bias 0", "base, bias 0", "novel, chosen bias", "base, chosen bias"]
+    header = [
+        "novel classes",
+        "photos each",
+        "novel, bias 0",
+        "base, bias 0",
+        "novel, chosen bias",
+        "base, chosen bias",
+    ]
     table(f"{len(names)} base classes: {before:.1%} of {len(known)} photos of base classes right alone", header, rows)
 
 

@@ -12,13 +12,19 @@ import onnxruntime
 import pytest
 from PIL import Image
 
+from lowshot.classifiers import MatchingNetwork, Ridge
 from lowshot.data import build_transforms
 from lowshot.data.preprocessing import Preprocessing
 from lowshot.errors import InputError, LowshotError
+from lowshot.features import Embedder
 from lowshot.recogniser import Recogniser
+from lowshot.recogniser.graph import Head, PhotosToAnswers, as_onnx
+from lowshot.recogniser.model import Examples, Model
 from lowshot.recogniser.onnx_format import About, portable_preprocessing
 from lowshot.recogniser.pixels import pixels_of
-from tests.recogniser.conftest import photo, write_photos
+from lowshot.recogniser.start import BaseClasses, Start
+from lowshot.recogniser.state import BackboneState, BaseState, ClassifierState, ClassState, State
+from tests.recogniser.conftest import photo, tiny_network, write_photos
 
 CLASSIFIERS: list[tuple[str, dict[str, Any]]] = [
     ("nearest_mean", {}),
@@ -88,7 +94,8 @@ def test_a_mean_of_two_views_is_inside(tiny: None, tmp_path: Path) -> None:
 
 
 def test_what_has_no_form_in_onnx_is_refused_with_the_reason(tiny: None, tmp_path: Path) -> None:
-    crops = Recogniser.create(tmp_path / "crops", views="ten_crop")
+    start = Start("any", {}, tiny_network("any").backbone, build_transforms("imagenet", image_size=16))
+    crops = Recogniser.create(tmp_path / "crops", views="ten_crop", start=start)
     crops.teach(write_photos(tmp_path / "photos", {"red": 2, "blue": 2}))
     with pytest.raises(InputError, match="ten_crop takes ten crops"):
         crops.export_onnx(tmp_path / "crops.onnx")
@@ -169,3 +176,47 @@ def test_the_default_network_exports(tmp_path: Path) -> None:
     queries = [photo(colour, 90, 80) for colour in ("red", "green", "blue")] * 3
     found = asked(tmp_path / "lite.onnx", queries[:8])["probabilities"]
     np.testing.assert_allclose(found, opened.predict_proba(queries[:8]), atol=1e-3)
+
+
+def test_base_classes_export_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lowshot.recogniser.embedding.load_pretrained", tiny_network)
+    found = tiny_network("efficientnet_lite0")
+    transforms = build_transforms("imagenet", image_size=16)
+    with Embedder(found.backbone, transforms) as embedder:
+        features = embedder.embed([photo(colour, seed) for colour in ("green", "grey", "red") for seed in range(4)])
+    known = Ridge().fit_base(features, np.repeat([0, 1, 2], 4)).with_calibration_bias(0.1)
+    start = Start(
+        "efficientnet_lite0", {}, found.backbone, transforms, base=BaseClasses("here", ["green", "grey", "red"], known)
+    )
+    opened = Recogniser.create(tmp_path / "based", start=start)
+    # One that is new, one that was known, and one of the known ones removed.
+    opened.teach(write_photos(tmp_path / "photos", {"blue": 2, "red": 2}))
+    opened.remove("grey")
+    assert opened.classes == ["green", "red", "blue"]
+    opened.export_onnx(tmp_path / "based.onnx")
+    queries = [photo(colour, 70 + i) for i, colour in enumerate(["red", "green", "blue", "grey"])]
+    result = asked(tmp_path / "based.onnx", queries)["probabilities"]
+    np.testing.assert_allclose(result, opened.predict_proba(queries), atol=1e-3)
+
+
+def test_a_trained_matching_network_exports() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 12)).astype(np.float32), np.repeat(np.arange(4), 10)
+    known = MatchingNetwork(n_episodes=2, n_support=3).fit_base(X, y).fit_novel(X[:5] + 1, [7, 7, 8, 8, 8])
+    examples = Examples(np.arange(5), X[:5] + 1, np.array([4, 4, 5, 5, 5]), ["a"] * 5)
+    backbone = BackboneState(name="any", preprocessing={}, dim=12, fingerprint="any")
+    state = State(
+        number=0,
+        backbone=backbone,
+        base=BaseState(origin="here", names=list("abcd")),
+        classes=[ClassState(id=0, name="x"), ClassState(id=1, name="y")],
+        next_id=2,
+        classifier=ClassifierState(name="matching_network"),
+    )
+    model = Model(state, examples, known)
+    found = tiny_network("any")
+    module = PhotosToAnswers(Embedder(found.backbone, found.preprocessing.transforms()), Head(model))
+    session = onnxruntime.InferenceSession(as_onnx(module, 16, 16), providers=["CPUExecutionProvider"])
+    pixels = rng.integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+    probabilities, _, features = session.run(None, {"pixels": pixels})
+    np.testing.assert_allclose(probabilities, model.probabilities(features), atol=1e-4)

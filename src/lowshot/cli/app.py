@@ -12,6 +12,7 @@ from lowshot import __version__
 from lowshot.cli.check import check
 from lowshot.cli.classes import classes
 from lowshot.cli.convert import convert
+from lowshot.cli.export import export
 from lowshot.cli.listing import list_parts
 from lowshot.cli.predict import predict
 from lowshot.cli.recipe import demo, run, validate
@@ -41,6 +42,7 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "predict": predict,
         "classes": classes,
         "check": check,
+        "export": export,
     },
 }
 

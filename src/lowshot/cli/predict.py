@@ -52,10 +52,10 @@ def predict(
     if output is None:
         if engine or workers or address:
             raise InputError("--engine, --workers and --address go with --output: they share out the parts of a file")
-        from lowshot.recogniser import Recogniser
+        from lowshot.recogniser.opening import open_recogniser
         from lowshot.recogniser.photos import photos_at
 
-        opened = Recogniser.load(recogniser)
+        opened = open_recogniser(recogniser)
         opened.require_classes()
         answers = []
         for answer in opened.answers(photos_at(photos)):

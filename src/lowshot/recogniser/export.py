@@ -1,4 +1,4 @@
-"""Exports of recognisers: one ONNX file from pixels to probabilities, compared with the recogniser before it is kept."""
+"""Exports of recognisers: one ONNX file from pixels to probabilities, compared with the recogniser before it stays."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ def _check_exportable(model: Model) -> None:
         )
     if model.state.backbone.views == "ten_crop":
         raise InputError(
-            "a recogniser with views ten_crop takes ten crops of a photo, and an ONNX file one array of pixels: make one "
-            "with views one or flip, or without the option"
+            "a recogniser with views ten_crop takes ten crops of a photo, and an ONNX file one array of pixels: make "
+            "one with views one or flip"
         )
 
 

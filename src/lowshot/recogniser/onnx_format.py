@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -105,6 +106,10 @@ def onnx_session(model: str | bytes) -> Any:
     (onnxruntime,) = onnx_packages("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what fails is raised
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # "1" in workers
+    options.intra_op_num_threads = int(asked) if asked.isdigit() else 0  # 0 for all cores
+    # Threads that wait in a loop would take the processor from the decoding of photos.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

@@ -8,16 +8,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lowshot.errors import InputError
-from lowshot.files import atomic_path, fingerprint, read_bytes, read_json, require_writable, write_json
+from lowshot.files import atomic_path, fingerprint, read_json, require_writable, write_json
 from lowshot.parallel import Engine, run_tasks
 from lowshot.progress import progress, say
 from lowshot.recogniser.answers import COLUMNS, Answer, write_csv, write_jsonl
-from lowshot.recogniser.folder import STATE_FILE
+from lowshot.recogniser.opening import open_recogniser
 from lowshot.recogniser.photos import Photo, PhotoList, photos_at
-from lowshot.recogniser.recogniser import Recogniser
+
+if TYPE_CHECKING:
+    from lowshot.recogniser.onnx_model import OnnxRecogniser
+    from lowshot.recogniser.recogniser import Recogniser
 
 PART = 1000
 """The number of photos whose answers are lost at most when the program is killed, per worker."""
@@ -50,7 +53,7 @@ def predict_to_file(
     If the program is killed, the same call goes on where it was. Memory follows the batch and the names of the photos.
 
     Args:
-        recogniser (path-like): The folder of the recogniser.
+        recogniser (path-like): The folder of the recogniser, or an exported ``.onnx`` file.
         photos (sequence of str): Photos, folders of photos, and zips.
         output (path-like): The file: ``.csv``, ``.jsonl`` or ``.parquet``.
         engine (Engine, optional): The engine whose workers share the photos; none answers here, on all cores.
@@ -64,7 +67,7 @@ def predict_to_file(
     if target.suffix.lower() == ".parquet":
         _pyarrow()
     require_writable(target, "output")
-    opened = Recogniser.load(recogniser)
+    opened = open_recogniser(recogniser)
     opened.require_classes()
     found = photos_at(photos)
     parts = target.parent / f".{target.name}.parts"
@@ -78,7 +81,8 @@ def predict_to_file(
             for start in starts:
                 _write_part(opened, found[start : start + PART], _part(parts, start), tick)
     else:
-        tasks = [_Part(str(opened.folder.resolve()), opened.state.number, found, start, str(parts)) for start in starts]
+        path = str(Path(recogniser).resolve())
+        tasks = [_Part(path, opened.fingerprint, found, start, str(parts)) for start in starts]
         run_tasks(tasks, engine)
     _join(parts, range(0, len(found), PART), target)
     summary = _summary(target, _answers(parts, range(0, len(found), PART)), len(found))
@@ -111,8 +115,8 @@ def _summary(target: Path | None, answers: Iterator[Answer], total: int) -> Summ
 class _Part:
     """The task of answering the photos from ``start`` on, for a worker that sees the same files."""
 
-    folder: str
-    number: int
+    recogniser: str
+    fingerprint: str
     photos: PhotoList
     start: int
     parts: str
@@ -131,7 +135,7 @@ class _Part:
 
     def run(self) -> None:
         photos = self.photos[self.start : self.start + PART]
-        _write_part(_opened(self.folder, self.number), photos, _part(Path(self.parts), self.start))
+        _write_part(_opened(self.recogniser, self.fingerprint), photos, _part(Path(self.parts), self.start))
 
     def __getstate__(self) -> dict[str, Any]:
         """Only its own photos travel to a worker."""
@@ -155,17 +159,18 @@ class _Window:
 
 
 @lru_cache(maxsize=1)
-def _opened(folder: str, number: int) -> Recogniser:
-    opened = Recogniser.load(folder)
-    if opened.state.number != number:
-        raise InputError(f"recogniser {folder} was changed while it answered: start again, for answers of one state")
+def _opened(recogniser: str, expected: str) -> Recogniser | OnnxRecogniser:
+    opened = open_recogniser(recogniser)
+    if opened.fingerprint != expected:
+        raise InputError(
+            f"recogniser {recogniser} was changed while it answered: start again, for answers of one state"
+        )
     return opened
 
 
-def _prepare(parts: Path, opened: Recogniser, photos: PhotoList) -> None:
+def _prepare(parts: Path, opened: Recogniser | OnnxRecogniser, photos: PhotoList) -> None:
     """Keep the parts of an earlier call of the same recogniser and photos; remove any others."""
-    state = read_bytes(opened.folder / STATE_FILE, "recogniser")
-    job = {"job": fingerprint(state, str(opened.folder.resolve()), PART, *(photo.name for photo in photos))}
+    job = {"job": fingerprint(opened.fingerprint, PART, *(photo.name for photo in photos))}
     described = parts / "job.json"
     if not described.is_file() or read_json(described) != job:
         shutil.rmtree(parts, ignore_errors=True)
@@ -176,7 +181,9 @@ def _part(parts: Path, start: int) -> Path:
     return parts / f"{start:012d}.jsonl"
 
 
-def _write_part(opened: Recogniser, photos: Sequence[Photo], path: Path, tick: Any = lambda steps: None) -> None:
+def _write_part(
+    opened: Recogniser | OnnxRecogniser, photos: Sequence[Photo], path: Path, tick: Any = lambda steps: None
+) -> None:
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as out:
         for answer in opened.answers(photos):
             write_jsonl([answer], out)

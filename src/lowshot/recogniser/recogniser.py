@@ -16,7 +16,7 @@ from lowshot.checks import check_number
 from lowshot.classifiers import LowShotClassifier, load_classifier, save_classifier
 from lowshot.data import BadImageError
 from lowshot.errors import InputError, did_you_mean, first_few
-from lowshot.files import Pathlike, file_fingerprint
+from lowshot.files import Pathlike, file_fingerprint, fingerprint
 from lowshot.progress import progress
 from lowshot.recogniser import folder as folders
 from lowshot.recogniser.answering import answered
@@ -137,6 +137,11 @@ class Recogniser:
     def state(self) -> State:
         """The state, as ``recogniser.json`` has it."""
         return self._state
+
+    @property
+    def fingerprint(self) -> str:
+        """The digest of the state."""
+        return fingerprint(self._state.model_dump(mode="json"))
 
     def shots(self) -> dict[str, int]:
         """The number of taught photos of each class that was taught."""
@@ -370,11 +375,11 @@ class Recogniser:
     def export_onnx(self, path: Pathlike) -> Exported:
         """Write the recogniser as one ONNX file, which answers without lowshot and without torch.
 
-        Its input ``pixels`` is (N, H, W, 3) uint8: photos that were resized and cropped as its metadata say. Its outputs
-        are ``probabilities`` (N, C), ``novelty`` (N,), from the metadata's ``unknown_at`` on a photo is unknown, and
-        ``features`` (N, D). Before the file is kept, its answers are compared with those of the recogniser: on the
-        stored features of all taught photos, and from pixels on for thumbnails and random images (the photos
-        themselves are not kept). Needs ``pip install 'lowshot[onnx]'``.
+        Its input ``pixels`` is (N, H, W, 3) uint8: photos that were resized and cropped as its metadata say. Its
+        outputs are ``probabilities`` (N, C), ``novelty`` (N,), from the metadata's ``unknown_at`` on a photo is
+        unknown, and ``features`` (N, D). Before the file is kept, its answers are compared with those of the
+        recogniser: on the stored features of all taught photos, and from pixels on for thumbnails and random images,
+        since the photos themselves are not kept. Needs ``pip install 'lowshot[onnx]'``.
 
         Args:
             path (path-like): The file, whose name ends in ``.onnx``.
