@@ -31,6 +31,7 @@ def check_inputs(train: FeatureStore, test: FeatureStore, split: ClassSplit, exp
         raise InputError(
             f"{train.path} and {test.path} come from different weights of the backbone: extract both again"
         )
+    _check_preprocessing(train, test)
     check_same_classes(str(train.path), train.class_names, str(test.path), test.class_names)
     names = train.class_names or test.class_names
     if names is not None and same_naming(names, split.label_names):
@@ -46,3 +47,14 @@ def check_inputs(train: FeatureStore, test: FeatureStore, split: ClassSplit, exp
         experiments.check(train.labels, train.paths)
     except InputError as error:
         raise InputError(f"{train.path}: {error}") from None
+
+
+def _check_preprocessing(train: FeatureStore, test: FeatureStore) -> None:
+    """Refuse features whose images were resized, cropped or normalised in different ways."""
+    first, second = (store.attributes.get("preprocessing") for store in (train, test))
+    if first is None or second is None or first == second:
+        return
+    raise InputError(
+        f"{train.path} and {test.path} come from images that were preprocessed differently: {first} in the one, "
+        f"{second} in the other. Extract both again with the same data.preset and data.transform"
+    )

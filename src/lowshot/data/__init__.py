@@ -19,6 +19,7 @@ from lowshot.registry import DATASETS
 
 if TYPE_CHECKING:
     from lowshot.data.loading import ImageLoader, RowOrder, TransformedDataset, make_loader
+    from lowshot.data.preprocessing import Preprocessing
     from lowshot.data.transforms import PRESETS, Normalize, Transforms, build_transforms
     from lowshot.data.verify import SkippedImage, drop_bad_images
 
@@ -32,6 +33,7 @@ __all__ = [
     "ImageLoader",
     "Normalize",
     "PRESETS",
+    "Preprocessing",
     "RowOrder",
     "Setup",
     "SkippedImage",
@@ -47,6 +49,7 @@ __getattr__, __dir__ = on_first_use(
     __name__,
     {
         "loading": ("ImageLoader", "RowOrder", "TransformedDataset", "make_loader"),
+        "preprocessing": ("Preprocessing",),
         "transforms": ("PRESETS", "Normalize", "Transforms", "build_transforms"),
         "verify": ("SkippedImage", "drop_bad_images"),
     },

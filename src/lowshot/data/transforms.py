@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ from lowshot.errors import InputError
 from lowshot.registry import Registry
 
 PRESETS = Registry("transform preset", "lowshot.transforms", "lowshot.data.presets")
+
+_OF_TRAINING = frozenset({"scale", "jitter", "flip", "padding", "padding_mode"})
+"""The parameters of presets that augment training images and leave others as they are."""
 
 MOST_SIDE = 8192
 """The largest side of a transformed image in pixels: beyond any network, and 200 MB an image."""
@@ -75,6 +79,12 @@ class Transforms:
     eval: ImageTransform
     normalize: nn.Module
     description: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def preprocessing(self) -> str:
+        """The description of what ``eval`` and ``normalize`` do, as JSON text, for the attributes of features files."""
+        own = {key: value for key, value in self.description.items() if key not in _OF_TRAINING}
+        return json.dumps(own, sort_keys=True)
 
 
 def build_transforms(preset: str = "imagenet", **params: Any) -> Transforms:

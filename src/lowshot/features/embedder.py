@@ -20,6 +20,7 @@ from lowshot.features.engines import AUTOCAST, ENGINES, InferenceEngine
 from lowshot.features.engines.choice import LEAST_IMAGES, choose_engine
 from lowshot.features.views import VIEWS, mean_of_views, views_transform
 from lowshot.files import fingerprint
+from lowshot.representation import trunk_fingerprint
 
 BATCH = 64
 
@@ -99,7 +100,7 @@ class Embedder:
         where that agrees with float32.
         """
         precision = "32-true" if self._asked_precision == "auto" else self._asked_precision
-        return fingerprint(self.trunk_fingerprint, self.transforms.description, self.views, precision)
+        return fingerprint(self.trunk_fingerprint, self.transforms.preprocessing, self.views, precision)
 
     def embed(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Compute the features of RGB images of any sizes.
@@ -201,23 +202,3 @@ class Embedder:
         assert self._block is not None
         self._block.close()
         self._block = None
-
-
-def trunk_fingerprint(backbone: torch.nn.Module) -> str:
-    """Compute the digest of the part of a backbone that makes features.
-
-    Args:
-        backbone (Module): The backbone. Its ``classifier`` does not count; a backbone without ``config`` counts by the
-            name of its class.
-    """
-    config: dict[str, Any] = dict(getattr(backbone, "config", {"name": type(backbone).__name__}))
-    config.pop("num_classes", None)
-    return fingerprint(
-        config,
-        *(
-            part
-            for name, tensor in backbone.state_dict().items()
-            if not name.startswith("classifier.")
-            for part in (name, tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        ),
-    )

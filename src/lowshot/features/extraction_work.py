@@ -156,6 +156,7 @@ class ExtractionWork:
             "engine": engine,
             "precision": precision,
             "views": embedder.views,
+            "preprocessing": embedder.transforms.preprocessing,
             "fingerprint": self.fingerprint,
             "embedder_fingerprint": embedder.fingerprint,
             "backbone_fingerprint": embedder.trunk_fingerprint,

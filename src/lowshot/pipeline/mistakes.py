@@ -45,12 +45,13 @@ def mistakes(plan: Plan, known: Sequence[str] = ()) -> list[str]:
         if section.given:
             for source in section.given.values():
                 check(lambda one=source: _check_features(one, None if unsure else inputs))  # type: ignore[misc]
-        elif section.checkpoint is not None:
+        elif section.checkpoint is not None or (section.backbone is not None and isinstance(section.pretrained, str)):
             check(representation.load_backbone)
         elif not {"data", "train", "representations"} & unsure:
             check(representation.check_backbone)
     if has_images:
-        check(lambda: inputs.transforms)
+        if "preset" in plan.recipe.data.model_fields_set or not all(map(plan.recipe.has_weights, plan.representations)):
+            check(lambda: inputs.transforms)
         check(lambda: inputs.split if "split" not in unsure else None)
         if inputs.needs_images:
             for images in (lambda: inputs.train_images, lambda: inputs.test_images):

@@ -1,4 +1,4 @@
-"""One representation of a recipe, up to its features: trained here, from a checkpoint, or features made elsewhere."""
+"""One representation of a recipe, up to its features: trained, pretrained, from a checkpoint, or made elsewhere."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lowshot.recipe.schema import RepresentationSection
 from lowshot.representation import checkpoint_path, log_path
 
 if TYPE_CHECKING:
+    from lowshot.data import Preprocessing, Transforms
     from lowshot.features import FeatureFiles
     from lowshot.representation import Backbone, TrainSettings
 
@@ -39,7 +40,12 @@ class Representation:
     @property
     def is_trained(self) -> bool:
         """True where the recipe trains the network."""
-        return self.is_extracted and self.section.checkpoint is None
+        return self.is_extracted and self.section.checkpoint is None and not self.is_frozen
+
+    @property
+    def is_frozen(self) -> bool:
+        """True where the recipe uses a pretrained network as it is."""
+        return self.section.backbone is not None
 
     @property
     def is_extracted(self) -> bool:
@@ -73,15 +79,55 @@ class Representation:
         """The features file of a part that the recipe extracts."""
         return self.inputs.outputs.features(self.name, part)
 
+    @cached_property
+    def transforms(self) -> Transforms:
+        """The transforms of its images: those of pretrained weights, unless the recipe says otherwise.
+
+        Raises:
+            InputError: A preset or parameter is unknown, or a value is out of range.
+        """
+        from lowshot.data import build_transforms
+
+        section, data = self.section, self.inputs.recipe.data
+        if section.preset not in (None, "weights"):
+            return build_transforms(section.preset, **section.transform)
+        params = {**data.transform, **section.transform}
+        if section.preset is None and "preset" in data.model_fields_set:
+            return build_transforms(data.preset, **params)
+        if (preprocessing := self._preprocessing) is not None:
+            return preprocessing.transforms_with(section.transform if section.preset else params)
+        if section.preset is not None:
+            raise InputError(
+                f"representations.{self.name}.preset: its network states no preprocessing of weights: give a preset"
+            )
+        return build_transforms(data.preset, **params)
+
+    @cached_property
+    def _preprocessing(self) -> Preprocessing | None:
+        """The preprocessing of its pretrained weights, if it has any."""
+        from lowshot.representation import published_preprocessing
+
+        section = self.section
+        if section.backbone is not None:
+            return published_preprocessing(section.backbone, section.pretrained or True, **section.backbone_options)
+        if section.checkpoint is not None or not (weights := self.settings.starts_from):
+            return None
+        return published_preprocessing(self.settings.backbone, weights, **self.settings.backbone_options)
+
     def load_backbone(self) -> Backbone:
-        """The trained network, which must be of the architecture that the recipe names, if it names one.
+        """The trained or pretrained network; a trained one must be of the architecture that the recipe names, if any.
 
         Raises:
             InputError: The checkpoint cannot be read, holds another architecture, or makes no features of the recipe's
                 images.
         """
-        from lowshot.representation import architecture, check_forward, image_sizes, load_backbone
+        from lowshot.representation import architecture, check_forward, image_sizes, load_backbone, load_pretrained
 
+        section = self.section
+        if section.backbone is not None:
+            network = load_pretrained(section.backbone, section.pretrained or True, **section.backbone_options).backbone
+            check_forward(network, image_sizes(self.transforms))
+            return network
         backbone, given = load_backbone(self.checkpoint), self.settings.model_fields_set
         name, options = backbone.config["name"], backbone.config["kwargs"]
         found = architecture(name, options)
@@ -95,7 +141,7 @@ class Representation:
                     f"checkpoint {self.checkpoint} holds another architecture: train.{key} is {wanted[key]!r} in the "
                     f"recipe, but {found[key]!r} in the checkpoint"
                 )
-        check_forward(backbone, image_sizes(self.inputs.transforms))
+        check_forward(backbone, image_sizes(self.transforms))
         return backbone
 
     def check_backbone(self) -> None:
@@ -106,4 +152,8 @@ class Representation:
         """
         from lowshot.representation import check_backbone
 
-        check_backbone(self.settings.backbone, self.settings.backbone_options, self.inputs.transforms)
+        section = self.section
+        if section.backbone is not None:
+            check_backbone(section.backbone, section.backbone_options, self.transforms)
+        else:
+            check_backbone(self.settings.backbone, self.settings.backbone_options, self.transforms)

@@ -166,9 +166,22 @@ def registry_complaints(recipe: Recipe) -> list[str]:
     def check(key: str, found: Iterable[str]) -> None:
         lines.extend(f"{key}: {line}" for line in found)
 
+    def weighted(name: str) -> bool:
+        try:
+            return recipe.has_weights(name)
+        except ValidationError:
+            return False  # named by cross_complaints
+
     check("data.dataset", DATASETS.complaints(recipe.data.dataset, recipe.data.options))
-    check("data.preset and data.transform", PRESETS.complaints(recipe.data.preset, recipe.data.transform))
+    if "preset" in recipe.data.model_fields_set or not all(map(weighted, recipe.representations)):
+        check("data.preset and data.transform", PRESETS.complaints(recipe.data.preset, recipe.data.transform))
     for name, section in recipe.representations.items():
+        if section.preset not in (None, "weights"):
+            check(f"representations.{name}.preset", PRESETS.complaints(section.preset, section.transform))
+        if section.backbone is not None:
+            found = BACKBONES.complaints(section.backbone, section.backbone_options)
+            check(f"representations.{name}.backbone", found)
+            continue
         if section.features or section.checkpoint:
             continue
         try:

@@ -56,8 +56,15 @@ class DataSection(Section):
     dataset: str = Field("auto", description="registry name; auto picks folder, zip or JSON list by what root is")
     root: RecipePath | None = Field(None, description="folder, zip file or JSON file; none for embedded data sets")
     options: dict[str, Any] = Field({}, description="parameters of the data set, such as class_depth or test_per_class")
-    preset: str = Field("imagenet", description="image transforms: imagenet, small or a plug-in's")
-    transform: dict[str, Any] = Field({}, description="parameters of the preset, such as image_size, flip, mean, std")
+    preset: str = Field(
+        "imagenet",
+        description="image transforms: imagenet, small or a plug-in's; where it is not given, pretrained weights have "
+        "their own",
+    )
+    transform: dict[str, Any] = Field(
+        {},
+        description="parameters of the preset, or of pretrained weights' own, such as image_size, flip, mean, std",
+    )
     on_bad_image: Literal["error", "skip"] = Field("error", description="skip leaves unreadable images out everywhere")
     workers: int | Literal["auto"] = Field("auto", description="loader processes per training or extraction process")
 
@@ -113,10 +120,21 @@ GivenFeatures = Annotated[
 
 
 class RepresentationSection(Section):
-    """One representation: trained, from a checkpoint, or given as feature files."""
+    """One representation: trained, pretrained, from a checkpoint, or given as feature files."""
 
     label: str | None = Field(None, description="name in tables and figures; the key when none")
     train: dict[str, Any] = Field({}, description="settings that differ from the recipe's train section")
+    backbone: str | None = Field(
+        None, description="use this pretrained network as it is: efficientnet_lite0, timm:NAME, torchvision:NAME"
+    )
+    backbone_options: dict[str, Any] = Field({}, description="options of that backbone, such as {img_size: 224}")
+    pretrained: bool | str | None = Field(
+        None, description="its weights: true for those that its library publishes, or a file of safetensors or torch"
+    )
+    preset: str | None = Field(
+        None, description="image transforms instead of data.preset; weights for those of the pretrained weights"
+    )
+    transform: dict[str, Any] = Field({}, description="parameters that differ from data.transform")
     checkpoint: RecipePath | None = Field(None, description="use this checkpoint instead of training one")
     features: dict[Literal["train", "test"], GivenFeatures] | None = Field(
         None,
@@ -126,9 +144,22 @@ class RepresentationSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> RepresentationSection:
-        given = [key for key in ("train", "checkpoint", "features") if getattr(self, key)]
+        given = [key for key in ("train", "backbone", "checkpoint", "features") if getattr(self, key)]
         if len(given) > 1:
-            raise ValueError(f"give one of train, checkpoint and features, not {' and '.join(given)}")
+            raise ValueError(f"give one of train, backbone, checkpoint and features, not {' and '.join(given)}")
+        if self.backbone is not None and not self.pretrained:
+            raise ValueError(
+                f"backbone {self.backbone!r} without weights makes random features: give pretrained: true or a file of "
+                f"weights, or train it (train: {{backbone: {self.backbone!r}}})"
+            )
+        if self.backbone is None and (self.pretrained or self.backbone_options):
+            raise ValueError(
+                "pretrained and backbone_options need a backbone beside them; of a training they stand in train"
+            )
+        if self.features is not None and (self.preset or self.transform):
+            raise ValueError(
+                "features that are given have been made from images already: leave preset and transform out"
+            )
         if self.features is not None and set(self.features) != {"train", "test"}:
             raise ValueError("features needs both train and test")
         return self
@@ -369,6 +400,13 @@ class Recipe(Section):
         shared = self.train.model_dump(exclude_unset=True)
         return TrainSettings.model_validate({**shared, **self.representations[representation].train})
 
+    def has_weights(self, representation: str) -> bool:
+        """True where a representation has pretrained weights, as it is or to start a training from."""
+        section = self.representations[representation]
+        if section.checkpoint is not None or section.features is not None:
+            return False
+        return section.backbone is not None or bool(self.train_settings(representation).starts_from)
+
     def label(self, representation: str) -> str:
         """The name of a representation in tables and figures."""
         return self.representations[representation].label or representation
@@ -394,8 +432,10 @@ class Recipe(Section):
         return fingerprint(self.model_dump(mode="json", exclude=elsewhere), [plugin.name for plugin in self.plugins])
 
     def to_yaml(self) -> str:
-        """The resolved recipe, every default filled in but for targets that follow the number of classes."""
+        """The resolved recipe, every default filled in but for those that follow the classes or the weights."""
         tree = self.model_dump(mode="json")
+        for name in {"preset", "transform"} - self.data.model_fields_set:  # pretrained weights have their own
+            del tree["data"][name]
         for key, section, name in (("tune", self.tune, "target"), ("evaluate", self.evaluate, "prior_target")):
             if name not in section.model_fields_set:
                 del tree[key][name]

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 from torch.nn.modules.module import (
@@ -21,6 +20,7 @@ from lowshot.files import Pathlike
 from lowshot.progress import say
 from lowshot.representation.backbones import Backbone, build_backbone, without_weight_sources
 from lowshot.representation.paths import checkpoint_path
+from lowshot.representation.weights import load_state, plain_state
 from lowshot.torch_files import load_torch, save_torch
 
 _NAME = re.compile(r"epoch_(\d+)\.ckpt")
@@ -142,7 +142,7 @@ def rebuild_backbone(checkpoint: Any, source: str) -> Backbone:
         raise InputError(
             f"{source}: 'backbone' must have name, num_classes and kwargs, but for {key}: {mistake['msg'].lower()}"
         ) from None
-    state = _weights(checkpoint["state"], source)
+    state = plain_state(checkpoint["state"], source)
     try:
         with _no_larger_than(state):
             model = build_backbone(described.name, described.num_classes, **without_weight_sources(described.options))
@@ -210,78 +210,8 @@ def _no_larger_than(state: Mapping[str, Tensor]) -> Iterator[None]:
             hook.remove()
 
 
-def _weights(state: Any, source: str) -> dict[str, Tensor]:
-    """The weights of a file, as far as they can be checked without an architecture."""
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{source}: the state must map names to tensors")
-    if unfit := [str(key) for key, value in state.items() if not _is_plain(value)]:
-        raise InputError(f"{source}: weights must be dense and real. {_listed('not so', unfit)}")
-    return {str(key): value for key, value in state.items()}
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    """False for what is sparse, complex or quantised, and for few numbers that are declared to be many."""
-    if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized:
-        return False
-    return tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()
-
-
-def load_state(model: nn.Module, state: Mapping[str, Any], source: str) -> None:
-    """Copy weights into a model with the same names and shapes.
-
-    State dicts of the original program are accepted: a ``module.`` before every name and the ``classifier.bias`` of its
-    older checkpoints are dropped, and the batch counters that PyTorch did not have then may be missing.
-
-    Args:
-        model (Module): The model that takes the weights.
-        state (mapping): The tensor of each name.
-        source (str): The noun for the weights in error messages, such as ``"checkpoint epoch_003.ckpt"``.
-
-    Raises:
-        InputError: Names are missing or unexpected, shapes differ (the weights are of another architecture), or a
-            weight is NaN or infinite.
-    """
-    found = _weights(state, source)
-    if found and all(key.startswith("module.") for key in found):
-        found = {key.removeprefix("module."): value for key, value in found.items()}
-    expected = model.state_dict()
-    if "classifier.bias" not in expected:
-        found.pop("classifier.bias", None)
-    for key, value in expected.items():
-        if key.endswith("num_batches_tracked"):
-            found.setdefault(key, value)
-
-    shapes = [
-        f"{key} is {_shape(found[key])}, not {_shape(value)}"
-        for key, value in expected.items()
-        if key in found and found[key].shape != value.shape
-    ]
-    wrong = [
-        _listed("missing", [key for key in expected if key not in found]),
-        _listed("unexpected", [key for key in found if key not in expected]),
-        _listed("of another shape", shapes),
-    ]
-    if any(wrong):
-        config = getattr(model, "config", None)
-        name = config["name"] if config else type(model).__name__
-        raise InputError(
-            f"{source} does not fit {name}: it is of another architecture. {' '.join(filter(None, wrong))}"
-        )
-    if broken := [name for name in expected if not found[name].isfinite().all()]:
-        raise InputError(f"{source} holds NaN or infinity in {broken[0]}: its training diverged; take an earlier one")
-    model.load_state_dict(found)
-
-
 def _epochs(folder: Path) -> dict[int, Path]:
     """The checkpoint file of each epoch, oldest first."""
     files = checkpoint_path(folder, 0).parent.glob("epoch_*.ckpt")
     found = {int(match[1]): path for path in files if (match := _NAME.fullmatch(path.name))}
     return dict(sorted(found.items()))
-
-
-def _listed(what: str, items: list[str]) -> str:
-    return f"{what.capitalize()}: {first_few(items)}." if items else ""
-
-
-def _shape(tensor: Tensor) -> str:
-    return "×".join(map(str, tensor.shape)) or "a scalar"

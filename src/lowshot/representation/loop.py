@@ -18,7 +18,7 @@ from lowshot.devices import seeded
 from lowshot.errors import InputError
 from lowshot.files import fingerprint
 from lowshot.progress import Tick, progress, say
-from lowshot.representation.backbones import build_backbone
+from lowshot.representation.backbones import Backbone, build_backbone
 from lowshot.representation.checkpoints import (
     load_state,
     rebuild_backbone,
@@ -29,6 +29,7 @@ from lowshot.representation.checkpoints import (
 from lowshot.representation.logs import TrainingLog
 from lowshot.representation.meter import EpochMeter, validate
 from lowshot.representation.paths import checkpoint_path
+from lowshot.representation.pretrained import build_pretrained
 from lowshot.representation.settings import TrainSettings
 from lowshot.representation.step import Trainer
 from lowshot.torch_files import load_torch
@@ -80,7 +81,7 @@ class _TrainingLoop:
             self.val_batches = make_loader(run.val, run.transforms.eval, batch, workers=run.workers, shard=shard)
 
         if run.resume_from is None:
-            backbone = build_backbone(settings.backbone, run.num_classes, **settings.backbone_options)
+            backbone = _first_backbone(settings, run.num_classes)
             if run.initial_state is not None:
                 load_state(backbone, run.initial_state, "the initial state")
             self.trainer = Trainer(fabric, backbone, run.transforms.normalize, settings)
@@ -195,6 +196,13 @@ class _TrainingLoop:
     def _announce(self, path: Path) -> None:
         if self.run.on_save is not None:
             self.run.on_save(path)
+
+
+def _first_backbone(settings: TrainSettings, num_classes: int) -> Backbone:
+    """The network that a run starts with."""
+    if settings.pretrained:
+        return build_pretrained(settings.backbone, num_classes, settings.pretrained, **settings.backbone_options)
+    return build_backbone(settings.backbone, num_classes, **settings.backbone_options)
 
 
 def _training_batches(run: TrainingRun, shard: tuple[int, int]) -> ImageLoader:

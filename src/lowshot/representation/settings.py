@@ -17,9 +17,14 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
-    backbone: str = Field("resnet10", description="registry name: resnet10 … resnet101, timm:NAME, torchvision:NAME")
+    backbone: str = Field(
+        "resnet10", description="registry name: resnet10 … resnet101, efficientnet_lite0, timm:NAME, torchvision:NAME"
+    )
     backbone_options: dict[str, Any] = Field(
         {}, description="options of the backbone, such as {stem: small}; null clears them"
+    )
+    pretrained: bool | str = Field(
+        False, description="start from published weights (true), or from a file of safetensors or torch"
     )
     loss: str | None = Field(None, description="auxiliary loss added to the cross-entropy; none is the baseline")
     loss_weight: float = Field(0.0, ge=0, description="weight of the auxiliary loss")
@@ -75,8 +80,18 @@ class TrainSettings(BaseModel):
         The settings of logs, checkpoints and processes are left out. ``epochs`` is included only if the learning rate
         depends on it, so that a run on the step schedule can be made longer.
         """
-        left_out = {"devices", "save_every", "keep", "validate_every", "tensorboard"}
-        return self.model_dump(mode="json", exclude=left_out | ({"epochs"} if self.schedule == "step" else set()))
+        left_out: set[str] = {"devices", "save_every", "keep", "validate_every", "tensorboard"}
+        if self.schedule == "step":
+            left_out.add("epochs")
+        if not self.pretrained:
+            left_out.add("pretrained")
+        return self.model_dump(mode="json", exclude=left_out)
+
+    @property
+    def starts_from(self) -> bool | str:
+        """The weights that the training starts from: True for published ones, a file, or False for random ones."""
+        options = self.backbone_options
+        return self.pretrained or options.get("pretrained") or options.get("weights") is not None
 
     def lr_at(self, epoch: float) -> float:
         """Compute the learning rate, which depends on the epoch alone, so that a resumed run needs no schedule state.

@@ -42,16 +42,32 @@ def imagenet(
     Raises:
         InputError: A value is out of range.
     """
+    train = augmentation((image_size, image_size), scale, jitter, flip)
+    # On uint8 tensors: torchvision resizes them about three times as fast as PIL images.
+    shorter = round(image_size * 256 / 224) if resize is None else check_count("resize", resize, most=2 * MOST_SIDE)
+    test = [v2.PILToTensor(), v2.Resize(shorter, antialias=True), v2.CenterCrop(image_size)]
+    return Transforms(train, v2.Compose(test), Normalize(mean, std))
+
+
+def augmentation(size: tuple[int, int], scale: Sequence[float], jitter: float, flip: bool) -> v2.Transform:
+    """Make the augmentation of training images.
+
+    Args:
+        size (two int): The height and width of the result in pixels.
+        scale (two float): The smallest and largest area of the random crop, as a fraction of the image.
+        jitter (float): The strength of changes to brightness, contrast and saturation, 0 for none.
+        flip (bool): True mirrors half of the images.
+
+    Raises:
+        InputError: A value is out of range.
+    """
     if jitter < 0 or len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
         raise InputError(
             f"jitter {jitter}, scale {list(scale)}: expected jitter ≥ 0 and areas 0 < smallest ≤ largest ≤ 1"
         )
-    # On uint8 tensors: torchvision resizes them about three times as fast as PIL images.
-    train: list[v2.Transform] = [v2.PILToTensor(), v2.RandomResizedCrop(image_size, tuple(scale), antialias=True)]
+    train: list[v2.Transform] = [v2.PILToTensor(), v2.RandomResizedCrop(size, tuple(scale), antialias=True)]
     if jitter:
         train.append(v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter))
     if flip:
         train.append(v2.RandomHorizontalFlip())
-    shorter = round(image_size * 256 / 224) if resize is None else check_count("resize", resize, most=2 * MOST_SIDE)
-    test = [v2.PILToTensor(), v2.Resize(shorter, antialias=True), v2.CenterCrop(image_size)]
-    return Transforms(v2.Compose(train), v2.Compose(test), Normalize(mean, std))
+    return v2.Compose(train)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lowshot.contents import content_fingerprint
+from lowshot.contents import by_content, content_fingerprint
 from lowshot.features import extract_features
 from lowshot.parallel import Engine
 from lowshot.pipeline.representation import PARTS, Representation
@@ -12,10 +12,13 @@ from lowshot.pipeline.stage import Stage
 def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> Stage:
     """The features of one representation, train and test part."""
     inputs, checkpoint = representation.inputs, representation.section.checkpoint
+    section = representation.section
+    weights = {"backbone": section.backbone, "options": section.backbone_options, "pretrained": section.pretrained}
     depends = {
         "extract": inputs.recipe.extract.model_dump(mode="json", exclude={"devices", "engine", "cache"}),
         "checkpoint": None if checkpoint is None or not checkpoint.is_file() else content_fingerprint(checkpoint),
-        "transform": inputs.transforms.description,
+        "transform": representation.transforms.description,
+        **({"weights": by_content(weights)} if representation.is_frozen else {}),
         "data": inputs.data_fingerprint,
     }
     outputs = tuple(representation.extracted(part) for part in PARTS)
@@ -38,7 +41,7 @@ def _extract(representation: Representation, scheduler: Engine | None = None) ->
         extract_features(
             backbone,
             images,
-            inputs.transforms,
+            representation.transforms,
             representation.extracted(part),
             batch_size=section.batch_size,
             engine=section.engine,

@@ -43,11 +43,11 @@ def fit_generator_stage(phase: LowShotPhase, name: str, base: list[int], needs: 
 def _classifier_weight(phase: LowShotPhase) -> Any:
     """The weight of the classifier that the network was trained with, a row per label.
 
-    None for features made elsewhere, and for a checkpoint whose classes are not those of the data: its rows would be
-    taken for other classes. A generator then fits a classifier of its own to the base features.
+    None for features made elsewhere, for a pretrained network, and for a checkpoint whose classes are not those of the
+    data: its rows would be taken for other classes. A generator then fits a classifier of its own to the base features.
     """
     representation = phase.representation
-    if not representation.is_extracted:
+    if not representation.is_extracted or representation.is_frozen:
         return None
     from lowshot.representation import load_backbone, trained_classes
 

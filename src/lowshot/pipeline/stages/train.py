@@ -17,7 +17,7 @@ def train_stage(representation: Representation) -> Stage:
     inputs, settings = representation.inputs, representation.settings
     depends = {
         "train": by_content({**settings.fingerprinted(), "epochs": settings.epochs}),
-        "transform": inputs.transforms.description,
+        "transform": representation.transforms.description,
         "base": inputs.split.base.tolist(),
         "data": inputs.train_images.fingerprint,
         "seed": inputs.recipe.seed,
@@ -68,7 +68,7 @@ def _train_in_folder(representation: Representation) -> None:
         inputs.train_images.of_classes(base),
         inputs.test_images.of_classes(base),
         representation.folder,
-        inputs.transforms,
+        representation.transforms,
         num_classes=len(inputs.class_names),
         seed=inputs.recipe.seed,
         workers=inputs.recipe.data.workers,

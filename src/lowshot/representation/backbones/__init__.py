@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from lowshot.registry import BACKBONES
-from lowshot.representation.backbones.base import Backbone, without_weight_sources
+from lowshot.representation.backbones.base import Backbone, Head, without_weight_sources
 
-__all__ = ["Backbone", "architecture", "build_backbone", "without_weight_sources"]
+__all__ = ["Backbone", "Head", "architecture", "build_backbone", "without_weight_sources"]
 
 
 def build_backbone(name: str, num_classes: int, **kwargs: Any) -> Backbone:
@@ -39,7 +39,7 @@ def build_backbone(name: str, num_classes: int, **kwargs: Any) -> Backbone:
     backbone.config = {
         "name": _full_name(name),
         "num_classes": num_classes,
-        "kwargs": without_weight_sources(kwargs),
+        "kwargs": {**backbone.config.get("kwargs", {}), **without_weight_sources(kwargs)},
     }
     return backbone
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from lowshot.data.preprocessing import Preprocessing
 
 _WEIGHT_SOURCES = frozenset(
     {
@@ -15,6 +19,29 @@ _WEIGHT_SOURCES = frozenset(
     }
 )
 """The options that say where a backbone's first weights come from: a network, a cache or another file."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The classifier that pretrained weights come with: the scores are ``features @ weight.T + bias``.
+
+    Attributes:
+        weight (float32, (C, D)): The weight of each class.
+        bias (float32, (C,)): The bias of each class; zeros where the network has none.
+        class_names (list of C str, or None): The names of the classes; None where they are not known.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    class_names: list[str] | None = None
+
+    @classmethod
+    def of_linear(cls, layer: nn.Linear, class_names: list[str] | None = None) -> Head:
+        """Copy the numbers of a linear layer."""
+        weight = layer.weight.detach().float().cpu().numpy().copy()
+        bias = np.zeros(len(weight), np.float32) if layer.bias is None else layer.bias.detach().float().cpu().numpy()
+        names = class_names if class_names is not None and len(class_names) == len(weight) else None
+        return cls(weight, bias.copy(), names)
 
 
 class Backbone(nn.Module):
@@ -33,7 +60,12 @@ class Backbone(nn.Module):
         classifier (Linear): The linear layer; its ``weight`` is (C, D).
         config (dict): The ``name``, ``num_classes`` and ``kwargs`` with which
             :func:`~lowshot.representation.build_backbone` builds the same architecture again. The source of the weights
-            is left out.
+            is left out. A factory may set ``kwargs`` that the architecture has because of its weights.
+        preprocessing (Preprocessing or None): The preprocessing that published weights of this architecture want; None
+            where it has none.
+        head (Head or None): The classifier that its weights were published with.
+        source (str or None): The origin of the weights: ``"package"`` for those installed with lowshot, ``"hub"`` for
+            those that timm or torchvision publish, or the file; None for random ones.
     """
 
     def __init__(self, trunk: nn.Module, feature_dim: int, num_classes: int) -> None:
@@ -43,6 +75,9 @@ class Backbone(nn.Module):
         self.feature_dim = feature_dim
         self.num_classes = num_classes
         self.config: dict[str, Any] = {}
+        self.preprocessing: Preprocessing | None = None
+        self.head: Head | None = None
+        self.source: str | None = None
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Compute scores (N, C) and features (N, D) of normalised images (N, 3, H, W).
@@ -56,6 +91,11 @@ class Backbone(nn.Module):
             features = features.mean(dim=(2, 3))
         with torch.autocast(images.device.type, enabled=False):
             return self.classifier(features), features
+
+
+def is_sketch() -> bool:
+    """True where networks are built on device "meta", without memory: there is nothing to load weights into."""
+    return torch.get_default_device().type == "meta"
 
 
 def without_weight_sources(options: Mapping[str, Any]) -> dict[str, Any]:
