@@ -168,7 +168,10 @@ def load_state(model: nn.Module, state: Mapping[str, Any], source: str, name: st
         )
     if broken := [name for name in expected if not found[name].isfinite().all()]:
         raise InputError(f"{source} holds NaN or infinity in {broken[0]}: its training diverged; take an earlier one")
-    model.load_state_dict(found)
+    named = OrderedDict(found)
+    # Names and shapes are today's, and so are the versions by which modules would look for older names.
+    named._metadata = expected._metadata  # type: ignore[attr-defined]
+    model.load_state_dict(named)
 
 
 def _listed(what: str, items: list[str]) -> str:

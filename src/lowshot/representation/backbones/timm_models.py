@@ -52,6 +52,8 @@ def timm_model(model: str, num_classes: int, pretrained: bool | str = False, **o
             network: Any = timm.create_model(model, pretrained=False, num_classes=0, **own)
     except Exception as error:  # the model is given any options, and may fail on them in any way
         reason = " ".join(str(error).split()) or type(error).__name__
+        if "Invalid pretrained tag" in reason:
+            raise InputError(f"timm {timm.__version__} has no weights {model!r}. {_suggestion(model)}") from None
         raise InputError(f"backbone {name!r} cannot be built with options {options}: {reason}") from error
     head, source = None, None
     if pretrained is True:
