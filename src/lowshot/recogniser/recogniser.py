@@ -350,6 +350,12 @@ class Recogniser:
         while batch := list(islice(seen, BATCH)):
             yield from answered(model, batch)
 
+    def suggest(self, photos: Sequence[Pathlike], n: int = 20) -> list[str]:
+        """Choose unlabelled photos to label next; see :func:`lowshot.recogniser.suggestions.suggested_photos`."""
+        from lowshot.recogniser.suggestions import suggested_photos
+
+        return suggested_photos(self, [os.fspath(photo) for photo in photos], n)
+
     def check(self) -> Report:
         """Find likely wrong labels, duplicates, confused classes, classes with few photos and poor pictures.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def timm_model(model: str, num_classes: int, pretrained: bool | str = False, **o
         network, classifier = _with_weights(network, model, read_weights(path), f"weights {path}", own, published)
         source = "hub" if published else str(pretrained)
         if classifier is not None and (names is not None or not published):
-            head = Head.of_linear(classifier, names)
+            head = Head.of_linear(classifier, None if names is None else partial(list, names))
     # The head of a few models widens the features once more; num_features is then the width before it.
     feature_dim: Any = getattr(network, "head_hidden_size", None) or getattr(network, "num_features", None)
     if feature_dim is None:
