@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError
-from lowshot.files import atomic_path, fingerprint, read_bytes, read_json, require_writable, write_json
+from lowshot.files import (
+    atomic_path,
+    fingerprint,
+    is_file,
+    read_bytes,
+    read_json,
+    require_writable,
+    resolved,
+    write_json,
+)
 from lowshot.parallel import Engine, run_tasks
 from lowshot.progress import progress, say
 from lowshot.recogniser.answers import COLUMNS, Answer, write_csv, write_jsonl
@@ -78,7 +87,7 @@ def predict_to_file(
             for start in starts:
                 _write_part(opened, found[start : start + PART], _part(parts, start), tick)
     else:
-        tasks = [_Part(str(opened.folder.resolve()), opened.state.number, found, start, str(parts)) for start in starts]
+        tasks = [_Part(str(resolved(opened.folder)), opened.state.number, found, start, str(parts)) for start in starts]
         run_tasks(tasks, engine)
     _join(parts, range(0, len(found), PART), target)
     summary = _summary(target, _answers(parts, range(0, len(found), PART)), len(found))
@@ -165,9 +174,9 @@ def _opened(folder: str, number: int) -> Recogniser:
 def _prepare(parts: Path, opened: Recogniser, photos: PhotoList) -> None:
     """Keep the parts of an earlier call of the same recogniser and photos; remove any others."""
     state = read_bytes(opened.folder / STATE_FILE, "recogniser")
-    job = {"job": fingerprint(state, str(opened.folder.resolve()), PART, *(photo.name for photo in photos))}
+    job = {"job": fingerprint(state, str(resolved(opened.folder)), PART, *(photo.name for photo in photos))}
     described = parts / "job.json"
-    if not described.is_file() or read_json(described) != job:
+    if not is_file(described) or read_json(described) != job:
         shutil.rmtree(parts, ignore_errors=True)
         write_json(described, job)
 
