@@ -16,7 +16,7 @@ from lowshot.checks import check_number
 from lowshot.classifiers import LowShotClassifier, load_classifier, save_classifier
 from lowshot.data import BadImageError
 from lowshot.errors import InputError, did_you_mean, first_few
-from lowshot.files import Pathlike, file_fingerprint, fingerprint
+from lowshot.files import Pathlike, file_fingerprint, fingerprint, is_file
 from lowshot.progress import progress
 from lowshot.recogniser import folder as folders
 from lowshot.recogniser.answering import answered
@@ -464,7 +464,7 @@ class Recogniser:
         if not len(self._examples.rows) and state.base is None:
             return None
         path = self.folder / folders.CLASSIFIER_FILE
-        if state.classifier.digest and path.is_file() and file_fingerprint(path) == state.classifier.digest:
+        if state.classifier.digest and is_file(path) and file_fingerprint(path) == state.classifier.digest:
             return Model(state, self._examples, load_classifier(path))
         return Model(state, self._examples, refitted(state, self._examples, self._base(state)))
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lowshot.errors import InputError, first_few
-from lowshot.files import Pathlike
+from lowshot.files import Pathlike, is_file
 from lowshot.torch_files import load_torch
 
 _WRAPPERS = ("state_dict", "model", "state", "model_state", "state_dict_ema", "model_ema", "teacher", "module")
@@ -34,7 +34,7 @@ def read_weights(path: Pathlike) -> dict[str, Tensor]:
         InputError: The file is missing or damaged, or holds something else than dense, real tensors.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"weights {path} do not exist: give a file of safetensors or torch, or pretrained: true")
     content = _read_safetensors(path) if _is_safetensors(path) else load_torch(path, what="weights")
     found = _unwrapped(content)
