@@ -33,7 +33,7 @@ _READ_ATTEMPTS = 5
 
 def is_recogniser(folder: Pathlike) -> bool:
     """True for a folder with a ``recogniser.json``."""
-    return (Path(folder) / STATE_FILE).is_file()
+    return is_file(Path(folder) / STATE_FILE)
 
 
 def read_state(folder: Pathlike) -> State:
@@ -168,7 +168,7 @@ def _kept_path(folder: Path, number: int) -> Path:
 def _ancestors(folder: Path, state: State) -> list[State]:
     """The kept states that undoing leads to, newest first."""
     found: list[State] = []
-    while len(found) < UNDOABLE and state.parent is not None and _kept_path(folder, state.parent).is_file():
+    while len(found) < UNDOABLE and state.parent is not None and is_file(_kept_path(folder, state.parent)):
         path = _kept_path(folder, state.parent)
         parent = parse_state(read_json(path, "recogniser's history"), str(path))
         if parent.number != state.parent or parent.rows > state.rows:
