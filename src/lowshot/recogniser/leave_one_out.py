@@ -42,7 +42,7 @@ class LeftOut:
         columns (array, (R,) int): The columns of their own classes.
         scores (array, (R, C)): The scores, with any calibration bias. The own column of a class without another shot
             is minus infinity.
-        known (array, (R,) bool): False for such shots: to the classifier that scores them they are of an unknown class.
+        counts (array, (R,) int): The number of shots of the own class, the left-out one included.
         method (str): "leave-one-out", or "5-fold" and the like.
     """
 
@@ -50,8 +50,13 @@ class LeftOut:
     rows: np.ndarray
     columns: np.ndarray
     scores: np.ndarray
-    known: np.ndarray
+    counts: np.ndarray
     method: str
+
+    @property
+    def known(self) -> np.ndarray:
+        """(R,) bool, false for the only shot of a class: to the classifier that scores it, it is of an unknown class."""
+        return np.asarray(self.counts > 1)
 
     @property
     def own_scores(self) -> np.ndarray:
@@ -74,7 +79,7 @@ class LeftOut:
 
     def at(self, places: np.ndarray) -> LeftOut:
         """Some of the shots, by their place or by a mask."""
-        parts = {name: getattr(self, name)[places] for name in ("rows", "columns", "scores", "known")}
+        parts = {name: getattr(self, name)[places] for name in ("rows", "columns", "scores", "counts")}
         return replace(self, **parts)
 
 
@@ -102,9 +107,10 @@ def leave_one_out(classifier: LowShotClassifier, X: Any, y: Any, *, most_rows: i
         scores, method = _by_folds(classifier, X, codes, rows)
     scores = np.array(scores, dtype=np.result_type(scores.dtype, np.float32))
     scores[:, classifier.n_base_classes_ :] += getattr(classifier, "novel_bias_", 0.0)
-    known = np.bincount(codes)[codes[rows]] > 1
-    scores[~known, columns[rows[~known]]] = -np.inf
-    return LeftOut(classifier.classes_, rows, columns[rows], scores, known, method)
+    counts = np.bincount(codes)[codes[rows]]
+    only = np.flatnonzero(counts == 1)
+    scores[only, columns[rows[only]]] = -np.inf
+    return LeftOut(classifier.classes_, rows, columns[rows], scores, counts, method)
 
 
 def checked_shots(classifier: LowShotClassifier, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
