@@ -2,8 +2,8 @@
 
     python benchmarks/recogniser_quality.py FEATURES.h5 --head HEAD.npz --duplicates DUPLICATES.npz
 
-FEATURES.h5 holds the features of photos of some 48 classes, about 40 each, as `lowshot extract` writes them. Each number
-is a mean over draws of classes, shots and queries, with its 95 % interval. HEAD.npz, for the table of base classes, has
+FEATURES.h5 holds the features of photos of some 48 classes, about 40 each, as `lowshot extract` writes them. Numbers
+are means over draws of classes, shots and queries, with 95 % intervals. HEAD.npz, for the table of base classes, has
 the classifier of a pretrained network: weight (B, D), centre (D,), and for each class of FEATURES in `base` its base
 class, -1 where there is none and -2 where that cannot be said. DUPLICATES.npz has the `rows` of some photos and arrays
 (len(rows), D) of features of changed copies of them. Without files, synthetic classes show that it runs.

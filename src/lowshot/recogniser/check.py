@@ -1,9 +1,10 @@
-"""What is wrong with the shots: labels, duplicates, classes that are confused or too small, and the accuracy to expect.
+"""What is wrong with the shots: labels, duplicates, classes that are confused or too small, and the accuracy to
+expect.
 
-A label is doubted when a classifier that has not seen the photo gives another class a higher probability than the label's
-by a clear margin (confident learning: Northcutt et al. 2021, arXiv 1911.00068, with leave-one-out in place of folds). A
-wrong label also spoils the mean of its class for the others, so the doubted photos are set aside and all are judged once
-more by what remains, a few times.
+A label is doubted when a classifier that has not seen the photo gives another class a higher probability than the
+label's by a clear margin (confident learning: Northcutt et al. 2021, arXiv 1911.00068, with leave-one-out in place of
+folds). A wrong label also spoils the mean of its class for the others, so the doubted photos are set aside and all
+are judged once more by what remains, a few times.
 """
 
 from __future__ import annotations

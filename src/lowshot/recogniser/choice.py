@@ -1,8 +1,8 @@
 """The classifier of a recogniser, chosen by leave-one-out over its shots.
 
-On features of a pretrained backbone the candidates lie close together (docs/results/recogniser.md), and accuracies over
-a few shots differ by chance. So the simplest one, the first, is taken unless another is better by more than the standard
-error of their difference, shot by shot (the one-standard-error rule: Breiman et al. 1984, section 3.4.3).
+On features of a pretrained backbone the candidates lie close together (docs/results/recogniser.md), and accuracies
+over a few shots differ by chance. So the simplest one, the first, is taken unless another is better by more than the
+standard error of their difference, shot by shot (the one-standard-error rule: Breiman et al. 1984, section 3.4.3).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The accuracy to expect of new photos, from the shots alone.
 
-Leave-one-out compares a shot with the mean of n - 1 others of its class but with means of n of every other class. At two
-or three shots that costs many points. A cosine to a mean of n shots is larger by a factor that follows from the mean
-cosine rho of two shots of a class, whose means of k have the cosine rho / sqrt(rho + (1 - rho) / k) with a further shot.
-So for ``nearest_mean`` by cosine the own scores are raised by that factor before they are compared.
+Leave-one-out compares a shot with the mean of n - 1 others of its class but with means of n of every other class. At
+two or three shots that costs many points. A cosine to a mean of n shots is larger by a factor that follows from the
+mean cosine rho of two shots of a class, whose means of k have the cosine rho / sqrt(rho + (1 - rho) / k) with a
+further shot. So for ``nearest_mean`` by cosine the own scores are raised by that factor before they are compared.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def accuracy_by_class(classifier: LowShotClassifier, left_out: LeftOut) -> dict[
 
 
 def as_with_all_shots(classifier: LowShotClassifier, left_out: LeftOut) -> LeftOut:
-    """Scores as if the own class had lost no shot, for ``nearest_mean`` by cosine; as they are for other classifiers."""
+    """Scores as if the own class had lost no shot, for ``nearest_mean`` by cosine; those of others as they are."""
     known = left_out.known
     if not isinstance(classifier, NearestMean) or classifier.metric != "cosine" or not known.any():
         return left_out

@@ -1,11 +1,12 @@
 """Leave-one-out scores: each shot, scored by a classifier that has learned all the others.
 
-They are what a recogniser knows about itself without a single photo put aside: which classifier suits its classes, how
-far its scores can be believed, below which score an answer is none. With n shots a class they judge a classifier of
-n - 1, so they are a little pessimistic, most of all at two.
+They are what a recogniser knows about itself without a single photo put aside: which classifier suits its classes,
+how far its scores can be believed, below which score an answer is none. With n shots a class they judge a classifier
+of n - 1, so they are a little pessimistic, most of all at two.
 
-``nearest_mean``, ``gaussian`` and ``ridge`` give them in closed form (Hastie et al. 2009, section 7.10, for the linear
-ones). Others are fitted on all shots but a part that has at most one of each class, n times, at most ten times.
+``nearest_mean``, ``gaussian`` and ``ridge`` give them in closed form (Hastie et al. 2009, section 7.10, for the
+linear ones). Others are fitted on all shots but a part that has at most one of each class, n times, at most ten
+times.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class LeftOut:
 
     @property
     def known(self) -> np.ndarray:
-        """(R,) bool, false for the only shot of a class: to the classifier that scores it, it is of an unknown class."""
+        """(R,) bool, false for the only shot of a class: the classifier that scores it does not know that class."""
         return np.asarray(self.counts > 1)
 
     @property

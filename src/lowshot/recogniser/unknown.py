@@ -1,9 +1,10 @@
 """The answer "unknown": a photo that is like no class.
 
-A photo is unknown when its highest cosine to the class means, of unit features without a centre, lies below a threshold
-that 95 % of known photos pass. Known photos are shots, each compared with the mean of the others of its class; that mean
-is of one shot less, so its cosine is first raised by what one more shot gives (:mod:`~lowshot.recogniser.estimate`). Photos of unknown classes are
-shots too, each compared with the other classes alone: how many of them pass is what the threshold costs.
+A photo is unknown when its highest cosine to the class means, of unit features without a centre, lies below a
+threshold that 95 % of known photos pass. Known photos are shots, each compared with the mean of the others of its
+class; that mean is of one shot less, so its cosine is first raised by what one more shot gives
+(:mod:`~lowshot.recogniser.estimate`). Photos of unknown classes are shots too, each compared with the other classes
+alone: how many of them pass is what the threshold costs.
 
 With one shot a class, nothing says how like two photos of one class are. Then the threshold is so many standard
 deviations of the cosines of different classes above their mean as measured once on photographs.
