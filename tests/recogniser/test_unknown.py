@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
 from lowshot.errors import InputError
 from lowshot.recogniser import unknown_scores
 from lowshot.recogniser.unknown import fit_unknown
 from tests.recogniser.problems import Classes
-
-torch = pytest.importorskip("torch")
 
 
 def test_energy_and_highest_score_are_those_of_pytorch_ood():
