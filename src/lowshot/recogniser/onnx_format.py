@@ -18,7 +18,7 @@ METADATA_KEY = "lowshot"
 """The key of the JSON text among the model's metadata."""
 
 PIXELS = "pixels"
-PROBABILITIES, NOVELTY, FEATURES = "probabilities", "novelty", "features"
+PROBABILITIES, UNKNOWN, SIMILARITY, FEATURES = "probabilities", "unknown", "similarity", "features"
 
 
 class About(BaseModel):
@@ -29,7 +29,7 @@ class About(BaseModel):
         lowshot (str): The version of lowshot that wrote it.
         classes (list of C str): The names of the columns of ``probabilities``.
         preprocessing (PixelSettings): What turns a photo into ``pixels``.
-        unknown_at (float): The ``novelty`` from which on an answer is "unknown".
+        unknown_at (float): The ``similarity`` below which an answer is unknown; it is in the graph.
         temperature (float): What the scores were divided by before the softmax; it is in the graph.
         classifier (str): The kind of classifier.
         backbone (str): The name of the network.

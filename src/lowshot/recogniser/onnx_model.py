@@ -20,9 +20,9 @@ from lowshot.recogniser.batches import opened_ahead
 from lowshot.recogniser.onnx_format import (
     FORMAT,
     METADATA_KEY,
-    NOVELTY,
     PIXELS,
     PROBABILITIES,
+    UNKNOWN,
     About,
     onnx_packages,
     onnx_session,
@@ -68,7 +68,7 @@ class OnnxRecogniser:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{path} is damaged, ONNX Runtime cannot load it: {reason}") from None
         height, width = self.about.preprocessing.size
-        expected = {PROBABILITIES: ("tensor(float)", [len(self.classes)]), NOVELTY: ("tensor(float)", [])}
+        expected = {PROBABILITIES: ("tensor(float)", [len(self.classes)]), UNKNOWN: ("tensor(bool)", [])}
         if inputs != {PIXELS: ("tensor(uint8)", [height, width, 3])} or any(
             outputs.get(name) != one for name, one in expected.items()
         ):
@@ -110,15 +110,15 @@ class OnnxRecogniser:
         except BadImageError as error:
             return photo.name, str(error)
 
-    def _asked(self, pixels: np.ndarray) -> list[tuple[np.ndarray, float]]:
+    def _asked(self, pixels: np.ndarray) -> list[tuple[np.ndarray, bool]]:
         try:
-            probabilities, novelty = self._session.run([PROBABILITIES, NOVELTY], {PIXELS: pixels})
+            probabilities, unknown = self._session.run([PROBABILITIES, UNKNOWN], {PIXELS: pixels})
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{self.path} is damaged, ONNX Runtime cannot compute it: {reason}") from None
-        return list(zip(probabilities.astype(np.float64), novelty.tolist(), strict=True))
+        return list(zip(probabilities.astype(np.float64), unknown.tolist(), strict=True))
 
-    def _answer(self, name: str, probabilities: np.ndarray, novelty: float) -> Answer:
+    def _answer(self, name: str, probabilities: np.ndarray, unknown: bool) -> Answer:
         if not np.isfinite(probabilities).all():
             return Answer(name, error=f"image {name}: the network gives NaN or infinity")
         order = np.argsort(-probabilities, kind="stable")[:2].tolist()
@@ -129,7 +129,7 @@ class OnnxRecogniser:
             float(probabilities[first]),
             None if second is None else self.classes[second],
             None if second is None else float(probabilities[second]),
-            novelty >= self.about.unknown_at,
+            unknown,
         )
 
     def __repr__(self) -> str:
