@@ -1,8 +1,9 @@
 """Fuzz one format in this process: ``python -m tests.fuzz.run FORMAT INPUTS SEED FOLDER``.
 
 Each input is read as a user's command would read it. Right answers are success and an error of lowshot's. A fault is
-any other exception, more than ``SECONDS`` of processor time, more than ``WAIT`` seconds in all, more than ``BYTES`` of memory, a connection, another program, or a file that
-is written outside the folder. The last line of the output is a JSON summary; faulty inputs lie in FOLDER/faults.
+any other exception, more than ``SECONDS`` of processor time or ``WAIT`` seconds in all, more than ``BYTES`` of memory,
+a connection, another program, or a file that is written outside the folder. The last line of the output is a JSON
+summary; faulty inputs lie in FOLDER/faults.
 """
 
 from __future__ import annotations

@@ -107,6 +107,7 @@ def test_a_run_from_a_flat_folder_ends_in_a_report_and_again_has_nothing_to_do(t
     assert {record["n_shots"] for record in records(tmp_path / "out")} == {1, 2}
     page = (tmp_path / "out" / "report" / "report.html").read_text()
     assert "8 classes; 3 of each held out; base 2 + 2 and novel 2 + 2 classes (val + test); n = 1, 2" in page
+    assert "n = 2 takes all there are, so every draw is the same and its interval says nothing." in page
     assert due(recipe) == []
     written = tmp_path / "again.yaml"
     written.write_text((tmp_path / "out" / "recipe.yaml").read_text())

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lowshot import __version__
+from lowshot.cli.check import check
 from lowshot.cli.classes import classes
 from lowshot.cli.convert import convert
 from lowshot.cli.export import export
@@ -40,6 +41,7 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "teach": teach,
         "predict": predict,
         "classes": classes,
+        "check": check,
         "export": export,
     },
 }

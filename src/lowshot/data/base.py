@@ -155,6 +155,10 @@ class ImageDataset:
         """
         return Subset(self, rows)
 
+    def narrowed(self, start: int, stop: int) -> ImageDataset:
+        """Return the rows from ``start`` to ``stop`` as a data set that pickles with as little else as possible."""
+        return self if (start, stop) == (0, len(self)) else self.subset(range(start, stop))
+
     def of_classes(self, classes: Sequence[int] | np.ndarray) -> ImageDataset:
         """Make a view of all rows of some classes, in row order; labels and label space stay the same.
 
@@ -227,6 +231,19 @@ class ImageFiles(ImageDataset):
                 f"{first_few(missing)}. Name the folder that paths start in with data.options.image_root, or leave "
                 "missing images out with data.on_bad_image=skip"
             )
+
+    def narrowed(self, start: int, stop: int) -> ImageDataset:
+        rows = slice(start, stop)
+        return ImageFiles(
+            self._root,
+            self.paths[rows],
+            self.labels[rows],
+            self.class_names,
+            content=self.content[rows] if "content" in self.__dict__ else None,
+            options=self.options,
+            max_pixels=self.max_pixels,
+            decode_size=self.decode_size,
+        )
 
     def _marks(self) -> np.ndarray:
         return content_marks(self._root, self.paths)

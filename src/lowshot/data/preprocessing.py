@@ -219,6 +219,17 @@ class _Resized:
     def __call__(self, image: Image.Image) -> torch.Tensor:
         return F.pil_to_tensor(self._cropped(self._scaled(image)))
 
+    @property
+    def crop_size(self) -> tuple[int, int] | None:
+        """The size of the crops that :meth:`before_crop` has room for; None where they would all be the same."""
+        own = self.preprocessing
+        has_margin = own.crop_mode == "center" or (own.crop_mode == "squash" and own.resize != own.size)
+        return own.size if has_margin else None
+
+    def before_crop(self, image: Image.Image) -> torch.Tensor:
+        """Return the image as it is before the central crop, (3, h, w) uint8."""
+        return F.pil_to_tensor(self._scaled(image))
+
     def _scaled(self, image: Image.Image) -> Image.Image:
         own = self.preprocessing
         target = list(own.resize)

@@ -100,7 +100,7 @@ class Embedder:
         where that agrees with float32.
         """
         precision = "32-true" if self._asked_precision == "auto" else self._asked_precision
-        return fingerprint(self.trunk_fingerprint, self.transforms.description, self.views, precision)
+        return fingerprint(self.trunk_fingerprint, self.transforms.preprocessing, self.views, precision)
 
     def embed(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Compute the features of RGB images of any sizes.

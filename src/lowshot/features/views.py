@@ -36,8 +36,9 @@ def views_transform(transform: ImageTransform, views: str) -> ImageTransform:
         return transform
     if isinstance(transform, v2.Compose) and isinstance(crop := transform.transforms[-1], v2.CenterCrop):
         return FiveCrops(v2.Compose(transform.transforms[:-1]), tuple(crop.size))
-    if hasattr(transform, "before_crop") and hasattr(transform, "crop_size"):
-        return FiveCrops(transform.before_crop, tuple(transform.crop_size))
+    size = getattr(transform, "crop_size", None)
+    if size is not None and (before_crop := getattr(transform, "before_crop", None)) is not None:
+        return FiveCrops(before_crop, tuple(size))
     raise InputError(
         "views ten_crop needs images that are larger than the crop, and the transforms crop nothing: use flip"
     )

@@ -217,7 +217,17 @@ class Inputs:
             f"{split.num_classes} classes; {each} {'of each held out' if self.holds_out else 'test images of each'}; "
             f"base {len(split.base_1)} + {len(split.base_2)} and novel {len(split.novel_1)} + {len(split.novel_2)} "
             f"classes (val + test); n = {', '.join(map(str, shots))}"
+            + ("" if self.exhausted is None else f"; {self.exhausted}")
         )
+
+    @property
+    def exhausted(self) -> str | None:
+        """The words on a number of shots for which every draw takes the same images; None where there is none."""
+        shots = max(self.recipe.evaluate.n_shots)
+        novel = self.split.setup(self.recipe.evaluate.setup).novel
+        if self.recipe.split.experiments == 1 or (self.classes.train[novel] > shots).any():
+            return None
+        return f"n = {shots} takes all there are, so every draw is the same and its interval says nothing"
 
     @property
     def holds_out(self) -> bool:

@@ -44,7 +44,8 @@ def run_recipe(
         force (bool): Run the chosen stages even where they are up to date.
         devices (int): Processes for training and extraction; the recipe's own numbers when None.
         output (Path): The folder for results, instead of the recipe's.
-        engine (Engine): The engine that computes the tasks of tuning and evaluation; ``Engine()`` when None.
+        engine (Engine): The engine that computes the tasks of tuning and evaluation, and a Ray cluster's those of
+            extraction too; ``Engine()`` when None.
 
     Returns:
         Recipe: The resolved recipe.
@@ -96,12 +97,12 @@ def _run_plan(
         if has_tasks:
             ran = _run_tasks(group, plan, stamps, ranks, engine, lock)
         else:
-            ran = [status.stage for status in group if _run_action(status, stamps, ranks)]
+            ran = [status.stage for status in group if _run_action(status, stamps, ranks, engine)]
         for stage in (status.stage for status in group if ranks.first):
             stage.show(stage in ran or only == stage.kind)
 
 
-def _run_action(status: Status, stamps: Stamps, ranks: Ranks) -> bool:
+def _run_action(status: Status, stamps: Stamps, ranks: Ranks, engine: Engine) -> bool:
     """Do the work of a stage, if it is due."""
     stage = status.stage
     runs = ranks.share(announce(status, stamps) if ranks.first else None)
@@ -109,7 +110,10 @@ def _run_action(status: Status, stamps: Stamps, ranks: Ranks) -> bool:
         start = time.perf_counter()
         if ranks.first or stage.collective:
             assert stage.action is not None
-            stage.action()
+            if engine.kind == "ray" and ranks.size == 1 and stage.distributed is not None:
+                stage.distributed(engine)
+            else:
+                stage.action()
         if ranks.first:
             finished(stage, time.perf_counter() - start, stamps)
         ranks.wait()

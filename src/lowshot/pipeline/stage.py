@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.files import fingerprint
-from lowshot.parallel import TaskGroup
+from lowshot.parallel import Engine, TaskGroup
 
 KINDS = ("split", "train", "extract", "fit-generator", "fit-classifier", "tune", "evaluate", "episodes", "report")
 
@@ -32,6 +32,7 @@ class Stage:
         outputs (tuple of Path): The files that later stages read; they must exist afterwards, and are this stage's
             alone.
         action (callable): Does the work.
+        distributed (callable): Does the work of ``action`` on an engine, where the user asks for a Ray cluster.
         tasks (callable): Makes the tasks of the work, in place of ``action``.
         shared (tuple of Path): Files that several stages write together; they must exist afterwards.
         side_outputs (callable): Lists the further files that the work left, such as logs: this stage's alone as well.
@@ -50,6 +51,7 @@ class Stage:
     needs: tuple[Stage, ...]
     outputs: tuple[Path, ...]
     action: Callable[[], None] | None = field(default=None, compare=False)
+    distributed: Callable[[Engine], None] | None = field(default=None, compare=False)
     tasks: Callable[[], TaskGroup] | None = field(default=None, compare=False)
     shared: tuple[Path, ...] = ()
     side_outputs: Callable[[], Iterable[Path]] = field(default=tuple, compare=False)

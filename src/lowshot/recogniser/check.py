@@ -26,7 +26,7 @@ from lowshot.recogniser.leave_one_out import CLOSED_FORM, LeftOut, leave_one_out
 
 # Cosines of centred features above which two photos show the same thing; measured on photographs that were resized,
 # compressed and cropped a little, and on different ones.
-SAME_PICTURE = 0.95
+SAME_PICTURE = 0.92
 FEWEST_SHOTS = 3
 _ROUNDS = 3
 _BLOCK = 2048

@@ -20,12 +20,12 @@ from lowshot.recogniser.intervals import Share
 from lowshot.recogniser.leave_one_out import LeftOut, checked_shots, leave_one_out
 from lowshot.registry import CLASSIFIERS
 
-# From the simplest to the most elaborate.
+# From the simplest to the most elaborate. gaussian, cosine and logistic were never the best on photographs by more than
+# chance, and cost seconds.
 CANDIDATES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("nearest_mean", {}),
     ("ridge", {"alpha": 1.0}),
     ("ridge", {"alpha": 10.0}),
-    ("gaussian", {"shrinkage": 0.6}),
 )
 # Leaving one of two shots out halves what a class is learned from; a comparison there is one of single shots.
 FEWEST_SHOTS = 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lowshot.classifiers import LowShotClassifier
+from lowshot.recogniser.base_bias import choose_base_bias
 from lowshot.recogniser.calibration import calibrated
 from lowshot.recogniser.choice import CANDIDATES, Choice, accuracy_by_class, accuracy_of, choose_classifier
 from lowshot.recogniser.leave_one_out import leave_one_out
@@ -39,6 +40,7 @@ def decide(state: State, examples: Examples, base: LowShotClassifier | None) -> 
     )
     rule = fit_unknown(examples.features, examples.labels, threshold=state.unknown_at if state.unknown_given else None)
     update = {
+        "bias": float(getattr(chosen, "novel_bias_", 0.0)),
         "unknown_at": rule.threshold,
         "unknown_rate": None if rule.kept.value is None else 1 - rule.kept.value,
         "passed_rate": rule.passed.value,
@@ -59,14 +61,15 @@ def refitted(state: State, examples: Examples, base: LowShotClassifier | None) -
     if base is None:
         classifier = fitted(CLASSIFIERS.build(state.classifier.name, **state.classifier.params), examples, None)
     else:
-        classifier = _with_bias(fitted(base, examples, base), state, examples)
+        classifier = fitted(base, examples, base).with_calibration_bias(state.bias)
     return classifier.with_temperature(state.temperature)
 
 
 def _choice(state: State, examples: Examples, base: LowShotClassifier | None) -> Choice:
     X, y = examples.features, examples.labels
     if base is not None:
-        known = _with_bias(fitted(base, examples, base), state, examples)
+        known = fitted(base, examples, base)
+        known = known.with_calibration_bias(_bias(known, state, examples))
         left_out = leave_one_out(known, X, y)
         return Choice(calibrated(known, left_out), left_out, [], "the base classes were learned by it")
     if state.classifier.given:
@@ -74,13 +77,14 @@ def _choice(state: State, examples: Examples, base: LowShotClassifier | None) ->
     return choose_classifier(X, y, CANDIDATES if len(y) <= MOST_COMPARED else CANDIDATES[:1])
 
 
-def _with_bias(classifier: LowShotClassifier, state: State, examples: Examples) -> LowShotClassifier:
-    """The classifier with the calibration bias of its base classes for the shots that there are."""
-    if state.base is None or not len(examples.labels):
-        return classifier
-    counts = np.unique(examples.labels, return_counts=True)[1]
-    bias = state.base.bias_for(float(np.median(counts)))
-    return classifier if bias is None else classifier.with_calibration_bias(bias)
+def _bias(classifier: LowShotClassifier, state: State, examples: Examples) -> float:
+    """The calibration bias between base and taught classes for the shots that there are."""
+    assert state.base is not None
+    known = state.base.bias_for(float(np.median(np.unique(examples.labels, return_counts=True)[1])))
+    if known is not None:
+        return known
+    left_out = leave_one_out(classifier, examples.features, examples.labels)
+    return choose_base_bias(left_out, classifier.n_base_classes_).bias
 
 
 def _estimate(state: State, choice: Choice) -> Estimate | None:

@@ -27,17 +27,18 @@ from lowshot.recogniser.changes import Taught, with_class, with_photos, without_
 from lowshot.recogniser.class_names import check_distinct, checked_name
 from lowshot.recogniser.decision import decide, refitted, undecided
 from lowshot.recogniser.embedding import Network, Seen
-from lowshot.recogniser.model import Model, live_examples
+from lowshot.recogniser.model import Examples, Model, live_examples
 from lowshot.recogniser.photos import ImageLike, Photo, as_photo, labelled_photos, named_photos
 from lowshot.recogniser.shots import Shots, read_thumbnails
-from lowshot.recogniser.start import Start, first_state, pretrained_start
+from lowshot.recogniser.start import DEFAULT_BACKBONE, Start, first_state, pretrained_start
 from lowshot.recogniser.state import ClassifierState, State
 from lowshot.registry import CLASSIFIERS
 
 if TYPE_CHECKING:
     from lowshot.recogniser.export import Exported
 
-DEFAULT_BACKBONE = "efficientnet_lite0"
+if TYPE_CHECKING:
+    from lowshot.recogniser.findings import Report
 
 
 class Recogniser:
@@ -119,6 +120,20 @@ class Recogniser:
     def classes(self) -> list[str]:
         """The names of the classes: base classes first, then taught ones by name."""
         return list(self._model.classes) if self._model is not None else []
+
+    @property
+    def examples(self) -> Examples:
+        """The taught photos that count, sorted by class and content."""
+        return self._examples
+
+    @property
+    def model(self) -> Model:
+        """The fitted classifier with the names of its classes.
+
+        Raises:
+            InputError: The recogniser knows no class.
+        """
+        return self._ready()
 
     @property
     def state(self) -> State:
@@ -337,6 +352,16 @@ class Recogniser:
         while batch := list(islice(seen, BATCH)):
             yield from answered(model, batch)
 
+    def check(self) -> Report:
+        """Find likely wrong labels, duplicates, confused classes, classes with few photos and poor pictures.
+
+        Raises:
+            InputError: The recogniser knows no class.
+        """
+        from lowshot.recogniser.findings import check_recogniser
+
+        return check_recogniser(self)
+
     def save(self, folder: Pathlike) -> Recogniser:
         """Copy the recogniser to another folder, which must be empty or not exist; returns the copy.
 
@@ -430,15 +455,6 @@ class Recogniser:
         from lowshot.recogniser.hub import push_to_hub
 
         return push_to_hub(self, repo_id, thumbnails, history, private=private, **options)
-
-    @property
-    def model(self) -> Model:
-        """The fitted classifier with its classes and shots.
-
-        Raises:
-            InputError: The recogniser knows no class.
-        """
-        return self._ready()
 
     @property
     def network(self) -> Network:

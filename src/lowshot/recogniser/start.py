@@ -13,6 +13,8 @@ from lowshot.recogniser.class_names import checked_name
 from lowshot.recogniser.folder import BACKBONE_FILE, BASE_FILE
 from lowshot.recogniser.state import BackboneState, BaseState, ClassifierState, State
 
+DEFAULT_BACKBONE = "efficientnet_lite0"
+
 if TYPE_CHECKING:
     from lowshot.data import Transforms
     from lowshot.representation import Backbone

@@ -140,6 +140,7 @@ class State(_Part):
         rows (int): The number of rows of the shots that belong to this state.
         removed (list of int): Those of them that do not count any more.
         classifier (ClassifierState): The classifier.
+        bias (float): What is added to the scores of taught classes, beside base classes.
         temperature (float): The number that scores are divided by before their softmax gives probabilities.
         unknown_at (float): The highest cosine to a class mean below which a photo is "unknown".
         unknown_given (bool): True where the user chose it.
@@ -160,6 +161,7 @@ class State(_Part):
     rows: Count = 0
     removed: list[Count] = []
     classifier: ClassifierState
+    bias: float = 0.0
     temperature: Annotated[float, Field(gt=0)] = 1.0
     unknown_at: Annotated[float, Field(ge=-1, le=1)] = -1.0
     unknown_given: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lowshot.contents import by_content, content_fingerprint
 from lowshot.features import extract_features
 from lowshot.files import is_file
+from lowshot.parallel import Engine
 from lowshot.pipeline.representation import PARTS, Representation
 from lowshot.pipeline.stage import Stage
 
@@ -26,10 +27,14 @@ def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> S
     def action() -> None:
         _extract(representation)
 
-    return Stage("extract", representation.name, depends, needs, outputs, action, collective=True)
+    def distributed(engine: Engine) -> None:
+        _extract(representation, engine)
+
+    name = representation.name
+    return Stage("extract", name, depends, needs, outputs, action, distributed=distributed, collective=True)
 
 
-def _extract(representation: Representation) -> None:
+def _extract(representation: Representation, scheduler: Engine | None = None) -> None:
     inputs = representation.inputs
     recipe, section = inputs.recipe, inputs.recipe.extract
     backbone = representation.load_backbone()
@@ -44,6 +49,7 @@ def _extract(representation: Representation) -> None:
             precision=section.precision,
             views=section.views,
             cache=section.cache,
+            scheduler=scheduler,
             dtype=section.dtype,
             workers=recipe.data.workers,
             devices=section.devices,

@@ -180,7 +180,7 @@ def _notes(inputs: Inputs, results: ResultFiles) -> list[str]:
     notes = [] if inputs.unused_classes is None else [f"{inputs.unused_classes}."]
     if (note := zero_bias_note(results.records(), inputs.recipe.evaluate)) is not None:
         notes.append(f"{note}.")
-    notes += [f"{line}." for line in (*inputs.image_lines, inputs.derived_line) if line is not None]
+    notes += [f"{line}." for line in (*inputs.image_lines, inputs.derived_line or inputs.exhausted) if line]
     if inputs.needs_images and inputs.recipe.data.on_bad_image == "skip":
         skipped = inputs.skipped
         notes += [f"{len(skipped)} images could not be read and were left out everywhere.", *skipped[:20]]

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms.v2 import functional as F
+
+from lowshot.data import Transforms, build_transforms
+from lowshot.data.preprocessing import Preprocessing
+from lowshot.errors import InputError
+from lowshot.features import Embedder
+from tests.features.fakes import TinyBackbone
+from tests.reference.views import ten_crops
+
+
+@pytest.fixture
+def images() -> list[Image.Image]:
+    rng = np.random.default_rng(0)
+    return [Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)) for size in ((20, 33, 3), (41, 20, 3))]
+
+
+def features(backbone: TinyBackbone, transforms: Transforms, crops: list[np.ndarray]) -> np.ndarray:
+    pixels = torch.stack([torch.from_numpy(crop.copy()).permute(2, 0, 1) for crop in crops])
+    with torch.no_grad():
+        return backbone.eval()(transforms.normalize(pixels))[1].numpy()
+
+
+@pytest.mark.parametrize("kind", ["preset", "pretrained", "squash"])
+def test_ten_crop_is_the_mean_feature_of_ten_crops(
+    backbone: TinyBackbone, images: list[Image.Image], kind: str
+) -> None:
+    """Of the image resized as the preprocessing says."""
+    if kind == "preset":
+        transforms = build_transforms("imagenet", image_size=12, resize=16)
+    else:
+        mode = "center" if kind == "pretrained" else "squash"
+        transforms = Preprocessing.square(12, 16, crop_mode=mode, interpolation="bicubic").transforms()
+    found = Embedder(backbone, transforms, views="ten_crop").embed(images)
+    for image, feature in zip(images, found):
+        if kind == "preset":
+            resized = F.resize(F.pil_to_tensor(image), [16], antialias=True).permute(1, 2, 0).numpy()
+        elif kind == "pretrained":
+            resized = np.asarray(F.resize(image, [16], F.InterpolationMode.BICUBIC))
+        else:
+            resized = np.asarray(F.resize(image, [16, 16], F.InterpolationMode.BICUBIC))
+        expected = features(backbone, transforms, ten_crops(resized, 12, 12)).mean(axis=0)
+        np.testing.assert_allclose(feature, expected, atol=1e-5)
+
+
+def test_flip_is_the_mean_feature_of_an_image_and_its_mirror_image(
+    backbone: TinyBackbone, transforms: Transforms, images: list[Image.Image]
+) -> None:
+    found = Embedder(backbone, transforms, views="flip").embed(images)
+    for image, feature in zip(images, found):
+        pixels = transforms.eval(image).permute(1, 2, 0).numpy()
+        expected = features(backbone, transforms, [pixels, pixels[:, ::-1]]).mean(axis=0)
+        np.testing.assert_allclose(feature, expected, atol=1e-5)
+
+
+def test_an_image_smaller_than_the_crop_is_padded(backbone: TinyBackbone) -> None:
+    transforms = build_transforms("imagenet", image_size=12, resize=8)
+    image = [Image.new("RGB", (8, 8), "white")]
+    flip, ten = (Embedder(backbone, transforms, views=views).embed(image) for views in ("flip", "ten_crop"))
+    np.testing.assert_allclose(ten, flip, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(build_transforms, "small", image_size=8),
+        lambda: Preprocessing.square(8, crop_mode="squash").transforms(),
+        lambda: Preprocessing.square(8, 12, crop_mode="border").transforms(),
+    ],
+    ids=["small", "squash", "border"],
+)
+def test_without_a_margin_ten_crop_is_refused(backbone: TinyBackbone, make: object) -> None:
+    with pytest.raises(InputError, match="ten_crop needs images that are larger than the crop.*use flip"):
+        Embedder(backbone, make(), views="ten_crop")  # type: ignore[operator]
