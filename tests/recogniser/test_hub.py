@@ -49,7 +49,10 @@ def test_what_was_pushed_is_fetched(colours: Recogniser, hub: Hub, capsys: pytes
     assert "user/birds" in colours.push_to_hub("user/birds")
     said = "".join(capsys.readouterr())
     assert "shares the features and file names of 8 photos, with small pictures of them" in said
-    assert "private" in (hub.created[0].get("visibility"), *(key for key, value in hub.created[0].items() if value is True))
+    assert "private" in (
+        hub.created[0].get("visibility"),
+        *(key for key, value in hub.created[0].items() if value is True),
+    )
     files = hub.models["user/birds"]
     assert {"recogniser.json", "shots.h5", "README.md", "classifier.safetensors", "config.json"} == set(files)
     assert 'Recogniser.from_pretrained("user/birds")' in files["README.md"].decode()

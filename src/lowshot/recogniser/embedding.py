@@ -22,6 +22,7 @@ from lowshot.recogniser.batches import opened_ahead
 from lowshot.recogniser.photos import Photo, look, thumbnail
 from lowshot.recogniser.state import BackboneState
 from lowshot.representation import load_pretrained
+from lowshot.representation.backbones import without_weight_sources
 
 
 def transforms_of(description: Mapping[str, Any]) -> Transforms:
@@ -75,7 +76,7 @@ class Network:
 
     def __init__(self, state: BackboneState, folder: Path) -> None:
         weights: Any = True if state.weights == "pretrained" else folder / state.weights
-        backbone = load_pretrained(state.name, weights, **state.options).backbone
+        backbone = load_pretrained(state.name, weights, **without_weight_sources(state.options)).backbone
         transforms = transforms_of(state.preprocessing)
         self.embedder = Embedder(backbone, transforms, views=state.views)
         if self.embedder.dim != state.dim or self.embedder.fingerprint != state.fingerprint:

@@ -29,6 +29,7 @@ from lowshot.recogniser.onnx_format import (
     onnx_packages,
     onnx_session,
     portable_preprocessing,
+    refers_to_files,
 )
 from lowshot.recogniser.pixels import pixels_of
 from lowshot.recogniser.shots import read_thumbnails
@@ -90,6 +91,8 @@ def export_onnx(recogniser: Recogniser, path: Pathlike) -> Exported:
     )
     module = PhotosToAnswers(recogniser.network.embedder, Head(model))
     graph = onnx.load_from_string(as_onnx(module, *preprocessing.size))
+    if refers_to_files(graph):
+        raise LowshotError("the file would be larger than 2 GB, the most that one ONNX file can hold")
     graph.producer_name, graph.producer_version = "lowshot", __version__
     onnx.helper.set_model_props(graph, {METADATA_KEY: about.model_dump_json()})
     content = graph.SerializeToString()

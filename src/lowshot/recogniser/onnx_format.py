@@ -113,5 +113,17 @@ def onnx_session(model: str | bytes) -> Any:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
+def refers_to_files(message: Any) -> bool:
+    """True where a tensor anywhere in a model lies in another file."""
+    if message.DESCRIPTOR.name == "TensorProto":
+        return bool(message.external_data) or message.data_location == message.EXTERNAL
+    return any(
+        refers_to_files(part)
+        for field, value in message.ListFields()
+        if field.message_type is not None
+        for part in ([value] if hasattr(value, "DESCRIPTOR") else value)
+    )
+
+
 def _tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value

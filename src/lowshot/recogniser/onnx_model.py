@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -26,6 +25,7 @@ from lowshot.recogniser.onnx_format import (
     About,
     onnx_packages,
     onnx_session,
+    refers_to_files,
 )
 from lowshot.recogniser.photos import ImageLike, Photo, as_photo
 from lowshot.recogniser.pixels import pixels_of
@@ -56,7 +56,7 @@ class OnnxRecogniser:
             graph = onnx.load_model_from_string(content)
         except Exception:  # protobuf's errors differ by version
             raise InputError(f"{path} is damaged or no ONNX file: export it again") from None
-        if _refers_to_files(graph):
+        if refers_to_files(graph):
             raise InputError(f"{path} refers to other files, which an exported recogniser never does")
         self.about = _about({one.key: one.value for one in graph.metadata_props}, self.path)
         del graph
@@ -152,15 +152,3 @@ def _about(metadata: dict[str, str], path: Path) -> About:
             f"{path} has metadata that this version of lowshot, which reads {FORMAT!r}, cannot use: {where}: "
             f"{first['msg']}. Update lowshot, or export it again"
         ) from None
-
-
-def _refers_to_files(message: Any) -> bool:
-    """True where a tensor anywhere in a model lies in another file."""
-    if message.DESCRIPTOR.name == "TensorProto":
-        return bool(message.external_data) or message.data_location == message.EXTERNAL
-    return any(
-        _refers_to_files(part)
-        for field, value in message.ListFields()
-        if field.message_type is not None
-        for part in ([value] if hasattr(value, "DESCRIPTOR") else value)
-    )

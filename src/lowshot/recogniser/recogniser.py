@@ -436,7 +436,7 @@ class Recogniser:
     def push_to_hub(
         self, repo_id: str, *, thumbnails: bool = True, history: bool = False, private: bool = True, **options: Any
     ) -> str:
-        """Upload the recogniser to the Hugging Face hub, with features, digests, file names and thumbnails of its photos.
+        """Upload the recogniser to the Hugging Face hub, with features, names and small pictures of its photos.
 
         Args:
             repo_id (str): Its name there, such as ``user/birds``.
