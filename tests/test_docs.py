@@ -174,3 +174,9 @@ def test_the_contributed_data_set_gives_images() -> None:
     assert "shades" in DATASETS
     images = build_dataset("shades", "train", classes=3)
     assert images.load(31).getpixel((0, 0)) == (85, 85, 85)
+
+
+def test_the_example_of_the_pretrained_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    for block in _blocks(ROOT / "docs" / "pretrained.md", "python"):
+        exec(block, {})
+    assert "torch.Size([1, 1280]) package (1000, 1280) ['tench', 'goldfish']" in capsys.readouterr().out

@@ -351,6 +351,10 @@ def test_shots_of_another_width_are_refused(colours: Recogniser) -> None:
 def test_other_weights_than_were_taught_are_refused(colours: Recogniser) -> None:
     state = json.loads((colours.folder / "recogniser.json").read_text())
     edited(colours, backbone={**state["backbone"], "fingerprint": "0" * 16})
+    assert (
+        Recogniser.load(colours.folder).predict([photo("red", 0)])[0].class_ == "red"
+    )  # built otherwise, but the same
+    edited(colours, backbone={**state["backbone"], "fingerprint": "0" * 16, "probe": state["backbone"]["probe"][::-1]})
     with pytest.raises(InputError, match="was taught with other weights"):
         Recogniser.load(colours.folder).predict([photo("red", 0)])
 

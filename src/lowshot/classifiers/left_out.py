@@ -12,7 +12,7 @@ such vectors, where these are fewer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -148,7 +148,7 @@ def ridge_scores(
     base_mean: np.ndarray,
     weights: np.ndarray,
     rows: np.ndarray,
-    alphas: np.ndarray,
+    alphas: Sequence[float] | np.ndarray,
 ) -> np.ndarray | None:
     """Left-out scores of ridge regressions in which every novel class weighs the same.
 
@@ -179,7 +179,7 @@ def ridge_scores(
     scores = np.empty((len(alphas), len(rows), n_classes))
     singles = np.flatnonzero(counts[codes[rows]] == 1)
     growth = 1 / (1 - share)
-    groups = [(None, rows[singles], singles)] if len(singles) else []
+    groups: list[tuple[int | None, np.ndarray, np.ndarray]] = [(None, rows[singles], singles)] if len(singles) else []
     groups += [(code, members, places) for code, members, places in by_class(codes, rows)]
     for code, members, places in groups:
         left = rows[places]

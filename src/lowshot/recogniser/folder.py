@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from lowshot.errors import InputError, first_few
-from lowshot.files import Pathlike, locked, read_json, require_writable, write_json
+from lowshot.files import Pathlike, exists, is_folder, locked, read_json, require_writable, write_json
 from lowshot.progress import say
 from lowshot.recogniser.shots import FILE as SHOTS_FILE
 from lowshot.recogniser.shots import Shots, append_shots, read_shots
@@ -45,7 +45,7 @@ def read_state(folder: Pathlike) -> State:
     """
     folder = Path(folder)
     if not is_recogniser(folder):
-        what = "has no recogniser.json" if folder.is_dir() else "is not there" if not folder.exists() else "is a file"
+        what = "has no recogniser.json" if is_folder(folder) else "is not there" if not exists(folder) else "is a file"
         raise InputError(f"recogniser {folder} {what}: expected a folder that `lowshot teach {folder} PHOTOS` made")
     path = folder / STATE_FILE
     return parse_state(read_json(path, "recogniser"), str(path))
@@ -147,9 +147,9 @@ def check_vacant(folder: Path) -> None:
     """
     if is_recogniser(folder):
         raise InputError(f"recogniser {folder} exists already")
-    if folder.exists() and not folder.is_dir():
+    if exists(folder) and not is_folder(folder):
         raise InputError(f"recogniser {folder} is a file: expected a folder, or a name that does not exist yet")
-    if folder.is_dir() and (others := [path.name for path in folder.iterdir() if not path.name.startswith(".")]):
+    if is_folder(folder) and (others := [path.name for path in folder.iterdir() if not path.name.startswith(".")]):
         if set(others) <= {SHOTS_FILE, "history", BASE_FILE, CLASSIFIER_FILE, BACKBONE_FILE}:
             return  # a creation that was killed left them
         raise InputError(

@@ -16,7 +16,7 @@ from lowshot.checks import check_number
 from lowshot.classifiers import LowShotClassifier, load_classifier, save_classifier
 from lowshot.data import BadImageError
 from lowshot.errors import InputError, did_you_mean, first_few
-from lowshot.files import Pathlike, file_fingerprint, fingerprint
+from lowshot.files import Pathlike, file_fingerprint, fingerprint, is_file
 from lowshot.progress import progress
 from lowshot.recogniser import folder as folders
 from lowshot.recogniser.answering import answered
@@ -352,6 +352,12 @@ class Recogniser:
         while batch := list(islice(seen, BATCH)):
             yield from answered(model, batch)
 
+    def suggest(self, photos: Sequence[Pathlike], n: int = 20) -> list[str]:
+        """Choose unlabelled photos to label next; see :func:`lowshot.recogniser.suggestions.suggested_photos`."""
+        from lowshot.recogniser.suggestions import suggested_photos
+
+        return suggested_photos(self, [os.fspath(photo) for photo in photos], n)
+
     def check(self) -> Report:
         """Find likely wrong labels, duplicates, confused classes, classes with few photos and poor pictures.
 
@@ -526,7 +532,7 @@ class Recogniser:
         if not len(self._examples.rows) and state.base is None:
             return None
         path = self.folder / folders.CLASSIFIER_FILE
-        if state.classifier.digest and path.is_file() and file_fingerprint(path) == state.classifier.digest:
+        if state.classifier.digest and is_file(path) and file_fingerprint(path) == state.classifier.digest:
             return Model(state, self._examples, load_classifier(path))
         return Model(state, self._examples, refitted(state, self._examples, self._base(state)))
 

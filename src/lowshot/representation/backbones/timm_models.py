@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ def timm_model(model: str, num_classes: int, pretrained: bool | str = False, **o
             network: Any = timm.create_model(model, pretrained=False, num_classes=0, **own)
     except Exception as error:  # the model is given any options, and may fail on them in any way
         reason = " ".join(str(error).split()) or type(error).__name__
+        if "Invalid pretrained tag" in reason:
+            raise InputError(f"timm {timm.__version__} has no weights {model!r}. {_suggestion(model)}") from None
         raise InputError(f"backbone {name!r} cannot be built with options {options}: {reason}") from error
     head, source = None, None
     if pretrained is True:
@@ -65,7 +68,7 @@ def timm_model(model: str, num_classes: int, pretrained: bool | str = False, **o
         network, classifier = _with_weights(network, model, read_weights(path), f"weights {path}", own, published)
         source = "hub" if published else str(pretrained)
         if classifier is not None and (names is not None or not published):
-            head = Head.of_linear(classifier, names)
+            head = Head.of_linear(classifier, None if names is None else partial(list, names))
     # The head of a few models widens the features once more; num_features is then the width before it.
     feature_dim: Any = getattr(network, "head_hidden_size", None) or getattr(network, "num_features", None)
     if feature_dim is None:
