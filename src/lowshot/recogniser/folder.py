@@ -11,6 +11,7 @@ import datetime
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from lowshot.errors import InputError, first_few
 from lowshot.files import Pathlike, exists, is_folder, locked, read_json, require_writable, write_json
@@ -22,7 +23,7 @@ from lowshot.recogniser.state import Change, State, parse_state
 STATE_FILE = "recogniser.json"
 BASE_FILE = "base.safetensors"
 CLASSIFIER_FILE = "classifier.safetensors"
-BACKBONE_FILE = "backbone.safetensors"
+BACKBONE_FILE: Final = "backbone.safetensors"
 CARD_FILE = "README.md"
 
 UNDOABLE = 10
