@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from lowshot.errors import InputError
-from lowshot.files import Pathlike, file_fingerprint, read_json, write_bytes, write_text
+from lowshot.files import Pathlike, exists, file_fingerprint, read_json, write_bytes, write_text
 from lowshot.progress import progress
 
 UNREADABLE = -1
@@ -192,7 +192,7 @@ def _save_table(file: Path | None, known: np.ndarray, fresh: np.ndarray) -> None
 
 def _read_digests(file: Path | None) -> dict[str, str]:
     try:
-        found = None if file is None or not file.exists() else read_json(file)
+        found = None if file is None or not exists(file) else read_json(file)
     except InputError:
         return {}
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -18,7 +17,7 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
 from lowshot.errors import InputError
-from lowshot.files import Pathlike, write_bytes
+from lowshot.files import Pathlike, is_file, write_bytes
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -199,7 +198,7 @@ def estimator_kind(path: Pathlike) -> str | None:
 
 
 def _read(path: Pathlike, what: str, with_arrays: bool = False) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    if not Path(path).is_file():
+    if not is_file(path):
         raise InputError(f"{what}{path} does not exist")
     try:
         with safe_open(path, framework="numpy") as file:

@@ -11,7 +11,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +19,57 @@ from lowshot.errors import InputError
 from lowshot.trees import decode, parse_json
 
 Pathlike = str | os.PathLike[str]
+
+_LONGEST_START = 200
+# What the system answers about a name that no file has, or that none can have: too long, or a loop of links.
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP, errno.ENAMETOOLONG)
+
+
+def is_file(path: Pathlike) -> bool:
+    """True if there is a regular file, or a link to one; False for names that no file can have.
+
+    Raises:
+        OSError: The system does not tell, such as for a folder that may not be read.
+    """
+    return stat.S_ISREG(_mode(path))
+
+
+def is_folder(path: Pathlike) -> bool:
+    """True if there is a folder, or a link to one; errors as in :func:`is_file`."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def exists(path: Pathlike) -> bool:
+    """True if there is a file, a folder or anything else; errors as in :func:`is_file`."""
+    return _mode(path) != 0
+
+
+def resolved(path: Pathlike) -> Path:
+    """The absolute path without links; a loop of links is left in it.
+
+    Raises:
+        InputError: No file can have this name.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError:
+        raise _impossible("path", path) from None
+
+
+def _impossible(what: str, path: Pathlike) -> InputError:
+    return InputError(f"{what} {os.fspath(path)!a} is not a name that a file can have")
+
+
+def _mode(path: Pathlike) -> int:
+    """The mode that the system has for a path; 0 if there is nothing."""
+    try:
+        return os.stat(path).st_mode
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return 0
+        raise
+    except ValueError:  # a NUL or half of a surrogate pair
+        return 0
 
 
 @contextmanager
@@ -30,7 +81,9 @@ def atomic_path(path: Pathlike) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    # The system's limit of 255 bytes counts what is added to the name as well.
+    start = os.fsencode(target.name)[:_LONGEST_START].decode(errors="ignore")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{start}.", suffix=".part")
     os.close(handle)
     temporary = Path(name)
     try:
@@ -72,7 +125,7 @@ def locked(path: Pathlike, on_wait: Callable[[], None]) -> Iterator[BinaryIO]:
                 on_wait()
                 fcntl.flock(file, fcntl.LOCK_EX)
             # The lock of a file that its last holder deleted would exclude nobody.
-            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            if exists(path) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 yield file
                 return
 
@@ -91,11 +144,15 @@ def require_writable(path: Pathlike, what: str, folder: bool = False) -> None:
     """
     target = Path(path)
     try:
-        if target.exists() and target.is_dir() != folder:
-            kinds = ("a file", "a folder")
-            raise InputError(f"{what} {path} is {kinds[not folder]}: expected {kinds[folder]} to write")
+        if exists(target):
+            if is_folder(target) != folder:
+                kinds = ("a file", "a folder")
+                raise InputError(f"{what} {path} is {kinds[not folder]}: expected {kinds[folder]} to write")
+        else:
+            with suppress(FileNotFoundError):
+                os.lstat(target)  # raises where no file can have this name, such as for one that is too long
         existing = target if folder else target.parent
-        while not existing.exists():
+        while not exists(existing):
             existing = existing.parent
         with tempfile.TemporaryFile(dir=existing):
             pass
@@ -116,7 +173,7 @@ def write_text(path: Pathlike, text: str) -> None:
 
 def update_text(path: Pathlike, text: str) -> None:
     """Write a whole UTF-8 text file atomically, unless it holds just this text."""
-    if not Path(path).is_file() or read_bytes(path) != text.encode("utf-8"):
+    if not is_file(path) or read_bytes(path) != text.encode("utf-8"):
         write_text(path, text)
 
 
@@ -155,8 +212,12 @@ def read_bytes(path: Pathlike, what: str = "file") -> bytes:
         if not stat.S_ISREG(mode):  # a device never ends, and a pipe may never begin
             raise InputError(f"{what} {path} is {'a folder' if stat.S_ISDIR(mode) else 'a device'}, not a file")
         return Path(path).read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{what} {path} does not exist") from None
+    except InputError:
+        raise
+    except ValueError:
+        raise _impossible(what, path) from None
     except OSError as error:
         raise InputError(f"{what} {path} cannot be read: {error.strerror or error}") from error
 

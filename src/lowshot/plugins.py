@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import pickle
 import sys
 from collections.abc import Callable, Collection, Iterable
@@ -71,7 +72,10 @@ def import_plugin(path: str | Path, in_use: Iterable[Path] | None = None) -> Mod
     Raises:
         InputError: The file is missing, fails while it is imported, or registers a name that is taken.
     """
-    path = Path(path).resolve()
+    try:
+        path = Path(os.path.realpath(path))
+    except ValueError:
+        raise InputError(f"plugin {os.fspath(path)!a} is not a name that a file can have") from None
     if path.suffix != ".py":
         raise InputError(f"plugin {path} is not a Python file: give a path that ends in .py")
     try:
@@ -80,7 +84,7 @@ def import_plugin(path: str | Path, in_use: Iterable[Path] | None = None) -> Mod
         raise InputError(f"plugin file {path} does not exist") from None
     except OSError as error:
         raise InputError(f"plugin file {path} cannot be read: {error.strerror or error}") from None
-    return _run(plugin, None if in_use is None else {other.resolve() for other in in_use})
+    return _run(plugin, None if in_use is None else {Path(os.path.realpath(other)) for other in in_use})
 
 
 def imported_plugins() -> list[Plugin]:

@@ -45,6 +45,23 @@ def test_it_recognises_base_and_novel_classes_together(name):
     assert np.mean(run(name, p).predict(queries) == labels) > 0.8
 
 
+#: Features of a network that ends in a ReLU, of one that does not, and ones that are never positive.
+KINDS = {"relu": lambda X: np.maximum(X, 0), "any sign": lambda X: X, "negative": lambda X: -np.maximum(X, 0) - 1}
+
+
+@every_classifier
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_features_of_either_kind_are_recognised_and_a_file_of_them_predicts_alike(name, kind, tmp_path):
+    p = moved(problem(dim=20, n_shots=5, noise=0.3), KINDS[kind])
+    queries, labels = p.queries
+    fitted = run(name, p)
+    scores = fitted.scores(queries)
+    assert np.isfinite(scores).all()
+    assert np.mean(fitted.predict(queries) == labels) > 0.8
+    save_classifier(fitted, tmp_path / "fitted.safetensors")
+    assert np.array_equal(load_classifier(tmp_path / "fitted.safetensors").scores(queries), scores)
+
+
 @every_classifier
 def test_base_classes_alone_can_be_scored(name):
     p = problem(dim=20, noise=0.3)

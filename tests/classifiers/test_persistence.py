@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from lowshot.classifiers.base import LowShotClassifier
+from lowshot.classifiers.logistic import Logistic
 from lowshot.classifiers.nearest_mean import NearestMean
 from lowshot.classifiers.persistence import load_classifier, save_classifier
 from lowshot.classifiers.ridge import Ridge
@@ -56,6 +57,29 @@ def test_equal_classifiers_are_equal_bytes_and_files_of_the_first_format_are_rea
 def test_parameters_can_be_replaced_when_loading(tmp_path):
     save_classifier(Ridge(0.1).fit(*problem().base), tmp_path / "r.safetensors")
     assert load_classifier(tmp_path / "r.safetensors", alpha=3.0).alpha == 3.0
+
+
+def test_a_logistic_classifier_goes_on_with_the_steps_of_its_file(tmp_path):
+    p, file = problem(), tmp_path / "base.safetensors"
+    known = Logistic(n_steps=7, lr=0.05, batch_size=9, random_state=3).fit_base(*p.base)
+    save_classifier(known, file)
+    loaded = load_classifier(file)
+    assert loaded.get_params() == known.get_params()
+    other = load_classifier(file, n_steps=8)
+    scores = [copy.copy(c).fit_novel(*p.novel).scores(p.queries[0]) for c in (known, loaded, other)]
+    assert np.array_equal(scores[0], scores[1])
+    assert not np.array_equal(scores[0], scores[2])
+
+
+@pytest.mark.parametrize("name", ["n_steps", "batch_size", "gradient_every"])
+def test_a_file_asks_for_no_endless_work(name, tmp_path):
+    p, file = problem(), tmp_path / "base.safetensors"
+    save_classifier(Logistic(n_steps=3, batch_size=9).fit_base(*p.base), file)
+    rewrite(file, lambda h, params, s, t: params.update({name: {"value": 10**9}}))
+    with pytest.raises(InputError, match=f"{name}=1000000000 is more than a file may ask for") as found:
+        load_classifier(file)
+    assert f"load_classifier(path, {name}=...)" in str(found.value)
+    assert load_classifier(file, **{name: 3}).get_params()[name] == 3
 
 
 @pytest.mark.parametrize("damage", ["truncated", "garbage", "missing", "foreign"])

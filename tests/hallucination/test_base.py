@@ -17,6 +17,7 @@ from sklearn.base import clone
 
 from lowshot.errors import InputError
 from lowshot.hallucination import AnalogyGenerator, CalibrationGenerator, DifferenceGenerator, Generator
+from lowshot.registry import GENERATORS
 
 UNFITTED = [
     AnalogyGenerator(n_clusters=3, n_steps=3, hidden=8, device="cpu"),
@@ -183,6 +184,58 @@ class TestEveryGenerator:
                 rewrite(path, lambda header, arrays, name=name, wrong=wrong: arrays.update({name: wrong}))
                 with pytest.raises(InputError, match=r"generator file .*generator\.safetensors"):
                     Generator.load(path)
+
+
+def test_the_claims_above_are_made_of_every_registered_generator() -> None:
+    assert {type(unfitted) for unfitted in UNFITTED} == {
+        entry.factory for entry in GENERATORS if entry.factory.__module__.startswith("lowshot.")
+    }
+
+
+@every_generator
+class TestBothKindsOfFeatures:
+    """Features that come out of a ReLU, and features of any sign."""
+
+    def test_generated_features_are_of_the_same_kind(
+        self,
+        unfitted: Generator,
+        base: tuple[np.ndarray, np.ndarray],
+        signed_base: tuple[np.ndarray, np.ndarray],
+    ) -> None:
+        for (features, labels), signed in ((base, False), (signed_base, True), ((-base[0], base[1]), True)):
+            fitted = clone(unfitted).fit(features, labels)
+            assert fitted.signed_ is signed
+            made, made_labels = fitted.generate(features[:3], [0, 1, 1], 200, 3)
+            assert np.isfinite(made).all()
+            assert np.bincount(made_labels).tolist() == [200, 200]
+            if signed or isinstance(fitted, DifferenceGenerator):  # whose results may be negative, as it says
+                assert made[3:].min() < 0
+            else:
+                assert made.min() >= 0
+
+    def test_a_file_says_the_kind_and_an_earlier_one_that_does_not_is_read(
+        self,
+        unfitted: Generator,
+        base: tuple[np.ndarray, np.ndarray],
+        signed_base: tuple[np.ndarray, np.ndarray],
+        tmp_path: Path,
+    ) -> None:
+        path = tmp_path / "generator.safetensors"
+        for (features, labels), signed in ((base, False), (signed_base, True)):
+            fitted = clone(unfitted).fit(features, labels)
+            fitted.save(path)
+            with safetensors.safe_open(path, framework="numpy") as file:
+                assert json.loads(file.metadata()["lowshot"])["attributes"]["signed_"] is signed
+            loaded = Generator.load(path)
+            assert loaded.signed_ is signed
+            expected, made = (g.generate(features[:2], [0, 1], 9, 1)[0] for g in (fitted, loaded))
+            assert expected.tobytes() == made.tobytes()
+            if not signed:
+                rewrite(path, lambda header, arrays: header["attributes"].pop("signed_"))
+                assert Generator.load(path).generate(features[:2], [0, 1], 9, 1)[0].tobytes() == made.tobytes()
+            rewrite(path, lambda header, arrays: header["attributes"].update(signed_="yes"))
+            with pytest.raises(InputError, match="signed_: input should be a valid boolean"):
+                Generator.load(path)
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, np.ndarray]], Any]) -> None:

@@ -98,3 +98,12 @@ def test_clearing_empties_every_cache_of_the_process() -> None:
         cache.put("key", "value")
     clear_caches()
     assert [cache.get("key") for cache in caches] == [None, None]
+
+
+def test_a_value_that_is_replaced_is_the_latest() -> None:
+    cache = Cache()
+    for key in ("first", "second", "third", "first"):
+        cache.put(key, memory(200))
+    cache.make_room()
+    assert cache.get("second") is None
+    assert cache.get("first") is not None

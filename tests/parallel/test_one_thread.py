@@ -27,6 +27,9 @@ class ImportsTorch:
 
 run_tasks([ImportsTorch()], Engine("serial"), lambda task, result: print(*result))
 print(sys.modules["torch"].get_num_threads(), os.environ.get("OMP_NUM_THREADS"))
+
+from threadpoolctl import threadpool_info
+print({library["num_threads"] for library in threadpool_info()})
 """
 
 
@@ -64,6 +67,8 @@ def test_a_task_that_is_the_first_to_import_torch_has_one_thread_too(threads: st
     environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
     environment |= {} if threads is None else {"OMP_NUM_THREADS": threads}
     done = subprocess.run([sys.executable, "-c", TASK], env=environment, capture_output=True, text=True, check=True)
-    within, afterwards = done.stdout.splitlines()
+    within, afterwards, libraries = done.stdout.splitlines()
     assert within == "1 {1}"
     assert afterwards == f"{threads or joblib.cpu_count()} {threads}"
+    most = int(threads or joblib.cpu_count())
+    assert set(map(int, libraries.strip("{}").split(","))) <= {most, min(most, joblib.cpu_count())}  # some know cores

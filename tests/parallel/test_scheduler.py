@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from lowshot.errors import InputError, LowshotError
 from lowshot.parallel import Engine, TaskGroup, run_groups, scheduler
@@ -107,6 +110,26 @@ def test_auto_starts_here_and_goes_on_in_workers_when_that_pays(
     pool.reported.clear()
     assert sums(EngineWithPool("auto", 1, given=pool), chain(tmp_path)) == CHAIN_SUMS
     assert not pool.reported
+
+
+class SlowImport(Add):
+    """A task that is the first to import torch, which takes a while, and then has little to do."""
+
+    def run(self, *needed: int) -> int:
+        time.sleep(0.3)
+        sys.modules["torch"] = torch
+        return super().run(*needed)
+
+
+def test_auto_takes_no_workers_because_torch_was_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "HANDOVER_SECONDS", 5.0)
+    pool = InlinePool(2)
+    tasks = [SlowImport("first", 0, tmp_path), *(Add(f"{i}", i, tmp_path) for i in range(100))]
+    monkeypatch.delitem(sys.modules, "torch")
+    sums(EngineWithPool("auto", 2, given=pool), tasks)
+    assert not pool.reported
+    sums(EngineWithPool("auto", 2, given=pool), tasks)  # now the first task itself takes that long
+    assert sum(pool.reported) == 100
 
 
 def test_auto_moves_on_to_as_many_workers_as_were_asked_for() -> None:

@@ -322,3 +322,22 @@ def test_a_stage_whose_input_was_made_anew_with_other_content_runs_again(recipe:
     Stamps(recipe.parent / "out" / "state").write(stage, 1.0)
     assert due(recipe)["evaluate:net/ridge"] in ("extract:net has written other files since", "after tune:net/ridge")
     assert "fit-generator:net/analogies" in due(recipe)
+
+
+def test_damaged_results_without_a_stamp_are_refused_with_advice_that_helps(recipe: Path) -> None:
+    out = recipe.parent / "out"
+    before = result(out)
+    results = out / "results" / "net" / "ridge.jsonl"
+    stamps = [file for file in (out / "state").rglob("*.json") if "results/net/ridge.jsonl" in file.read_text()]
+    for stamp in stamps:
+        stamp.unlink()
+    lines = results.read_bytes().splitlines(keepends=True)
+    for broken in (lines[0][:20] + b"\n", b'{"unit": 5}\n'):
+        results.write_bytes(b"".join([broken, *lines[1:]]))
+        with pytest.raises(InputError, match=r"line 1.* delete this line, and the next run computes what is missing"):
+            run_recipe(recipe)
+        results.write_bytes(b"".join(results.read_bytes().splitlines(keepends=True)[1:]))
+        run_recipe(recipe)
+        assert result(out) == before
+        for stamp in stamps:
+            stamp.unlink()

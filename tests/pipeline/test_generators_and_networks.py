@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lowshot.pipeline.plan import Plan
-from lowshot.pipeline.stages.report import _with_fit_seconds
+from lowshot.pipeline.stages.report import with_fit_seconds
 from lowshot.recipe import load_recipe
 from tests.pipeline.recipes import due, extracted, records, run_recipe
 
@@ -42,7 +42,7 @@ def test_generators_and_learned_classifiers_have_stages_of_their_own(
     assert {r["method"] for r in records(out)} == set(methods)
     assert due(path) == []
     plan = Plan(load_recipe(path))
-    timed = _with_fit_seconds(plan.inputs, plan.results, plan.stages)
+    timed = with_fit_seconds(plan.inputs, plan.results, plan.stages)
     took = {(r["method"], r.get("stage_seconds")) for r in timed}
     stamp = {m: json.loads((out / "state" / f"fit-{m}.json").read_text())["seconds"] for m in FITTED}
     assert took == {("linear", None), ("hallucinated", stamp[FITTED[0]]), ("matching", stamp[FITTED[1]])}

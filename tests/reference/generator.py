@@ -10,17 +10,21 @@ from torch import nn
 
 
 class Network(nn.Module):
-    """G: 3 D -> hidden -> hidden -> D, a ReLU after each (Hariharan & Girshick 2017, section 4.2)."""
+    """G: 3 D -> hidden -> hidden -> D, a ReLU after each (Hariharan & Girshick 2017, section 4.2).
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    For features that may be negative, ``signed`` leaves out the last ReLU.
+    """
+
+    def __init__(self, dim: int, hidden: int, signed: bool = False) -> None:
         super().__init__()
+        self.last = nn.Identity() if signed else nn.ReLU()
         self.fc1 = nn.Linear(3 * dim, hidden)
         self.fc2 = nn.Linear(hidden, hidden)
         self.fc3 = nn.Linear(hidden, dim)
 
     def forward(self, a: torch.Tensor, c: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
         x = torch.relu(self.fc1(torch.cat([a, c, d], dim=1)))
-        return torch.relu(self.fc3(torch.relu(self.fc2(x))))
+        return self.last(self.fc3(torch.relu(self.fc2(x))))
 
 
 def loss(

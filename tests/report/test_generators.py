@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +15,8 @@ from PIL import Image
 from lowshot.hallucination.inspection import Projection, Spread
 from lowshot.report.figures.style import render
 from lowshot.report.generators import GeneratedClass, GeneratorView, Neighbour, generator_section
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -50,3 +58,27 @@ def test_the_figures_are_drawn_and_the_same_each_time(view: GeneratorView) -> No
         first, second = (render(plot, formats=("png", "pdf")) for _ in range(2))
         assert first == second
         assert first["png"].startswith(b"\x89PNG")
+
+
+def digests() -> list[str]:
+    """The digests of the figures of a generator, with images of few and of many colours."""
+    rng = np.random.default_rng(0)
+    pixels = [rng.integers(0, most, (40, 30, 3), dtype=np.uint8) for most in (2, 256) for _ in range(3)]
+    images = [Image.fromarray(one) for one in pixels]
+    plane = Projection(rng.random((2, 2)), rng.random((3, 2)), rng.random((5, 2)), np.array([0.6, 0.2]))
+    neighbours = [Neighbour(image, "Ж <b>", row % 2 == 0) for row, image in enumerate(images[2:])]
+    classes = [GeneratedClass(name, images[:2], neighbours, plane) for name in ("Ж <b>", "猫", "_x")]
+    ones = np.ones(3)
+    view = GeneratorView("analogies", "SGM", "sgm", 1, 5, classes, Spread(np.arange(3), ones, ones, ones, ones))
+    files = [render(plot, formats=("png", "pdf")) for plot in generator_section(view).plots]
+    return [hashlib.sha256(one[kind]).hexdigest() for one in files for kind in sorted(one)]
+
+
+def test_another_process_draws_the_same_bytes() -> None:
+    code = "import tests.report.test_generators as t; print(*t.digests())"
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == digests()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lowshot.files import file_fingerprint, fingerprint
+from lowshot.files import file_fingerprint, fingerprint, is_file
 from lowshot.plugins import plugin_of
 from lowshot.registry import Registry
 
@@ -68,5 +68,5 @@ def json_params(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _json_value(value: Any) -> Any:
     if isinstance(value, Path):
-        return f"{value.name}:{file_fingerprint(value)}" if value.is_file() else value.name
+        return f"{value.name}:{file_fingerprint(value)}" if is_file(value) else value.name
     return value if isinstance(value, str | int | float | bool | None) else repr(value)

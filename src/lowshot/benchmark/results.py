@@ -11,10 +11,11 @@ from typing import Any
 
 from lowshot.benchmark.record_format import record_mistake
 from lowshot.errors import InputError
-from lowshot.files import Pathlike, read_bytes, update_text, write_text
+from lowshot.files import Pathlike, exists, read_bytes, update_text, write_text
 from lowshot.trees import parse_json
 
 Record = dict[str, Any]
+_WITHOUT_LINE = "delete this line, and the next run computes what is missing again"
 
 
 class ResultStore:
@@ -32,7 +33,7 @@ class ResultStore:
         self.path = path if path.suffix == ".jsonl" else path / "results.jsonl"
         self._tasks: dict[str, list[Record]] = {}
         self._torn = False
-        if self.path.exists():
+        if exists(self.path):
             self._read()
 
     @property
@@ -144,9 +145,11 @@ def _parsed(lines: Iterable[bytes], path: Pathlike) -> Iterator[Record]:
         try:
             record: Record = parse_json(line, where)
         except InputError as error:
-            raise InputError(f"{where} is not a record of lowshot{str(error).removeprefix(where)}") from None
+            raise InputError(
+                f"{where} is not a record of lowshot{str(error).removeprefix(where)}; {_WITHOUT_LINE}"
+            ) from None
         if (mistake := record_mistake(record)) is not None:
-            raise InputError(f"{where}{mistake}")
+            raise InputError(f"{where}{mistake}; {_WITHOUT_LINE}")
         yield record
 
 
@@ -158,7 +161,7 @@ def write_records(path: Pathlike, records: Iterable[Mapping[str, Any]]) -> None:
 def update_records(path: Pathlike, records: Iterable[Mapping[str, Any]]) -> None:
     """Write records where the file does not hold just these; a file that is not there holds none."""
     text = _text(records)
-    if text or Path(path).exists():
+    if text or exists(path):
         update_text(path, text)
 
 

@@ -18,7 +18,7 @@ import copy
 import inspect
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import softmax
@@ -32,6 +32,9 @@ from lowshot.classifiers.incremental import IncrementalClasses, listed
 from lowshot.errors import InputError
 from lowshot.estimator_files import LearnedState
 from lowshot.parameters import keyword_parameters
+
+if TYPE_CHECKING:
+    import torch
 
 Examples = tuple[np.ndarray, np.ndarray]
 
@@ -48,6 +51,7 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
         n_base_classes_ (int): The number of base classes among ``classes_``.
         n_features_in_ (int): D, the width of the features.
         novel_bias_ (float): The bias that :meth:`with_calibration_bias` adds to novel scores; absent without one.
+        temperature_ (float): The temperature that :meth:`with_temperature` set; absent without one.
         class_weight (str, mapping or None): The weights of classes of unequal size; see
             :mod:`~lowshot.classifiers.class_weight`. Classifiers that weigh examples have a parameter of this name.
         novel_parameters (frozenset of str): The parameters that :meth:`fit_base` does not read, so that one fit of the
@@ -74,6 +78,7 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
     n_base_classes_: int
     n_features_in_: int
     novel_bias_: float
+    temperature_: float
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -224,6 +229,20 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
         copied.novel_bias_ = check_number("bias", bias)
         return copied
 
+    def with_temperature(self, temperature: float) -> Self:
+        """A fitted copy whose probabilities are the softmax of the scores divided by this temperature.
+
+        Scores, and so answers, do not change. The copy retains it through every later :meth:`fit_novel` and in a saved
+        file; :meth:`fit` and :meth:`fit_base` delete it.
+
+        Args:
+            temperature (float): The temperature, above 0, in units of the scores.
+        """
+        check_is_fitted(self, "classes_")
+        copied = copy.copy(self)
+        copied.temperature_ = check_number("temperature", temperature, above=0)
+        return copied
+
     def decision_function(self, X: Any) -> np.ndarray:
         """Scores as scikit-learn has them: those of :meth:`scores`, or for two classes (N,) their difference."""
         scores = self.scores(X)
@@ -234,7 +253,8 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
 
         ``logistic``, ``cosine``, ``gaussian``, ``matching_network`` and ``prototypical`` are models of these
         probabilities, with temperature 1. ``nearest_mean`` and ``ridge`` are not, and have a temperature that their
-        documentation names. With few shots no method's are calibrated. A calibration bias enters with the scores.
+        documentation names. With few shots no method's are calibrated; :meth:`with_temperature` sets a temperature that
+        was fitted to data. A calibration bias enters with the scores.
 
         Args:
             X (array-like, (N, D)): The queries.
@@ -244,12 +264,30 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
             for a metric that expects sorted classes, take ``[:, np.argsort(classes_)]``.
         """
         scores = self.scores(X).astype(np.float64)
-        return softmax(scores / self._temperature(), axis=1)
+        return softmax(scores / getattr(self, "temperature_", self._temperature()), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
         """(N,) labels of the classes with the highest scores; among equal scores the first of ``classes_``."""
         scores = self.scores(X)
         return self.classes_[scores.argmax(axis=1)]
+
+    def as_torch(self) -> torch.nn.Module:
+        """The fitted classifier as a torch module in float32 on the CPU, as an ONNX file needs it.
+
+        Returns:
+            A module from (N, D) features to (N, C) scores. They are those of :meth:`scores`, up to a number per query,
+            which changes neither answers nor probabilities.
+
+        Raises:
+            InputError: This kind of classifier has no such module.
+        """
+        check_is_fitted(self, "classes_")
+        module = self._as_torch()
+        if bias := getattr(self, "novel_bias_", 0.0):
+            from lowshot.classifiers.torch_modules import Biased
+
+            module = Biased(module, np.where(np.arange(len(self.classes_)) < self.n_base_classes_, 0, bias))
+        return module.cpu().eval()
 
     def _check_parameters(self) -> None:
         """Raise :class:`InputError` for a parameter out of range; called before each fit."""
@@ -270,6 +308,10 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
         """(N, C) scores over ``classes_`` for checked input."""
         raise NotImplementedError
 
+    def _as_torch(self) -> torch.nn.Module:
+        """A torch module from (N, D) features to (N, C) scores; see :meth:`as_torch`."""
+        raise InputError(f"{type(self).__name__} has no form in torch, and so none in ONNX: it defines no _as_torch")
+
     def _check_learned(self, learned: LearnedState) -> None:
         """Refuse learned attributes from a file whose shapes or values this classifier would never learn.
 
@@ -283,6 +325,21 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
     def _temperature(self) -> float:
         """The number that scores are divided by, before their softmax gives probabilities."""
         return 1.0
+
+    def _left_out_scores(self, X: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+        """Scores of shots by classifiers that learned all other shots, without fitting these; None where none is known.
+
+        A centre that features are transformed by may stay that of all shots. The scores are without calibration bias.
+
+        Args:
+            X (array, (M, D)): The shots that the novel classes were fitted on.
+            codes (array, (M,) int): The classes of the shots, indices of the novel part of ``classes_``.
+            rows (array, (R,) int): The shots to leave out, each alone.
+
+        Returns:
+            (R, C) scores. The column of a class without another shot has any value.
+        """
+        return None
 
     def _scores_of_episodes(
         self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]

@@ -131,6 +131,12 @@ class Cosine(TransformsFeatures, LowShotClassifier):
     def _scores(self, X: np.ndarray) -> np.ndarray:
         return self._transformed(X) @ (self.scale_ * self.coef_).T.astype(X.dtype)
 
+    def _as_torch(self) -> torch.nn.Module:
+        from lowshot.classifiers.torch_modules import FeatureTransform, linear_layer
+
+        transform = FeatureTransform(self.feature_transform, self._centre_)
+        return torch.nn.Sequential(transform, linear_layer(self.scale_ * self.coef_))
+
     def _imprinted(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
         return unit_rows(class_means(X, codes, codes.max() + 1, self._transformed))
 

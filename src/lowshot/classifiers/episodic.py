@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,7 +18,7 @@ from lowshot.classifiers.training_episodes import Episode, EpisodeSampler
 from lowshot.devices import PRECISIONS, autocast, pick_device, seeded, to_device
 from lowshot.errors import InputError
 from lowshot.estimator_files import LearnedState
-from lowshot.files import Pathlike, fingerprint
+from lowshot.files import Pathlike, exists, fingerprint
 from lowshot.progress import progress
 from lowshot.torch_files import load_torch, save_torch
 
@@ -236,7 +235,7 @@ def _resume(checkpoint: Pathlike, training: str, network: nn.Module, optimizer: 
     Raises:
         InputError: The checkpoint is damaged or belongs to another training.
     """
-    if not Path(checkpoint).exists():
+    if not exists(checkpoint):
         return 0
     state = load_torch(checkpoint)
     if not isinstance(state, dict) or state.get("identity") != training:

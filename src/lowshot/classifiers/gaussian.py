@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.classifiers.class_weight import example_weights
+from lowshot.classifiers.left_out import gaussian_scores
 from lowshot.classifiers.moments import ClassMoments, class_means, class_moments
 from lowshot.classifiers.shrinkage import Shrinkage, eigh, shrunk_covariance
 from lowshot.classifiers.transforms import TransformsFeatures
 from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
+
+if TYPE_CHECKING:
+    import torch
 
 # The model. A feature of class c is x ~ N(mu_c, S) and a class mean is itself a draw, mu_c ~ N(m, T). The base classes
 # give all three: S is the covariance within them, m and T are those of their means, whose covariance is
@@ -115,6 +121,42 @@ class Gaussian(TransformsFeatures, LowShotClassifier):
         constant = (self.means_**2 * precision + np.log1p(self.variances_)).sum(axis=1)
         linear, precision, constant = (a.astype(X.dtype) for a in (self.means_ * precision, precision, constant))
         return X @ linear.T - (X**2 @ precision.T + constant) / 2
+
+    def _as_torch(self) -> torch.nn.Module:
+        from torch.nn import Sequential
+
+        from lowshot.classifiers.torch_modules import FeatureTransform, Quadratic, Shifted, linear_layer
+
+        projected = (
+            FeatureTransform(self.feature_transform, self._centre_),
+            Shifted(self._origin_),
+            linear_layer(self._axes_.T),
+        )
+        if not self.predictive:
+            return Sequential(*projected, linear_layer(self.means_, -(self.means_**2).sum(axis=1) / 2))
+        precision = 1 / (1 + self.variances_)
+        constant = (self.means_**2 * precision + np.log1p(self.variances_)).sum(axis=1)
+        return Sequential(*projected, Quadratic(self.means_ * precision, -precision / 2, -constant / 2))
+
+    def _left_out_scores(self, X: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+        n_classes = codes.max() + 1
+        if not self.n_base_classes_:
+            if isinstance(self.shrinkage, str) or self.shrinkage <= 0:
+                return None
+            shots = self._transformed(X).astype(np.float64)
+            means = class_means(shots, codes, n_classes)
+            return gaussian_scores(shots, codes, means, rows, self.shrinkage, self.predictive)
+        # Basis and prior are those of the base classes: nothing changes but the mean of the own class.
+        columns, counts = self.n_base_classes_ + codes[rows], np.bincount(codes)[codes[rows]]
+        queries = self._projected(X[rows]).astype(np.float64)
+        means = class_means(X, codes, n_classes, self._projected)[codes[rows]]
+        others = (counts[:, None] * means - queries) / np.maximum(counts - 1, 1)[:, None]
+        means, variances = self._posterior(others, np.maximum(counts - 1, 1))
+        squares = (queries - means) ** 2
+        scores = self._scores(X[rows])
+        spread = 1 + variances if self.predictive else 1.0
+        scores[np.arange(len(rows)), columns] = -(squares / spread + np.log(spread)).sum(axis=1) / 2
+        return scores
 
     def _fit_model(
         self, X: np.ndarray, codes: np.ndarray, weights: np.ndarray | None, prior: bool = True

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.estimator_files import LearnedState
+
+if TYPE_CHECKING:
+    import torch
 
 
 class LinearLowShotClassifier(LowShotClassifier):
@@ -25,6 +30,11 @@ class LinearLowShotClassifier(LowShotClassifier):
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         return linear_scores(X, self.coef_, self.intercept_)
+
+    def _as_torch(self) -> torch.nn.Module:
+        from lowshot.classifiers.torch_modules import linear_layer
+
+        return linear_layer(self.coef_, self.intercept_)
 
 
 def linear_scores(X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:

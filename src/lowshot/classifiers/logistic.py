@@ -155,6 +155,11 @@ class Logistic(LinearLowShotClassifier):
             self._learn([self], [self._base_examples_], None)
         return super()._scores(X)
 
+    def _as_torch(self) -> torch.nn.Module:
+        if not hasattr(self, "coef_"):
+            self._learn([self], [self._base_examples_], None)
+        return super()._as_torch()
+
     def _learn(self, runs: Sequence[Self], shots: Sequence[Examples], base: Examples | None) -> None:
         """Fit runs of equally many shots and of the same base classes."""
         n_classes = len(runs[0].classes_)

@@ -51,18 +51,21 @@ class MatchingModule(nn.Module):
 
     def compare(self, queries: torch.Tensor, encoded: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """(..., Q, W) logarithms of the attention to each class's encodings, summed over the class."""
-        queries = self._in_context(queries, encoded)
+        queries = self.in_context(queries, encoded)
         # In logarithms a class with hardly any attention has a finite score.
         return sum_by_class(_products(queries, F.normalize(encoded, dim=-1)).log_softmax(dim=-1), counts)
 
-    def _in_context(self, queries: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
+    def in_context(self, queries: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
+        """(..., Q, D) embeddings of queries in the context of the (..., S, D) encodings of a support set."""
         if not self.contextual:
             return self.embedding(queries)
         hidden = queries
         cell = torch.zeros_like(queries.flatten(0, -2))
         for _ in range(self.n_steps):
-            # Denormal numbers would slow the product down fourfold, and do not change it.
-            attention = F.threshold(_products(hidden, encoded).softmax(dim=-1), 1e-30, 0.0)
+            attention = _products(hidden, encoded).softmax(dim=-1)
+            if not torch.jit.is_tracing():
+                # Denormal numbers would slow the product down fourfold, and do not change it.
+                attention = F.threshold(attention, 1e-30, 0.0)
             inputs = torch.cat([queries, attention @ encoded], dim=-1)
             output, cell = self.query_lstm(inputs.flatten(0, -2), (hidden.flatten(0, -2), cell))
             hidden = output.view_as(queries) + queries
@@ -72,7 +75,7 @@ class MatchingModule(nn.Module):
 def _products(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Inner products in float32 under any autocast: as exponents they need its digits (bfloat16 rounds 100 to 0.5)."""
     with torch.autocast(a.device.type, enabled=False):
-        return a.float() @ b.float().mT
+        return a.float() @ b.float().transpose(-1, -2)
 
 
 def sum_by_class(logs: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:

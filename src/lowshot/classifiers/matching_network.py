@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from torch import nn
@@ -189,6 +191,13 @@ class MatchingNetwork(EpisodicClassifier):
         with autocast(device, self.precision):
             encoded: np.ndarray = self._network().encode(to_device(support, device)).float().cpu().numpy()
         return encoded
+
+    def _as_torch(self) -> nn.Module:
+        from lowshot.classifiers.torch_modules import Attention
+
+        network = copy.deepcopy(self._network()).cpu()
+        offsets = getattr(self, "_vote_offsets_", np.zeros(len(self._counts_)))
+        return Attention(network, self._encoded_, self._counts_, offsets)
 
     @torch.inference_mode()
     def _scores(self, X: np.ndarray) -> np.ndarray:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from lowshot.checks import check_choice
 from lowshot.classifiers.base import Examples, LowShotClassifier
+from lowshot.classifiers.left_out import MOST_SHOTS_THAT_MOVE_A_CENTRE, moved_centre_products
 from lowshot.classifiers.moments import class_means
 from lowshot.classifiers.transforms import TRANSFORMS, TransformsFeatures, unit_rows
 from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
+
+if TYPE_CHECKING:
+    import torch
 
 METRICS = ("cosine", "euclidean")
 
@@ -73,10 +77,38 @@ class NearestMean(TransformsFeatures, LowShotClassifier):
     def _scores(self, X: np.ndarray) -> np.ndarray:
         return self._compared(X, self.means_)
 
+    def _as_torch(self) -> torch.nn.Module:
+        from torch.nn import Sequential
+
+        from lowshot.classifiers.torch_modules import FeatureTransform, UnitRows, linear_layer, nearest_layers
+
+        transform = FeatureTransform(self.feature_transform, self._centre_)
+        if self.metric == "cosine":
+            return Sequential(transform, UnitRows(), linear_layer(unit_rows(self.means_)))
+        return Sequential(transform, *nearest_layers(self.means_))
+
     def _scores_of_episodes(
         self, runs: Sequence[Self], shots: Sequence[Examples], queries: Sequence[np.ndarray]
     ) -> list[np.ndarray]:
         return [self._compared(X, self._class_means(*own)) for own, X in zip(shots, queries)]
+
+    def _left_out_scores(self, X: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+        if not self._classes_are_independent() and len(X) <= MOST_SHOTS_THAT_MOVE_A_CENTRE:
+            products, squares = moved_centre_products(X - self._centre_, codes, rows)
+            if self.metric == "cosine":
+                return products / np.sqrt(np.where(squares > 0, squares, 1))
+            return 2 * products - squares - 1
+        columns, counts = self.n_base_classes_ + codes[rows], np.bincount(codes)[codes[rows], None]
+        queries = self._transformed(X[rows])
+        # The mean of the others of n shots is (n mean - x) / (n - 1); everything else stays.
+        others = (counts * self.means_[columns] - queries) / np.maximum(counts - 1, 1)
+        scores = self._compared(X[rows], self.means_)
+        if self.metric == "cosine":
+            own = np.einsum("nd,nd->n", unit_rows(queries), unit_rows(others))
+        else:
+            own = -((queries - others) ** 2).sum(axis=1)
+        scores[np.arange(len(rows)), columns] = own
+        return scores
 
     def _temperature(self) -> float:
         if self.metric == "cosine" or len(self.means_) == 1:

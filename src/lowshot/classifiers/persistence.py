@@ -27,6 +27,9 @@ FORMAT = "lowshot-classifier-2"
 # In this one every key of the header is an entry of the file's metadata.
 _FIRST_FORMAT = "lowshot-classifier-1"
 
+# The largest whole number among the parameters of a file, such as the steps of a training that it may start.
+LARGEST_COUNT = 1_000_000
+
 # Nesting of packed values; what lowshot writes has two.
 _DEEPEST = 8
 
@@ -84,13 +87,16 @@ def save_classifier(classifier: LowShotClassifier, path: Pathlike) -> None:
 def load_classifier(path: Pathlike, **params: Any) -> LowShotClassifier:
     """Load the fitted classifier from a file that :func:`save_classifier` wrote.
 
+    The parameters are those of the file, so a classifier saved after ``fit_base`` fits novel classes as it would have
+    done before: a logistic one with the file's own ``n_steps``, at most 1 000 000.
+
     Args:
         path (path-like): The file.
         params (dict): The parameters that replace the saved ones.
 
     Raises:
-        InputError: The file is missing, damaged or no classifier's, its classifier is not installed, or what it says
-            was learned is not what such a classifier learns.
+        InputError: The file is missing, damaged or no classifier's, its classifier is not installed, a number among its
+            parameters is larger than 1 000 000, or what it says was learned is not what such a classifier learns.
     """
     return _load(path, None, params)
 
@@ -137,6 +143,12 @@ def _load(path: Pathlike, expected: type | None, params: Mapping[str, Any]) -> L
         check_attribute(source, type(classifier), name)
     vars(classifier).update(state)
     _check_state(classifier, source)
+    for name, value in saved.items():
+        if name not in params and name != "random_state" and isinstance(value, int) and value > LARGEST_COUNT:
+            raise InputError(
+                f"{source}: {name}={value} is more than a file may ask for ({LARGEST_COUNT}); give the number that is "
+                f"meant: load_classifier(path, {name}=...)"
+            )
     return classifier
 
 
@@ -163,6 +175,8 @@ def _check_state(classifier: LowShotClassifier, source: str) -> None:
         learned.sizes |= {"C": len(classes), "B": n_base, "N": len(classes) - n_base}
     if learned.has("novel_bias_"):
         learned.number("novel_bias_")
+    if learned.has("temperature_") and learned.number("temperature_") <= 0:
+        raise InputError(f"{source}: temperature_ must be above 0")
     classifier._check_learned(learned)
 
 

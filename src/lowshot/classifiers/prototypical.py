@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -176,6 +177,11 @@ class Prototypical(TransformsFeatures, EpisodicClassifier):
         scores = [negative_squared_distances(embed(X[rows]), prototypes).cpu().numpy() for rows in blocks(len(X))]
         return np.concatenate(scores)
 
+    def _as_torch(self) -> nn.Module:
+        from lowshot.classifiers.torch_modules import nearest_layers
+
+        return nn.Sequential(_Embedding(copy.deepcopy(self._network()).cpu()), *nearest_layers(self.prototypes_))
+
     def _embedder(self) -> Callable[[np.ndarray], torch.Tensor]:
         network, device = self._network(), self._device()
 
@@ -184,3 +190,14 @@ class Prototypical(TransformsFeatures, EpisodicClassifier):
                 return network.embed(to_device(X, device))
 
         return embed
+
+
+class _Embedding(nn.Module):
+    """The embedding of a network alone."""
+
+    def __init__(self, network: PrototypeModule) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        return self.network.embed(X)

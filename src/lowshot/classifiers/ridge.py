@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from lowshot.checks import check_number
 from lowshot.classifiers.base import Examples
 from lowshot.classifiers.class_weight import ClassWeight, class_masses
+from lowshot.classifiers.left_out import ridge_scores
 from lowshot.classifiers.linear import LinearLowShotClassifier, linear_scores
 from lowshot.classifiers.moments import class_means, class_moments
 from lowshot.classifiers.shrinkage import eigh
@@ -120,6 +121,24 @@ class Ridge(LinearLowShotClassifier):
         learned.array("_class_weights_", "C")
         if learned.has("_shot_counts_"):
             learned.counts("_shot_counts_", "N")
+
+    def _left_out_scores(self, X: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+        scores = self._left_out_scores_for(X, codes, rows, [self.alpha])
+        return None if scores is None else scores[0]
+
+    def _left_out_scores_for(
+        self, X: np.ndarray, codes: np.ndarray, rows: np.ndarray, alphas: Sequence[float]
+    ) -> np.ndarray | None:
+        """(A, R, C) left-out scores of several strengths of the penalty; None where they need refits."""
+        if self.class_weight not in ("auto", "balanced"):
+            return None
+        base_weight = self.n_base_classes_ / len(self.classes_)
+        # All of it about the weighted mean of everything, where that of the base classes is -_mean_.
+        shots = (X.astype(np.float64) - self._centre_) @ self._axes_ - self._mean_
+        base_mean = -np.sqrt(base_weight) * self._mean_
+        return ridge_scores(
+            shots, codes, self._offsets_, self._weighted_variances_, base_mean, self._class_weights_, rows, alphas
+        )
 
     def _temperature(self) -> float:
         return 0.1

@@ -9,11 +9,16 @@ from typing import Annotated
 import typer
 
 from lowshot import __version__
+from lowshot.cli.check import check
+from lowshot.cli.classes import classes
 from lowshot.cli.convert import convert
+from lowshot.cli.export import export
 from lowshot.cli.listing import list_parts
+from lowshot.cli.predict import predict
 from lowshot.cli.recipe import demo, run, validate
 from lowshot.cli.report import report
 from lowshot.cli.stages import episodes, evaluate, extract, fit_classifier, fit_generator, split, train, tune
+from lowshot.cli.teach import teach
 
 PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Research": {
@@ -31,6 +36,13 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "list": list_parts,
         "validate": validate,
         "convert": convert,
+    },
+    "Recognisers": {
+        "teach": teach,
+        "predict": predict,
+        "classes": classes,
+        "check": check,
+        "export": export,
     },
 }
 

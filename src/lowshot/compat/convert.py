@@ -15,7 +15,7 @@ from lowshot.compat.formats.features import Format
 from lowshot.compat.formats.recognise import Found, recognise
 from lowshot.data import experiment_files
 from lowshot.errors import InputError
-from lowshot.files import Pathlike, require_writable
+from lowshot.files import Pathlike, exists, require_writable
 from lowshot.hallucination import Generator
 from lowshot.representation.checkpoints import rebuild_backbone
 from lowshot.torch_files import save_torch
@@ -66,7 +66,7 @@ class _Target:
     def require_free(self, *files: Pathlike) -> None:
         for file in files:
             require_writable(file, "target")
-        found = [str(file) for file in files if Path(file).exists()]
+        found = [str(file) for file in files if exists(file)]
         if found and not self.force:
             raise InputError(f"{found[0]} exists: give --force to replace it, or another target")
 

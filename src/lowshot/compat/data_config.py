@@ -27,7 +27,7 @@ from lowshot.data import ImageDataset, ImageFiles, Transforms, build_dataset
 from lowshot.data.sets.json_list import read_list
 from lowshot.data.sets.lsun import CATEGORIES
 from lowshot.errors import InputError
-from lowshot.files import Pathlike, read_text
+from lowshot.files import Pathlike, is_folder, read_text
 from lowshot.recipe.complaints import complaints
 from lowshot.trees import parse_yaml
 
@@ -120,7 +120,7 @@ def _checked(model: type[Model], value: dict[str, Any], path: Pathlike, prefix: 
 
 
 def _meta(params: MetaParams) -> ImageDataset:
-    if not params.rootdir.is_dir():
+    if not is_folder(params.rootdir):
         raise InputError(f"dataset_params.rootdir: image folder {params.rootdir} does not exist")
     found = read_list(params.meta)
     names = found.label_names or [str(label) for label in range(found.num_classes)]

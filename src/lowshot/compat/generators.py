@@ -58,7 +58,7 @@ def _analogies(file: str) -> StoredAnalogies:
     from lowshot.hallucination import AnalogyGenerator
 
     found = AnalogyGenerator.load(file)
-    return StoredAnalogies(found.concatenated_centroids_, found.counts_, found.weights_)
+    return StoredAnalogies(found.concatenated_centroids_, found.counts_, found.weights_, found.signed_)
 
 
 def _functions(functions: Sequence[Any], file: str) -> ShotGenerator:

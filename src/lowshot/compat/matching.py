@@ -26,7 +26,7 @@ from lowshot.compat.steps import steps
 from lowshot.compat.support_set import SupportSet
 from lowshot.devices import pick_device, seeded, to_device
 from lowshot.errors import InputError
-from lowshot.files import fingerprint, require_writable
+from lowshot.files import exists, fingerprint, require_writable
 from lowshot.progress import progress, say
 from lowshot.torch_files import load_torch, save_torch
 
@@ -96,7 +96,7 @@ class UnfinishedTraining:
         Raises:
             InputError: The file is damaged or of another training.
         """
-        if not self.path.exists():
+        if not exists(self.path):
             return 0
         state = load_torch(self.path)
         if not isinstance(state, dict) or state.get("key") != self.key:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lowshot.errors import InputError
-from lowshot.files import Pathlike
+from lowshot.files import Pathlike, is_file
 
 VARIABLE = "LOWSHOT_COMPAT_OVERWRITE"
 
@@ -36,7 +36,7 @@ def require_own(path: Pathlike, flag: str, is_own: Callable[[Path], bool]) -> No
         InputError: The file exists, something else wrote it, and LOWSHOT_COMPAT_OVERWRITE is not 1.
     """
     path = Path(path)
-    if path.is_file() and not may_replace_all() and not is_own(path):
+    if is_file(path) and not may_replace_all() and not is_own(path):
         raise InputError(
             f"{flag}: {path} was not written by this program and would be replaced: give another place, move the file "
             f"away, or set {VARIABLE}=1 to replace it"

@@ -10,6 +10,7 @@ from pathlib import Path
 from lowshot.compat.formats.results import ACCURACIES, Run, read_run
 from lowshot.compat.program import SWITCH, Flags, end, integer, not_negative, parser, positive, run
 from lowshot.errors import InputError
+from lowshot.files import is_file
 
 N_SHOTS = (1, 2, 5, 10, 20)
 N_EXPERIMENTS = 5
@@ -52,7 +53,7 @@ def _parse(given: Flags) -> None:
     for row in [HEAD, *rows]:
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths)))
     if missing := len(wanted) - len(found):
-        absent = next(name for name in wanted if not (Path(given.resultsdir) / name).is_file())
+        absent = next(name for name in wanted if not is_file(Path(given.resultsdir) / name))
         from lowshot.progress import say
 
         say(f"{missing} of {len(wanted)} results are missing, the first is {absent}", style="yellow")
@@ -67,7 +68,7 @@ def _wanted(given: Flags) -> Iterator[str]:
 
 
 def _read(path: Path) -> Run | None:
-    return read_run(path) if path.is_file() else None
+    return read_run(path) if is_file(path) else None
 
 
 def _row(name: str, accuracies: Sequence[Sequence[float]], count: str, interval: bool = True) -> tuple[str, ...]:

@@ -25,11 +25,13 @@ class StoredAnalogies:
         centroids (float32 array of shape (M, D)): The centroids of all base classes, class after class.
         counts (int64 array of shape (C,)): The number of centroids of each base class.
         weights (mapping of str to float32 array): ``fc1.weight`` (hidden, 3 D), ``fc1.bias``, … of the network G.
+        signed (bool): True where G ends without a ReLU, as lowshot's does on features that may be negative.
     """
 
     centroids: np.ndarray
     counts: np.ndarray
     weights: Mapping[str, np.ndarray]
+    signed: bool = False
 
     def generate(
         self, features: np.ndarray, labels: np.ndarray, n_per_class: int, random_state: int
@@ -72,5 +74,7 @@ class StoredAnalogies:
         """G(seed, c, d), (n, D)."""
         x = np.concatenate([seeds, self.centroids[c], self.centroids[d]], axis=1)
         for layer in LAYERS:
-            x = np.maximum(x @ self.weights[f"{layer}.weight"].T + self.weights[f"{layer}.bias"], 0)
+            x = x @ self.weights[f"{layer}.weight"].T + self.weights[f"{layer}.bias"]
+            if not self.signed or layer != LAYERS[-1]:
+                x = np.maximum(x, 0)
         return x

@@ -19,7 +19,7 @@ from lowshot.compat.overwriting import may_replace_all, require_own
 from lowshot.compat.precision import PRECISION, only_float32
 from lowshot.compat.program import Flags
 from lowshot.errors import InputError, did_you_mean
-from lowshot.files import require_writable
+from lowshot.files import exists, require_writable, resolved
 from lowshot.progress import say
 from lowshot.recipe.complaints import complaints
 from lowshot.registry import LOSSES
@@ -105,7 +105,7 @@ class SaveAsOriginal:
         target = self.folder / f"{epoch}.tar"
         if not self.saves(epoch):
             return
-        if target.exists() and not _is_own(target) and not may_replace_all():
+        if exists(target) and not _is_own(target) and not may_replace_all():
             say(f"{target} was written by something else since this run began: it stays, see {path}", style="yellow")
             return
         write_checkpoint(target, load_backbone(path), epoch, PROGRAM)
@@ -211,7 +211,7 @@ def _resume(train_from: Train, given: Flags, resumed: ResumePoint) -> None:
     """
     first = resumed.epoch + 1
     folder = Path(given.checkpoint_dir)
-    if folder.resolve() == resumed.path.resolve().parent:
+    if resolved(folder) == resolved(resumed.path).parent:
         found = latest_checkpoint(folder)
         if found is not None and (found[1]["epoch"] >= first or (not given.resume_file and _is_own(resumed.path))):
             try:

@@ -18,6 +18,7 @@ from lowshot.contents import content_mark
 from lowshot.data.formats import SIGNATURE_BYTES
 from lowshot.data.listing import Listing, hidden_part, kind_of_content, kind_of_name
 from lowshot.errors import InputError
+from lowshot.files import exists, is_file, resolved
 
 MOST_ENTRIES = 1_500_000
 """The largest number of entries of a zip: more than ImageNet has, and a GB of memory while they are listed."""
@@ -46,8 +47,8 @@ def open_zip(path: str | Path) -> tuple[Listing, ZipReader]:
             it is encrypted or packed by a method other than deflate.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"zip {path} {'is not a file' if path.exists() else 'does not exist'}")
+    if not is_file(path):
+        raise InputError(f"zip {path} {'is not a file' if exists(path) else 'does not exist'}")
     pictures: dict[str, zipfile.ZipInfo] = {}
     unknown: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
@@ -90,7 +91,7 @@ class ZipReader:
     """
 
     def __init__(self, path: Path, members: list[zipfile.ZipInfo]) -> None:
-        self.path = path.resolve()
+        self.path = resolved(path)
         self.sizes = _integers([info.file_size for info in members])
         self._packed = _integers([info.compress_size for info in members])
         self._offset = _integers([info.header_offset for info in members])

@@ -13,8 +13,8 @@ from PIL import Image
 
 from lowshot.contents import content_marks
 from lowshot.data.decode import MAX_PIXELS, BadImageError, decode, open_checked, to_rgb
-from lowshot.errors import InputError
-from lowshot.files import fingerprint, open_regular
+from lowshot.errors import InputError, first_few
+from lowshot.files import fingerprint, open_regular, resolved
 
 
 class ImageDataset:
@@ -121,6 +121,18 @@ class ImageDataset:
         with source:
             return decode(source, self.paths[row], self.max_pixels, self.decode_size)
 
+    def encoded(self, row: int) -> bytes | Image.Image:
+        """The file of a row as it is, or its image where the data set has no files.
+
+        Raises:
+            BadImageError: The file is missing, cannot be read, or is larger than an image may be.
+        """
+        source = self._opened(row)
+        if isinstance(source, Image.Image):
+            return source
+        with source:
+            return source.read()
+
     def read_header(self, row: int) -> None:
         """Check an image as far as that goes without decoding it.
 
@@ -184,14 +196,41 @@ class ImageFiles(ImageDataset):
         paths (sequence of str): The path of each image below ``root``.
         labels (int array of shape (N,)): The labels.
         class_names (sequence of str): The name of each label.
+        listed_in (Path or None): The file that lists the images; None where they were found in a folder.
+        listed (sequence of str): The paths that the file lists, those of another part included.
         options (dict): The other parameters of :class:`ImageDataset`.
     """
 
     def __init__(
-        self, root: Path, paths: Sequence[str], labels: np.ndarray, class_names: Sequence[str], **options: Any
+        self,
+        root: Path,
+        paths: Sequence[str],
+        labels: np.ndarray,
+        class_names: Sequence[str],
+        *,
+        listed_in: Path | None = None,
+        listed: Sequence[str] = (),
+        **options: Any,
     ) -> None:
         super().__init__(paths, labels, class_names, **options)
-        self._root = root.resolve()
+        self._root = resolved(root)
+        self.listed_in = listed_in
+        self._listed = listed
+
+    def check_listed(self) -> None:
+        """Check that every image of a list exists.
+
+        Raises:
+            InputError: Some do not; the message counts them and names the first few.
+        """
+        if self.listed_in is None:
+            return
+        if missing := [path for path in self._listed if not os.path.isfile(self._root / path)]:
+            raise InputError(
+                f"{self.listed_in}: {len(missing)} of {len(self._listed)} listed images are missing in {self._root}: "
+                f"{first_few(missing)}. Name the folder that paths start in with data.options.image_root, or leave "
+                "missing images out with data.on_bad_image=skip"
+            )
 
     def narrowed(self, start: int, stop: int) -> ImageDataset:
         rows = slice(start, stop)

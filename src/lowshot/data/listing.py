@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lowshot.data.formats import EXTENSIONS, RAW_EXTENSIONS, SIGNATURE_BYTES, extension, is_picture
 from lowshot.errors import InputError
-from lowshot.files import open_regular
+from lowshot.files import exists, is_folder, open_regular
 
 _HIDDEN = re.compile(
     r"(?:^|/)(?:\.|(?:__MACOSX|@eaDir|#recycle|\$RECYCLE\.BIN|System Volume Information|lost\+found)(?:/|$))"
@@ -72,8 +72,8 @@ def require_folder(root: Path) -> None:
     Raises:
         InputError: It does not exist or is not a folder.
     """
-    if not root.is_dir():
-        raise InputError(f"image folder {root} {'is not a folder' if root.exists() else 'does not exist'}")
+    if not is_folder(root):
+        raise InputError(f"image folder {root} {'is not a folder' if exists(root) else 'does not exist'}")
 
 
 def list_folder(root: str | Path) -> Listing:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lowshot.checks import check_count
+from lowshot.data.holdout import TestPerClass
 from lowshot.errors import InputError, first_few
 
 Images = list[tuple[str, int]]
@@ -25,8 +26,8 @@ class Layout:
             folders in it, ``"."`` all folders but that of the test part.
         test_folder (str or None): The folder of the test part; None takes ``test`` if there is one with class folders
             in it.
-        test_per_class (int or None): The number of images of each class to hold out as the test part, if the tree has
-            no test folder.
+        test_per_class (int, "auto" or None): The number of images of each class to hold out as the test part, if the
+            tree has no test folder; "auto" takes the test folder if there is one, and else half of each class.
         seed (int): The seed of that holdout.
         prefix (str or None): The folder in which the tree starts; None descends as long as there is only one folder.
     """
@@ -34,7 +35,7 @@ class Layout:
     class_depth: int = 1
     train_folder: str | None = None
     test_folder: str | None = None
-    test_per_class: int | None = None
+    test_per_class: TestPerClass | None = None
     seed: int = 0
     prefix: str | None = None
 
@@ -148,7 +149,7 @@ def part_without_images(
     smallest = min(classes, key=lambda cls: len(classes[cls]))
     size = len(classes[smallest])
     held_out = (
-        f"hold images out with data.options.test_per_class={max(1, size // 5)}"
+        f"hold images out with data.options.test_per_class={max(1, size // 5)}, or half of each class with =auto"
         if size > 1
         else f"hold images out with data.options.test_per_class=1 (class {smallest!r} needs a second image for that)"
     )

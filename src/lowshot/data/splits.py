@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from lowshot.data.halves import Half, whole_numbers
 from lowshot.errors import InputError, did_you_mean, first_few
 from lowshot.files import fingerprint, read_json, write_json
-
-Half = int | Sequence[str]
-"""The classes of one half of a split: their number, or their names."""
 
 _OTHER_SPLIT = "Use a split of this data set, or have one drawn (split.file=null)"
 
@@ -156,40 +154,52 @@ class ClassSplit:
 
     @classmethod
     def random(
-        cls, class_names: Sequence[str], base: tuple[Half, Half], novel: tuple[Half, Half], seed: int = 0
+        cls,
+        class_names: Sequence[str],
+        base: tuple[Half, Half],
+        novel: tuple[Half, Half],
+        seed: int = 0,
+        *,
+        only_base: Sequence[int] | np.ndarray = (),
+        without: Sequence[int] | np.ndarray = (),
     ) -> ClassSplit:
         """Draw a split. Classes that are left over take no part.
 
         Args:
             class_names (sequence of C str): The names of the classes.
-            base (two int or sequences of str): The base classes of each half: their number, or their names.
-            novel (two int or sequences of str): The novel classes of each half. Numbers are drawn from the classes that
-                are not named.
+            base (two int, float or sequences of str): The base classes of each half: their number, a fraction of the
+                classes, or their names.
+            novel (two int, float or sequences of str): The novel classes of each half. Numbers are drawn from the
+                classes that are not named.
             seed (int): The seed of the draw.
+            only_base (integers, (n,)): The labels of classes that are drawn as base classes alone, because they have
+                too few images for the shots.
+            without (integers, (n,)): The labels of classes that are not drawn at all.
 
         Raises:
             InputError: More classes are asked for than there are, a half is empty, or a name is no class or is given
                 twice.
         """
-        halves = [int(half) if isinstance(half, numbers.Integral) else half for half in (*base, *novel)]
-        sizes = [half if isinstance(half, int) else len(half) for half in halves]
+        (base_1, base_2), (novel_1, novel_2) = whole_numbers(base, novel, len(class_names) - len(without))
+        given = (base_1, base_2, novel_1, novel_2)
+        halves = [int(half) if isinstance(half, numbers.Integral) else half for half in given]
+        sizes = [half if isinstance(half, int) else len(half) for half in halves]  # type: ignore[arg-type]
         shown = f"base {_shown(base)} and novel {_shown(novel)}"
         if len(sizes) != 4 or min(sizes) < 1:
             raise InputError(f"{shown}: give each two halves of at least one class{_fitting(len(class_names))}")
-        if sum(sizes) > len(class_names):
-            given = len(class_names)
-            raise InputError(f"{shown} need {sum(sizes)} classes, but the data set has {given}{_fitting(given)}")
-        named = [[] if isinstance(half, int) else _labels(half, class_names) for half in halves]
-        taken = {label for labels in named for label in labels}
+        if sum(sizes) > (count := len(class_names) - len(without)):
+            raise InputError(f"{shown} need {sum(sizes)} classes, but the data set has {count}{_fitting(count)}")
+        named = [[] if isinstance(half, int) else labels_of(half, class_names) for half in halves]  # type: ignore[arg-type]
+        drawn = [half if isinstance(half, int) else 0 for half in halves]
         order = np.random.default_rng(seed).permutation(len(class_names))
-        free = order[~np.isin(order, list(taken))] if taken else order
+        free = order[~np.isin(order, [*itertools.chain(*named), *without])]
+        free = _novel_last(free, np.isin(free, only_base), sum(drawn[:2]), sum(drawn[2:]))
         groups = []
-        for half, labels in zip(halves, named):
-            drawn = half if isinstance(half, int) else 0
-            groups.append(np.sort(np.array([*labels, *free[:drawn]], dtype=np.int64)))
-            free = free[drawn:]
-        base_1, base_2, novel_1, novel_2 = groups
-        return cls(base_1, base_2, novel_1, novel_2, class_names)
+        for number, labels in zip(drawn, named):
+            groups.append(np.sort(np.array([*labels, *free[:number]], dtype=np.int64)))
+            free = free[number:]
+        base_half_1, base_half_2, novel_half_1, novel_half_2 = groups
+        return cls(base_half_1, base_half_2, novel_half_1, novel_half_2, class_names)
 
     @classmethod
     def from_json(cls, path: str | Path) -> ClassSplit:
@@ -265,7 +275,19 @@ class ClassSplit:
         return f"label {first_few([self.describe(int(label)) for label in labels])}"
 
 
-def _labels(names: Sequence[str], class_names: Sequence[str]) -> list[int]:
+def _novel_last(free: np.ndarray, only_base: np.ndarray, n_base: int, n_novel: int) -> np.ndarray:
+    """The drawn classes in an order that has the base classes first, and novel ones of which none is ``only_base``.
+
+    The order stays as it is where it does that already, or where no order can.
+    """
+    if not only_base[n_base : n_base + n_novel].any() or (~only_base).sum() < n_novel or n_base + n_novel > len(free):
+        return free
+    novel = free[~only_base][-n_novel:]
+    rest = free[~np.isin(free, novel)]
+    return np.concatenate([rest[:n_base], novel, rest[n_base:]])
+
+
+def labels_of(names: Sequence[str], class_names: Sequence[str]) -> list[int]:
     """The labels of classes that are chosen by name."""
     label_of = {name: label for label, name in enumerate(class_names)}
     for name in names:
@@ -277,7 +299,7 @@ def _labels(names: Sequence[str], class_names: Sequence[str]) -> list[int]:
 
 
 def _shown(halves: Sequence[Half]) -> str:
-    return f"({', '.join(str(half) if isinstance(half, int) else f'{len(half)} by name' for half in halves)})"
+    return f"({', '.join(str(half) if isinstance(half, int | float) else f'{len(half)} by name' for half in halves)})"
 
 
 def _fitting(count: int) -> str:

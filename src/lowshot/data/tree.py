@@ -82,8 +82,9 @@ def image_table(listing: Listing, part: str, layout: Layout) -> Table:
     class_names = sorted(classes)
     rows = [(path, file, label) for label, cls in enumerate(class_names) for path, file in sorted(classes[cls])]
     labels = np.array([label for _, _, label in rows], dtype=np.int64)
-    if layout.test_per_class is not None:
-        chosen = holdout(labels, class_names, part, layout.test_per_class, layout.seed)
+    if layout.test_per_class is not None and "test" not in found:
+        paths = [path for path, _, _ in rows]
+        chosen = holdout(labels, class_names, part, layout.test_per_class, layout.seed, paths)
         rows, labels = [rows[row] for row in chosen], labels[chosen]
     files = np.array([file for _, file, _ in rows], dtype=np.int64)
     content = None if listing.content is None else [listing.content[file] for file in files]
@@ -151,7 +152,7 @@ def _classes_of_part(
     name: str, images: Images, parts: Parts, found: dict[str, _Part], part: str, layout: Layout
 ) -> dict[str, Images]:
     """The classes to take a part from: its own, or with a holdout those of the only part."""
-    if layout.test_per_class is not None and "test" in found:
+    if layout.test_per_class not in (None, "auto") and "test" in found:
         raise InputError(
             f"{name} has a test folder already: leave test_per_class out (data.options.test_per_class=null)"
         )

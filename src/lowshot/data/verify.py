@@ -13,7 +13,7 @@ from joblib import Parallel, cpu_count, delayed
 from lowshot.data.base import ImageDataset
 from lowshot.data.decode import BadImageError
 from lowshot.errors import InputError
-from lowshot.files import fingerprint, read_json, write_json
+from lowshot.files import fingerprint, is_file, read_json, write_json
 from lowshot.progress import progress as progress_bar
 
 _CHUNK = 64  # images per call of a thread
@@ -61,7 +61,7 @@ def drop_bad_images(
     saved = None
     if cache is not None:
         saved = Path(cache) / f"bad_images_{fingerprint(dataset.fingerprint, dataset.max_pixels)}.json"
-    if saved is not None and saved.is_file():
+    if saved is not None and is_file(saved):
         skipped = [SkippedImage(**entry) for entry in read_json(saved, "list of bad images")]
     else:
         skipped = list(_bad_images(dataset, progress, workers or cpu_count()))

@@ -19,7 +19,7 @@ import numpy as np
 
 from lowshot.errors import InputError, first_few
 from lowshot.features import layout
-from lowshot.files import file_fingerprint, fingerprint
+from lowshot.files import file_fingerprint, fingerprint, is_file
 
 _HDF5, _NUMPY, _ZIP = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"PK\x03\x04"
 _LOCAL_HEADER = 30  # bytes of a zip member before its name, whose length stands in the last but one field
@@ -102,7 +102,7 @@ class _Array:
 def _read(spec: str, usual: str) -> np.ndarray:
     """The array that a specification names."""
     path, name = _parted(spec)
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{usual} file {path} does not exist")
     with _opened(path) as arrays:
         if name is None:
@@ -119,7 +119,7 @@ def _read(spec: str, usual: str) -> np.ndarray:
 def _parted(spec: str) -> tuple[Path, str | None]:
     """The path and the name of an array of ``file:name``; a file whose own name has the colon comes first."""
     before, colon, name = spec.rpartition(":")
-    return (Path(before), name) if colon and name and before and not Path(spec).is_file() else (Path(spec), None)
+    return (Path(before), name) if colon and name and before and not is_file(spec) else (Path(spec), None)
 
 
 @contextmanager

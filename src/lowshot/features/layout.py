@@ -31,6 +31,7 @@ import numpy as np
 
 from lowshot.errors import InputError, first_few
 from lowshot.features.texts import read_text_attributes, read_texts
+from lowshot.files import is_file
 
 FEATURES, LABELS, COUNT, PATHS, CLASS_NAMES = "all_feats", "all_labels", "count", "image_paths", "class_names"
 
@@ -48,7 +49,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     Raises:
         InputError: The file is missing, locked, truncated, damaged or not HDF5.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"features file {path} does not exist: run `lowshot extract` or give another path")
     try:
         with h5py.File(path, "r") as file:

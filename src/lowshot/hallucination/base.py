@@ -44,12 +44,15 @@ class Attributes(BaseModel):
 
     Attributes:
         n_features_in_ (int): D, the width of the features.
+        signed_ (bool): True where base features are negative; files of earlier versions do not say, and are not read
+            as such.
         provenance_ (dict): What it was fitted on.
     """
 
     model_config = ConfigDict(extra="allow", strict=True)
 
     n_features_in_: int = Field(ge=1)
+    signed_: bool = False
     provenance_: dict[str, Any]
 
 
@@ -78,6 +81,9 @@ class Generator(BaseEstimator):
 
     Attributes:
         n_features_in_ (int): D, the width of the features it was fitted on.
+        signed_ (bool): The kind of the features it was fitted on. True where some are negative, as those of
+            transformers, False where none is, as those that come out of a ReLU; generated features of a generator
+            that heeds it are of the same kind.
         provenance_ (dict): The origin of the fit: counts, a fingerprint of the features and labels, and the version
             of lowshot.
         min_base_classes (int): The fewest base classes it can learn from. A subclass may set this and the following.
@@ -95,6 +101,7 @@ class Generator(BaseEstimator):
     optional_params: ClassVar[Mapping[str, Any]] = {}
     fitted_arrays: ClassVar[tuple[str, ...]] = ()
     n_features_in_: int
+    signed_: bool
     provenance_: dict[str, Any]
 
     def fit(self, features: Any, labels: Any, classifier_weight: Any = None) -> Self:
@@ -119,6 +126,7 @@ class Generator(BaseEstimator):
             )
         weight = None if classifier_weight is None else as_classifier_weight(classifier_weight, X.shape[1])
         self.n_features_in_ = X.shape[1]
+        self.signed_ = bool(X.min() < 0)
         self.provenance_ = {
             "lowshot": __version__,
             "n_examples": len(X),

@@ -15,17 +15,18 @@ from lowshot.registry import GENERATORS
 class CalibrationGenerator(Generator):
     """Draw from a Gaussian whose mean and covariance are borrowed from the base classes nearest to the shot.
 
-    With g the power transform (Tukey's ladder, section 3.2.2) and S the k base classes whose means lie nearest to g(x)
-    for a shot x, new features are drawn from the normal distribution with (equations 5 and 6)::
+    With g(x) = sign(x) |x|^power, the power transform (Tukey's ladder, section 3.2.2), and S the k base classes whose
+    means lie nearest to g(x) for a shot x, new features are drawn from a normal distribution with (equations 5 and 6)::
 
         mean = (sum of S's means + g(x)) / (k + 1)        covariance = mean of S's covariances + alpha in every entry
 
     Unlike analogies it models no transformation: all features of a class are one cloud, and nothing is trained.
 
-    Two choices differ from the authors' program, which takes base statistics from plain features and gives the drawn,
+    Three choices differ from the authors' program, which takes base statistics from plain features and gives the drawn,
     transformed ones to a classifier on transformed features. Here base features are transformed too, so that means
-    and shots are averaged and compared in one space; and results are transformed back (clamped at zero first, for a
-    power has no inverse below it), because every classifier of the benchmark sees real and generated features together.
+    and shots are averaged and compared in one space; results are transformed back, because every classifier of the
+    benchmark sees real and generated features together; and the power keeps the sign, so that features of any sign have
+    one. Where no base feature is negative, results are clamped at zero, so that they are features of the same kind.
 
     Generating neither forms nor factorises a covariance. If R'R is the covariance of a class, R from one QR
     decomposition of its centred features at fit time, then R'z has that covariance for standard normal z, and a sum of
@@ -60,7 +61,7 @@ class CalibrationGenerator(Generator):
             raise InputError(f"n_nearest={self.n_nearest}, but there are only {len(classes)} base classes")
         means, roots = [], []
         for label in classes:
-            transformed = self._transformed(features[labels == label], "base features")
+            transformed = self._transformed(features[labels == label])
             means.append(transformed.mean(axis=0))
             roots.append(_covariance_root(transformed - means[-1]))
         self.means_ = np.stack(means)
@@ -79,7 +80,12 @@ class CalibrationGenerator(Generator):
             raise InputError(f"{learned.source}: root_counts_ must be counts, and together {len(roots)}")
 
     def _hallucinate(self, seeds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        seeds = self._transformed(seeds, "shots")
+        if not self.signed_ and self.power != 1 and seeds.min() < 0:
+            raise InputError(
+                "shots have negative values, but the base features had none: take both from one backbone, or fit the "
+                "generator on features of this kind"
+            )
+        seeds = self._transformed(seeds)
         k = self.n_nearest
         distances = (self.means_**2).sum(axis=1) - 2 * seeds @ self.means_.T
         nearest = np.argsort(distances, axis=1, kind="stable")[:, :k]
@@ -90,15 +96,15 @@ class CalibrationGenerator(Generator):
             rows = np.flatnonzero((nearest == base_class).any(axis=1))
             root = self.roots_[ends[base_class] - self.root_counts_[base_class] : ends[base_class]]
             drawn[rows] += rng.standard_normal((len(rows), len(root)), dtype=np.float32) @ root / np.sqrt(k)
-        return np.maximum(drawn, 0) ** (1 / self.power)
+        return _signed_power(drawn, 1 / self.power) if self.signed_ else np.maximum(drawn, 0) ** (1 / self.power)
 
-    def _transformed(self, features: np.ndarray, what: str) -> np.ndarray:
-        if self.power != 1 and features.min() < 0:
-            raise InputError(
-                f"{what} have negative values, of which no power {self.power} exists: Tukey's transform expects "
-                "features that come out of a ReLU. Use power=1, or another generator"
-            )
-        return features ** np.float32(self.power)
+    def _transformed(self, features: np.ndarray) -> np.ndarray:
+        return _signed_power(features, np.float32(self.power)) if self.signed_ else features ** np.float32(self.power)
+
+
+def _signed_power(values: np.ndarray, power: float | np.floating) -> np.ndarray:
+    """sign(x) |x|^power of each value: increasing, and with an inverse of the same form."""
+    return np.copysign(np.abs(values) ** power, values)
 
 
 def _covariance_root(centred: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ class Cache:
     def put(self, key: str, value: Any) -> None:
         """Store a value as the latest; :meth:`make_room` should come before it is made."""
         self._values[key] = value
+        self._values.move_to_end(key)
 
     def make_room(self) -> None:
         """Forget the oldest values; called before a further one is made."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import joblib
 from joblib.externals.loky.process_executor import BrokenProcessPool
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from lowshot.errors import InputError, did_you_mean
 from lowshot.parallel.orphans import ending_with_this_process
@@ -118,8 +118,13 @@ class Pool:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Numeric libraries compute on one thread within the block, torch too where a task is the first to import it."""
+    """Numeric libraries compute on one thread within the block, those that it is the first to load too.
+
+    After the block, libraries that were there before it have their threads back, and those that it loaded have as many
+    as they would have taken outside: ``OMP_NUM_THREADS``, else one a core.
+    """
     torch = sys.modules.get("torch")
+    known = {library["filepath"] for library in threadpool_info()}
     before = torch.get_num_threads() if torch else 0
     openmp = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -133,5 +138,9 @@ def one_thread() -> Iterator[None]:
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = openmp
+        default = int((openmp or str(joblib.cpu_count())).partition(",")[0])
+        for library in ThreadpoolController().lib_controllers:
+            if library.filepath not in known:
+                library.set_num_threads(default)
         if torch := sys.modules.get("torch"):
-            torch.set_num_threads(before or int((openmp or str(joblib.cpu_count())).partition(",")[0]))
+            torch.set_num_threads(before or default)

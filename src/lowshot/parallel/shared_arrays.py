@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lowshot.files import Pathlike, atomic_path
+from lowshot.files import Pathlike, atomic_path, exists
 
 
 class SharedArrays:
@@ -76,6 +76,6 @@ def scratch_for(file: Path | None) -> Iterator[Scratch]:
 
 def write_once(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` make a file, unless it is there."""
-    if not path.exists():
+    if not exists(path):
         with atomic_path(path) as temporary:
             write(temporary)

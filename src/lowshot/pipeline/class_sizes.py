@@ -8,7 +8,7 @@ import numpy as np
 
 from lowshot.errors import InputError
 from lowshot.pipeline.inputs import Inputs
-from lowshot.recipe import Recipe
+from lowshot.recipe import shots_per_setup
 from lowshot.recipe.complaints import fitting_shots
 
 
@@ -20,17 +20,6 @@ def check_class_sizes(inputs: Inputs) -> None:
     """
     if lines := [*_missing_images(inputs), *_too_many_shots(inputs)]:
         raise InputError("\n".join(dict.fromkeys(lines)))
-
-
-def shots_per_setup(recipe: Recipe) -> list[tuple[str, str, tuple[int, ...]]]:
-    """The setups that a recipe measures, each with the key and the numbers of its shots."""
-    section = recipe.evaluate
-    asked: list[tuple[str, str, tuple[int, ...]]] = [(section.setup, "evaluate.n_shots", section.n_shots)]
-    if section.setup == "test" and section.calibrate == "prior":
-        asked.append(("val", "evaluate.n_shots", section.n_shots))
-    if any(method.grid is not None for method in section.methods.values()):
-        asked.append(("val", "tune.n_shots" if recipe.tune.n_shots else "evaluate.n_shots", recipe.tune_n_shots))
-    return asked
 
 
 def _missing_images(inputs: Inputs) -> Iterator[str]:
@@ -49,7 +38,7 @@ def _missing_images(inputs: Inputs) -> Iterator[str]:
 
 def _too_many_shots(inputs: Inputs) -> Iterator[str]:
     """A line for each key that asks for more shots than the smallest novel class of its setups has images."""
-    split, sizes = inputs.split, _sizes(inputs)["train"]
+    split, sizes, held_out = inputs.split, _sizes(inputs)["train"], _sizes(inputs)["test"]
     smallest: dict[str, tuple[int, int, str, tuple[int, ...]]] = {}
     for name, key, n_shots in shots_per_setup(inputs.recipe):
         novel = split.setup(name).novel
@@ -59,6 +48,8 @@ def _too_many_shots(inputs: Inputs) -> Iterator[str]:
     for key, (size, label, name, n_shots) in smallest.items():
         if size < max(n_shots):
             advice = f"set {key}={fitting_shots(n_shots, size)}, or " if size else ""
+            if inputs.holds_out and (left := size + int(held_out[label]) - max(n_shots)) > 0:
+                advice += f"hold out fewer images with data.options.test_per_class={left}, or "
             yield (
                 f"class {split.describe(label)}, a novel class of setup {name!r}, has {size} training images, but "
                 f"{key} asks for {max(n_shots)}: {advice}name other classes in split.novel"

@@ -5,17 +5,20 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lowshot.data import ClassSplit, ImageDataset, build_dataset, drop_bad_images
+import numpy as np
+
+from lowshot.data import ClassSplit, ImageDataset, ImageFiles, build_dataset, drop_bad_images
 from lowshot.data.class_names import check_same_classes, same_naming
-from lowshot.data.splits import Half
+from lowshot.data.halves import whole_numbers
 from lowshot.data.summary import shared_line, summary
 from lowshot.errors import InputError, first_few
 from lowshot.features import FeatureStore
-from lowshot.files import file_fingerprint, fingerprint
+from lowshot.files import file_fingerprint, fingerprint, resolved
+from lowshot.pipeline.class_choice import Classes, check_count_of_classes
 from lowshot.pipeline.outputs import Outputs
 from lowshot.plugins import imported_plugins
 from lowshot.progress import say
-from lowshot.recipe import Recipe
+from lowshot.recipe import Recipe, shots_per_setup
 from lowshot.recipe.schema import SplitSection
 
 if TYPE_CHECKING:
@@ -40,6 +43,25 @@ class Inputs:
         self.dry = dry
         self.outputs = Outputs(recipe.folder)
         self.skipped: list[str] = []
+        self.derived = not recipe.evaluate.n_shots
+
+    def settle(self) -> None:
+        """Put numbers of shots that the data have in place of ``evaluate.n_shots: auto``.
+
+        Raises:
+            InputError: The data cannot be read, or no number of shots fits them.
+        """
+        if self.recipe.evaluate.n_shots:
+            return
+        section = self.recipe.split
+        self.classes.check_enough()
+        if section.file is None:
+            n_shots = self.classes.n_shots(section)
+        else:
+            room = int(self.classes.train[self.split.novel].min())
+            n_shots = self.classes.fitting_shots(room, section.max_shots)
+        evaluate = self.recipe.evaluate.model_copy(update={"n_shots": n_shots})
+        self.recipe = self.recipe.model_copy(update={"evaluate": evaluate})
 
     @property
     def needs_images(self) -> bool:
@@ -49,7 +71,7 @@ class Inputs:
     def plugins(self) -> tuple[str, ...]:
         """Digests of the recipe's plug-in files, as they were when they were imported."""
         digests = {plugin.path: plugin.digest for plugin in imported_plugins()}
-        return tuple(digests.get(path.resolve()) or file_fingerprint(path) for path in self.recipe.plugins)
+        return tuple(digests.get(resolved(path)) or file_fingerprint(path) for path in self.recipe.plugins)
 
     @cached_property
     def train_images(self) -> ImageDataset:
@@ -123,6 +145,12 @@ class Inputs:
         return {part: store.labels for part, store in self._given[0].items()}
 
     @cached_property
+    def classes(self) -> Classes:
+        """The classes with the number of their images in each part."""
+        sizes = [np.bincount(self.part_labels[part], minlength=len(self.class_names)) for part in ("train", "test")]
+        return Classes(self.data_name if self.needs_images else "the features", self.class_names, *sizes)
+
+    @cached_property
     def split(self) -> ClassSplit:
         """The class split that the recipe names, or a random one of the sizes that it asks for."""
         section = self.recipe.split
@@ -133,8 +161,17 @@ class Inputs:
             split.check(self.class_names if comparable else len(self.class_names))
             _check_halves(section, split)
             return split
-        base, novel = _halves(section, len(self.class_names))
-        return ClassSplit.random(self.class_names, base=base, novel=novel, seed=self.recipe.seed)
+        check_count_of_classes(self.data_name if self.needs_images else "the features", self.class_names)
+        if section.base is not None and section.novel is not None:  # a mistake that shows without the test part
+            ClassSplit.random(self.class_names, section.base, section.novel)
+        most = max(max(n_shots, default=1) for *_, n_shots in shots_per_setup(self.recipe))
+        return self.classes.draw(section, self.recipe.seed, most)
+
+    @property
+    def classes_were_chosen(self) -> bool:
+        """True where the split is not that of the seed alone, because some classes have too few images for it."""
+        section, seed = self.recipe.split, self.recipe.seed
+        return section.file is None and self.split != self.classes.plain_draw(section, seed)
 
     @property
     def n_val_classes(self) -> int:
@@ -148,7 +185,12 @@ class Inputs:
         total, used = self.split.num_classes, len(self.split.base) + len(self.split.novel)
         if used == total:
             return None
-        return f"{total} classes: {used} take part, {total - used} are unused (split.base and split.novel say how many)"
+        small = self.classes.unused(self.split)
+        why = f"; too few images: {first_few(small)}" if small else ""
+        return (
+            f"{total} classes: {used} take part, {total - used} are unused "
+            f"(split.base and split.novel say how many{why})"
+        )
 
     def image_of(self, part: str, row: int) -> Any:
         """The PIL image of a row of the train or test part."""
@@ -163,10 +205,50 @@ class Inputs:
         shared = shared_line(self.data_name, train, test)
         return [summary(self.data_name, train, test, len(self.skipped)), *([] if shared is None else [shared])]
 
+    @property
+    def derived_line(self) -> str | None:
+        """The line on what was derived from the data; None where the recipe says everything."""
+        if not self.derived:
+            return None
+        split, shots = self.split, self.recipe.evaluate.n_shots
+        held = self.classes.test[np.union1d(split.base, split.novel)]
+        each = str(held.min()) if held.min() == held.max() else f"{held.min()} to {held.max()}"
+        return (
+            f"{split.num_classes} classes; {each} {'of each held out' if self.holds_out else 'test images of each'}; "
+            f"base {len(split.base_1)} + {len(split.base_2)} and novel {len(split.novel_1)} + {len(split.novel_2)} "
+            f"classes (val + test); n = {', '.join(map(str, shots))}"
+            + ("" if self.exhausted is None else f"; {self.exhausted}")
+        )
+
+    @property
+    def exhausted(self) -> str | None:
+        """The words on a number of shots for which every draw takes the same images; None where there is none."""
+        shots = max(self.recipe.evaluate.n_shots)
+        novel = self.split.setup(self.recipe.evaluate.setup).novel
+        if self.recipe.split.experiments == 1 or (self.classes.train[novel] > shots).any():
+            return None
+        return f"n = {shots} takes all there are, so every draw is the same and its interval says nothing"
+
+    @property
+    def holds_out(self) -> bool:
+        """True where the test part is held out of the training part."""
+        section = self.recipe.data
+        asked = section.options.get("test_per_class") if self.needs_images else None
+        if asked != "auto":
+            return asked is not None
+        options = {name: value for name, value in section.options.items() if name != "test_per_class"}
+        try:
+            build_dataset(section.dataset, part="test", root=section.root, **options)
+        except InputError:  # there is no test part
+            return True
+        return False
+
     def say_images(self) -> None:
-        """Say the lines about the images."""
+        """Say the lines about the images, and what was derived from them."""
         for line, style in zip(self.image_lines, ("yellow" if self.skipped else "dim", "yellow")):
             say(line, style=style)
+        if self.derived_line is not None:
+            say(self.derived_line)
 
     def given(self, part: str) -> list[FeatureStore]:
         """The train or test part of each representation that brings its features."""
@@ -182,37 +264,31 @@ class Inputs:
         section = self.recipe.data
         if section.dataset == "auto" and section.root is None:
             raise InputError(
-                "data.root is not set: give the folder, zip or JSON list with the images (data.root=photos), "
+                "data.root is not set: give the folder, zip, JSON or CSV list with the images (data.root=photos), "
                 "or an embedded data set (data.dataset=glyphs)"
             )
         images = build_dataset(section.dataset, part=part, root=section.root, **section.options)
+        if section.on_bad_image == "error" and isinstance(images, ImageFiles):
+            images.check_listed()
         if section.on_bad_image == "skip":
             images, skipped = drop_bad_images(images, cache=self.outputs.state, save=not self.dry)
             self.skipped += [image.reason for image in skipped]
         return images
 
 
-def _halves(section: SplitSection, count: int) -> tuple[tuple[Half, Half], tuple[Half, Half]]:
-    """The base and novel classes of each half that a recipe asks for; by default a quarter of the classes each."""
-    quarter = count // 4
-    base, novel = section.base, section.novel
-    if base is None and novel is None:
-        return (quarter, quarter), (quarter, quarter)
-    taken = sum(half if isinstance(half, int) else len(half) for half in base or novel or ())
-    rest = max(1, min(quarter, (count - taken) // 2))
-    return base or (rest, rest), novel or (rest, rest)
-
-
 def _check_halves(section: SplitSection, split: ClassSplit) -> None:
     """Refuse a split file with other classes, or another number of them, than the recipe says: it is of other data."""
+    base, novel = whole_numbers(section.base or (1, 1), section.novel or (1, 1), split.num_classes)
     for name, halves, groups in (
-        ("base", section.base, (split.base_1, split.base_2)),
-        ("novel", section.novel, (split.novel_1, split.novel_2)),
+        ("base", section.base and base, (split.base_1, split.base_2)),
+        ("novel", section.novel and novel, (split.novel_1, split.novel_2)),
     ):
         for half, group in zip(halves or (), groups):
             names = sorted(split.label_names[label] for label in group)
-            if half != len(group) if isinstance(half, int) else sorted(half) != names:
-                said = " + ".join(str(half) if isinstance(half, int) else first_few(half) for half in halves or ())
+            if half != len(group) if isinstance(half, int | float) else sorted(half) != names:
+                said = " + ".join(
+                    str(half) if isinstance(half, int | float) else first_few(half) for half in halves or ()
+                )
                 raise InputError(
                     f"split.file {section.file} has {len(groups[0])} + {len(groups[1])} {name} classes, but "
                     f"split.{name} says {said}: give the file that belongs to the recipe, or split.{name}=null"

@@ -21,6 +21,7 @@ from lowshot.benchmark.setup_data import BenchmarkData
 from lowshot.contents import content_fingerprint
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureFiles, FeatureStore
+from lowshot.files import is_file
 from lowshot.pipeline.outputs import Outputs
 from lowshot.pipeline.representation import Representation
 from lowshot.recipe import Recipe
@@ -156,6 +157,6 @@ class LowShotPhase:
 def _content(source: Path | FeatureFiles) -> Any:
     """A digest of the content of given features; None where a file is missing."""
     if isinstance(source, FeatureFiles):
-        digests = [content_fingerprint(path) for path in source.files if path.is_file()]
+        digests = [content_fingerprint(path) for path in source.files if is_file(path)]
         return [*digests, *source.names] if len(digests) == 2 else None
-    return content_fingerprint(source) if source.is_file() else None
+    return content_fingerprint(source) if is_file(source) else None

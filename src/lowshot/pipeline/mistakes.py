@@ -52,6 +52,7 @@ def mistakes(plan: Plan, known: Sequence[str] = ()) -> list[str]:
     if has_images:
         if "preset" in plan.recipe.data.model_fields_set or not all(map(plan.recipe.has_weights, plan.representations)):
             check(lambda: inputs.transforms)
+        check(lambda: plan.settle() if "evaluate" not in unsure and "split" not in unsure else None)
         check(lambda: inputs.split if "split" not in unsure else None)
         if inputs.needs_images:
             for images in (lambda: inputs.train_images, lambda: inputs.test_images):

@@ -44,9 +44,20 @@ class Plan:
         self.representations = {name: Representation(self.inputs, name) for name in recipe.representations}
         self.phases = {name: LowShotPhase(one) for name, one in self.representations.items()}
 
+    def settle(self) -> None:
+        """Derive from the data what the recipe leaves to them; the recipe states it from then on.
+
+        Raises:
+            InputError: The data cannot be read, or are too few.
+        """
+        self.inputs.settle()
+        self.recipe = self.inputs.recipe
+        self.results = ResultFiles(self.recipe, self.outputs)
+
     @cached_property
     def stages(self) -> list[Stage]:
         """One split, then kind by kind all representations, then one report."""
+        self.settle()
         return list(self._stages())
 
     def _stages(self) -> Iterator[Stage]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError
+from lowshot.files import is_file, is_folder
 from lowshot.pipeline.runner import run_recipe
 
 COMPARISON = Path("runs") / "comparison"
@@ -59,4 +60,4 @@ def report_on(
 def is_store(source: str) -> bool:
     """True for results, False for a recipe (which may share a folder's name)."""
     path = Path(source)
-    return path.suffix == ".jsonl" or (path / "results.jsonl").is_file() or (path.is_dir() and os.sep in source)
+    return path.suffix == ".jsonl" or is_file(path / "results.jsonl") or (is_folder(path) and os.sep in source)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lowshot.errors import InputError
-from lowshot.files import locked
+from lowshot.files import exists, locked
 from lowshot.pipeline.outputs import Outputs
 from lowshot.pipeline.stamps import Status
 from lowshot.progress import say
@@ -33,7 +33,7 @@ def only_run(outputs: Outputs, needed: bool = True) -> Iterator[RunLock]:
         yield RunLock(outputs.folder)
         return
     file, refusal = outputs.state / "run.lock", None
-    missing = [folder for folder in (outputs.state, *outputs.state.parents) if not folder.exists()]
+    missing = [folder for folder in (outputs.state, *outputs.state.parents) if not exists(folder)]
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(locked(file, lambda: say(f"waiting for another run in {outputs.folder}{_who(file)}")))

@@ -68,10 +68,10 @@ def run_recipe(
                     raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
                 plan.inputs.say_images()
                 print_plan(plan, decide(plan, stamps, only, force))
-            return recipe
+            return plan.recipe
         with only_run(plan.outputs, ranks.first) as lock:
             _run_plan(plan, stamps, ranks, lock, only, force, engine or Engine())
-    return recipe
+    return plan.recipe
 
 
 def _run_plan(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError, LowshotError
-from lowshot.files import fingerprint, read_json, write_bytes, write_json
+from lowshot.files import exists, fingerprint, read_json, write_bytes, write_json
 from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.written import is_intact, known_lines, record_of
 from lowshot.progress import say
@@ -81,7 +81,7 @@ class Stamps:
         stamp = self.read(stage)
         if stamp is None:
             return "has not finished yet"
-        if missing := [path for path in (*stage.outputs, *stage.shared) if not path.exists()]:
+        if missing := [path for path in (*stage.outputs, *stage.shared) if not exists(path)]:
             return f"{missing[0]} is missing"
         if stamp["fingerprint"] != stage.fingerprint:
             changes = differences(stamp["inputs"], stage.inputs)
@@ -103,7 +103,7 @@ class Stamps:
         """The stamp of a stage, or None when it never finished, or when nobody can tell."""
         path = self._path(stage)
         try:
-            stamp = read_json(path, "stamp") if path.exists() else None
+            stamp = read_json(path, "stamp") if exists(path) else None
         except InputError:
             return None
         sound = isinstance(stamp, dict) and all(isinstance(stamp.get(key), kind) for key, kind in _ENTRIES.items())
@@ -111,7 +111,7 @@ class Stamps:
 
     def write(self, stage: Stage, seconds: float) -> None:
         """Record that a stage finished; refuses when an output is missing."""
-        if missing := [path for path in (*stage.outputs, *stage.shared) if not path.exists()]:
+        if missing := [path for path in (*stage.outputs, *stage.shared) if not exists(path)]:
             raise LowshotError(f"stage {stage.key} ended without writing {missing[0]}")
         files = self._files(stage)
         write_json(
@@ -185,7 +185,7 @@ class Stamps:
         elif "lines" in record:
             write_bytes(path, known_lines(path, record))
             say(f"  {path} was damaged: what is intact stays", style="yellow")
-        elif path.exists():
+        elif exists(path):
             aside = path.with_name(f"{path.name}.damaged")
             os.replace(path, aside)
             say(f"  {path} is damaged, and kept as {aside.name}", style="yellow")

@@ -35,6 +35,7 @@ def validate_recipe(
         wrong += [line for line in mistakes(plan, wrong) if line not in wrong]
     if wrong or recipe is None:
         raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
+    recipe = plan.recipe
     plan.inputs.say_images()
     methods = len(recipe.evaluate.methods)
     sound = (

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lowshot.files import is_file
+
 BLOCK = 4096
 BLOCKS = 16
 WHOLE = 1 << 20
@@ -65,7 +67,7 @@ def is_intact(path: Path, record: Mapping[str, Any], deep: bool = False) -> bool
 def known_lines(path: Path, record: Mapping[str, Any]) -> bytes:
     """The lines of a ``.jsonl`` file that it was recorded with; the others are damaged."""
     known = set(record["lines"])
-    lines = path.read_bytes().splitlines() if path.is_file() else []
+    lines = path.read_bytes().splitlines() if is_file(path) else []
     return b"".join(line + b"\n" for line in lines if _short(line) in known)
 
 

@@ -7,6 +7,7 @@ defaults). Every mistake is collected before anything is reported. Importing thi
 from lowshot.recipe.complaints import registry_complaints
 from lowshot.recipe.reading import embedded_recipes, find_recipe, load_recipe, read_recipe, recipe_tree
 from lowshot.recipe.schema import Recipe
+from lowshot.recipe.shots import shots_per_setup
 
 __all__ = [
     "Recipe",
@@ -16,4 +17,5 @@ __all__ = [
     "read_recipe",
     "recipe_tree",
     "registry_complaints",
+    "shots_per_setup",
 ]

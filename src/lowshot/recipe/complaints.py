@@ -113,7 +113,7 @@ def cross_complaints(recipe: Recipe) -> list[str]:
             ("evaluate.n_shots", recipe.evaluate.n_shots),
             ("tune.n_shots", recipe.tune.n_shots or (1,)),
         )
-        if max(n_shots) > most
+        if max(n_shots, default=0) > most
     ]
     draws = recipe.split.experiments
     if (recipe.tune.experiments or 0) > draws:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lowshot.errors import InputError, did_you_mean
+from lowshot.files import is_file
 from lowshot.recipe.complaints import cross_complaints, lines_of, registry_complaints
 from lowshot.recipe.schema import Recipe
 from lowshot.recipe.tree import read_tree
@@ -108,7 +109,7 @@ def _set_aside(tree: Any, location: Sequence[str | int], kind: str) -> bool:
 def find_recipe(path: str | Path) -> Path:
     """The file behind a recipe's path or, when there is no such file, behind the name of an embedded recipe."""
     path = Path(path)
-    if path.is_file():
+    if is_file(path):
         return path
     embedded = {file.stem: file for file in embedded_recipes()}
     if str(path) in embedded:

@@ -20,7 +20,7 @@ from pydantic import (
 from lowshot.benchmark.metrics import informative_k
 from lowshot.data.experiments import MOST_EXPERIMENTS
 from lowshot.files import fingerprint
-from lowshot.recipe.texts import Half, Name, PathPattern, RecipePath, is_name
+from lowshot.recipe.texts import Halves, Name, PathPattern, RecipePath, Shots, is_name
 from lowshot.recipe.tree import to_yaml
 from lowshot.representation.settings import TrainSettings
 
@@ -53,8 +53,8 @@ class Section(BaseModel):
 class DataSection(Section):
     """The images, and how they are transformed and loaded."""
 
-    dataset: str = Field("auto", description="registry name; auto picks folder, zip or JSON list by what root is")
-    root: RecipePath | None = Field(None, description="folder, zip file or JSON file; none for embedded data sets")
+    dataset: str = Field("auto", description="registry name; auto picks folder, zip, JSON or CSV list by what root is")
+    root: RecipePath | None = Field(None, description="folder, zip, JSON or CSV file; none for embedded data sets")
     options: dict[str, Any] = Field({}, description="parameters of the data set, such as class_depth or test_per_class")
     preset: str = Field(
         "imagenet",
@@ -82,11 +82,15 @@ class SplitSection(Section):
     file: RecipePath | None = Field(
         None, description="label_idx.json to use, of the sizes below where given; none draws one"
     )
-    base: tuple[Half, Half] | None = Field(
-        None, description="base classes of the validation and of the test half: their number, or a list of names"
+    base: Halves | None = Field(
+        None,
+        description="base classes of the validation and of the test half: their number, a fraction of the classes, or "
+        "a list of names; 0.5 alone: half of the classes, for both together",
     )
-    novel: tuple[Half, Half] | None = Field(
-        None, description="novel classes of the validation and of the test half: their number, or a list of names"
+    novel: Halves | None = Field(
+        None,
+        description="novel classes of the validation and of the test half: their number, a fraction of the classes, or "
+        "a list of names; 0.5 alone: half of the classes, for both together",
     )
     experiments: int = Field(5, ge=1, le=MOST_EXPERIMENTS, description="number of draws of shots")
     experiment_files: PathPattern | None = Field(
@@ -257,7 +261,10 @@ class EvaluateSection(Section):
     """The low-shot phase: the methods, the numbers of shots and the calibration bias."""
 
     setup: Literal["val", "test"] = Field("test", description="the half of the classes that is reported")
-    n_shots: tuple[int, ...] = Field((1, 2, 5, 10, 20), min_length=1, description="numbers of shots")
+    n_shots: Shots = Field(
+        (1, 2, 5, 10, 20),
+        description="numbers of shots; auto: those of 1, 2, 5, 10 and 20 that enough classes have images for",
+    )
     calibrate: Literal["prior", "none"] = Field(
         "prior", description="prior: also report all-class accuracy with a bias between base and novel chosen on val"
     )
@@ -311,7 +318,7 @@ class EvaluateSection(Section):
 
 
 def _check_shots(n_shots: tuple[int, ...]) -> None:
-    if min(n_shots) < 1 or len(set(n_shots)) != len(n_shots):
+    if min(n_shots, default=1) < 1 or len(set(n_shots)) != len(n_shots):
         raise ValueError(f"n_shots must be different positive numbers, got {list(n_shots)}")
 
 

@@ -9,7 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, StringConstraints
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 LONGEST_NAME = 80
 """Two names and what stands around them fit the 255 bytes that file systems allow for the name of a file."""
@@ -57,16 +64,48 @@ def _class_name(value: Any) -> str:
     raise ValueError(f"{value!r} is no class name: write it in quotes, so that YAML does not read something else")
 
 
-def _half(value: Any) -> int | tuple[str, ...]:
+def _half(value: Any) -> int | float | tuple[str, ...]:
     if isinstance(value, list | tuple):
         return tuple(_class_name(name) for name in value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise ValueError(f"expected a number of classes or a list of their names, got {value!r}")
+    if isinstance(value, float) and 0 < value < 1:
+        return value
+    raise ValueError(
+        f"expected a number of classes, a fraction of them such as 0.25, or a list of their names, got {value!r}"
+    )
 
 
-Half = Annotated[int | tuple[str, ...], BeforeValidator(_half)]
-"""The classes of one half of a split: their number, or their names."""
+def _halves(value: Any) -> Any:
+    """One fraction for both halves together as a fraction for each."""
+    if isinstance(value, float) and 0 < value < 1:
+        return value / 2, value / 2
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(
+            f"expected two halves such as [3, 3], for validation and test, or a fraction of the classes for both "
+            f"together such as 0.5, got {value!r}"
+        )
+    return value
+
+
+Half = Annotated[int | float | tuple[str, ...], BeforeValidator(_half)]
+"""The classes of one half of a split: their number, the fraction of all classes, or their names."""
+
+Halves = Annotated[tuple[Half, Half], BeforeValidator(_halves)]
+"""The classes of both halves; one fraction is that of both together."""
+
+
+def _auto(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    return () if value == "auto" else handler(value)
+
+
+Shots = Annotated[
+    tuple[int, ...],
+    Field(min_length=1),
+    WrapValidator(_auto),
+    PlainSerializer(lambda shots: list(shots) or "auto", when_used="json"),
+]
+"""Numbers of shots; ``auto`` becomes an empty tuple until the data say which there can be."""
 
 
 def is_name(value: object) -> bool:

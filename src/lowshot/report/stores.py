@@ -9,7 +9,7 @@ from typing import Any
 
 from lowshot.benchmark.results import Record, read_records
 from lowshot.errors import InputError
-from lowshot.files import read_text
+from lowshot.files import is_file, read_text, resolved
 from lowshot.recipe import recipe_tree
 from lowshot.report.published import RepresentationKind
 
@@ -55,12 +55,12 @@ def open_stores(sources: Sequence[str | Path]) -> list[Store]:
     for source in sources:
         path = Path(source)
         file = path if path.suffix == ".jsonl" else path / "results.jsonl"
-        if not file.is_file():
+        if not is_file(file):
             raise InputError(
                 f"there are no results in {source}: expected a folder with results.jsonl, or a .jsonl file, as "
                 "`lowshot evaluate` writes them"
             )
-        files.setdefault(file.resolve(), str(source))
+        files.setdefault(resolved(file), str(source))
     found = [(source, file, read_records(file)) for file, source in files.items()]
     for source, _, records in found:
         if not records:
@@ -79,7 +79,7 @@ def _store(name: str, file: Path, records: list[Record], recipe: str) -> Store:
     tree, text = (recipe_tree(recipe_file), read_text(recipe_file)) if recipe_file is not None else ({}, "")
     representations, methods = tree.get("representations"), (tree.get("evaluate") or {}).get("methods")
     episode_file = file.with_name("episodes.jsonl")
-    episodes = read_records(episode_file) if file.name == "results.jsonl" and episode_file.is_file() else []
+    episodes = read_records(episode_file) if file.name == "results.jsonl" and is_file(episode_file) else []
     _check_keys(str(episode_file), episodes, _EPISODE_KEYS, "`lowshot run`")
     kinds = {
         _label(representations, key): RepresentationKind.from_recipe(tree, key)
@@ -114,6 +114,6 @@ def _recipe_file(file: Path, name: str) -> Path | None:
     """The ``recipe.yaml`` of the run that a results file is of: in its folder, or above ``results/REPRESENTATION/``."""
     for folder in list(file.parents)[:3]:
         path = folder / "recipe.yaml"
-        if path.is_file():
+        if is_file(path):
             return path if recipe_tree(path).get("name") == name else None
     return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError
-from lowshot.files import read_text, write_text
+from lowshot.files import is_file, read_text, write_text
 from lowshot.progress import say
 from lowshot.representation.paths import log_path
 
@@ -52,7 +52,7 @@ class TrainingLog:
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Read the records of a training log up to the first damaged line; none if the file does not exist."""
-    if not path.is_file():
+    if not is_file(path):
         return []
     records = []
     for number, line in enumerate(read_text(path, "training log").splitlines(), start=1):

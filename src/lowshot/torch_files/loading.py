@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError
-from lowshot.files import Pathlike, atomic_path, read_bytes
+from lowshot.files import Pathlike, atomic_path, is_file, read_bytes
 from lowshot.torch_files.numpy_arrays import as_bytes, restore_arrays, safe_globals
 from lowshot.torch_files.protocols import translate_protocol
 from lowshot.torch_files.python2 import translate_strings
@@ -34,7 +34,7 @@ def load_torch(path: Pathlike, what: str = "checkpoint") -> Any:
     Raises:
         InputError: The file is missing, truncated, not a torch file, or holds anything but data.
     """
-    if not Path(path).is_file():
+    if not is_file(path):
         raise InputError(f"{what} {path} does not exist")
     try:
         return restore_arrays(_load(path))

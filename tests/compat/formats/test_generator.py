@@ -31,7 +31,7 @@ def with_counts(counts, dim=3, hidden=4):
     generator.counts_ = np.array(counts)
     state = Network(dim, hidden).state_dict()
     generator.weights_ = {name: value.numpy() for name, value in state.items()}
-    generator.n_features_in_, generator.provenance_ = dim, {}
+    generator.n_features_in_, generator.signed_, generator.provenance_ = dim, False, {}
     return generator
 
 
@@ -136,4 +136,8 @@ def test_only_fitted_analogies_are_written(tmp_path):
         write_generator(tmp_path / "generator.tar", AnalogyGenerator())
     with pytest.raises(InputError, match="the original program knows no DifferenceGenerator"):
         write_generator(tmp_path / "generator.tar", GENERATORS.build("difference"))
+    features = np.random.default_rng(0).normal(size=(40, 4))
+    signed = AnalogyGenerator(n_clusters=3, n_steps=3, hidden=8).fit(features, np.repeat(np.arange(4), 10))
+    with pytest.raises(InputError, match=r"negative values and ends linearly, .* always ends in a ReLU"):
+        write_generator(tmp_path / "generator.tar", signed)
     assert not list(tmp_path.iterdir())

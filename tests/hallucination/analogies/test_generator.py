@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 
 from lowshot.benchmark.part_fingerprints import generator_fingerprint
@@ -12,6 +13,7 @@ from lowshot.errors import InputError
 from lowshot.hallucination import AnalogyGenerator
 from lowshot.hallucination.analogies import clusters, generator, mining
 from lowshot.hallucination.analogies.classifier import fit_classifier
+from tests.reference import generator as reference
 
 QUICK: dict[str, Any] = {"n_clusters": 3, "n_steps": 3, "hidden": 8, "device": "cpu"}
 
@@ -110,9 +112,35 @@ def test_the_rows_of_a_given_classifier_are_labels(base: tuple[np.ndarray, np.nd
         AnalogyGenerator(**QUICK).fit(features, labels, weight[:, :4])
 
 
-def test_features_that_no_relu_makes_are_refused(base: tuple[np.ndarray, np.ndarray]) -> None:
-    with pytest.raises(InputError, match="no base feature is positive"):
-        AnalogyGenerator(**QUICK).fit(-base[0], base[1])
+def test_features_that_are_all_zero_are_refused(base: tuple[np.ndarray, np.ndarray]) -> None:
+    with pytest.raises(InputError, match="all base features are zero"):
+        AnalogyGenerator(**QUICK).fit(0 * base[0], base[1])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_network_on_features_of_any_sign_ends_linearly_and_in_a_relu_else(
+    base: tuple[np.ndarray, np.ndarray], signed_base: tuple[np.ndarray, np.ndarray], sign: int
+) -> None:
+    x = np.random.default_rng(0).normal(size=(9, 15)).astype(np.float32)
+    for (features, labels), signed in ((base, sign < 0), (signed_base, True)):
+        fitted = AnalogyGenerator(**QUICK).fit(sign * features, labels)
+        assert fitted.signed_ is signed
+        network = reference.Network(5, 8, signed=signed)
+        network.load_state_dict({name: torch.from_numpy(value) for name, value in fitted.weights_.items()})
+        with torch.no_grad():
+            wanted = network(*torch.from_numpy(x).split(5, dim=1)).numpy()
+        np.testing.assert_allclose(fitted._complete(x), wanted, rtol=1e-4, atol=1e-6)
+        assert (wanted < 0).any() == signed
+
+
+def test_analogies_of_mirrored_features_are_learned_as_well(signed_base: tuple[np.ndarray, np.ndarray]) -> None:
+    for sign in (1, -1):
+        history = (
+            AnalogyGenerator(n_clusters=4, n_steps=400, hidden=32, lr=0.02, device="cpu")
+            .fit(sign * signed_base[0], signed_base[1])
+            .history_
+        )
+        assert history[-1]["mse"] < 0.5 * history[0]["mse"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("lr", 0), ("lr", -0.1), ("lr", np.nan), ("mse_weight", -1.0)])

@@ -12,13 +12,14 @@ from tests.reference import generator as reference
 DIM, HIDDEN, CLASSES = 5, 7, 3
 
 
-@pytest.fixture
-def network() -> Regressor:
-    return Regressor(DIM, HIDDEN, torch.Generator().manual_seed(3), torch.device("cpu"))
+@pytest.fixture(params=[False, True], ids=["relu", "linear"])
+def network(request: pytest.FixtureRequest) -> Regressor:
+    """The network with either end, the original's and that for features that may be negative."""
+    return Regressor(DIM, HIDDEN, torch.Generator().manual_seed(3), torch.device("cpu"), signed=request.param)
 
 
 def same_as(network: Regressor) -> reference.Network:
-    twin = reference.Network(DIM, HIDDEN)
+    twin = reference.Network(DIM, HIDDEN, network.signed)
     twin.load_state_dict({name: torch.from_numpy(value) for name, value in network.state().items()})
     return twin
 
@@ -45,7 +46,8 @@ def test_training_equals_the_plain_loop_through_both_drops_of_the_rate(network: 
     centroids, classifier, rows = problem()
     only = Analogies(np.array([[0, 4, 1, 7]]), np.ones(1, np.float32))  # one analogy: every batch is alike
     settings = TrainingSettings(hidden=HIDDEN, n_steps=12, batch_size=6, precision="highest")
-    trained, history = train_regressor(centroids, only, classifier, rows, settings, random_state=3)
+    signed = network.signed
+    trained, history = train_regressor(centroids, only, classifier, rows, settings, random_state=3, signed=signed)
 
     twin = same_as(network)
     batches = [only.quadruples.repeat(6, axis=0)] * 12

@@ -75,6 +75,7 @@ def parse_generator(content: Any, source: str) -> AnalogyGenerator:
     generator.counts_ = np.array(counts, np.int64)
     generator.weights_ = dict(stored.weights)
     generator.n_features_in_ = stored.centroids.shape[1]
+    generator.signed_ = False  # the original's network always ends in a ReLU
     generator.provenance_ = {
         "lowshot": __version__,
         "n_base_classes": n_classes,
@@ -99,7 +100,7 @@ def write_generator(path: Pathlike, generator: AnalogyGenerator) -> list[str]:
         list of str: A sentence for each thing that the file does not say as the generator did.
 
     Raises:
-        InputError: It is not fitted, or not analogies.
+        InputError: It is not fitted, not analogies, or was fitted on features that may be negative.
     """
     from lowshot.hallucination import AnalogyGenerator
 
@@ -109,6 +110,11 @@ def write_generator(path: Pathlike, generator: AnalogyGenerator) -> list[str]:
         )
     if not hasattr(generator, "weights_"):
         raise InputError(f"{path} cannot be written: the generator is not fitted")
+    if generator.signed_:
+        raise InputError(
+            f"{path} cannot be written: the generator was fitted on features with negative values and ends linearly, "
+            "where the network of the original program always ends in a ReLU. Use it in lowshot's own format"
+        )
     stored = StoredAnalogies(generator.concatenated_centroids_, generator.counts_, generator.weights_)
     return write_stored(path, stored)
 

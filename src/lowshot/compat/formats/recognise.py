@@ -12,7 +12,7 @@ from lowshot.compat.formats.features import Format
 from lowshot.data import experiment_files
 from lowshot.errors import InputError
 from lowshot.estimator_files import estimator_kind
-from lowshot.files import Pathlike, read_json
+from lowshot.files import Pathlike, is_file, is_folder, read_json
 from lowshot.torch_files import load_torch
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -53,9 +53,9 @@ def recognise(source: Pathlike) -> Found:
     text, path = str(source), Path(source)
     if "{" in text:
         return Found(text, "experiments", _experiment_format(experiment_files.files_to_read(text, None)[0]))
-    if path.is_dir():
+    if is_folder(path):
         return Found(text, "results", _results_format(path))
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{path} does not exist")
     with open(path, "rb") as file:
         head = file.read(9)
@@ -110,7 +110,7 @@ def _experiment_format(path: Path) -> Format:
 def _results_format(folder: Path) -> Format:
     if results.result_files(folder):
         return "original"
-    if (folder / "results.jsonl").is_file():
+    if is_file(folder / "results.jsonl"):
         return "lowshot"
     raise InputError(f"folder {folder} holds no results: neither files of the original's names nor results.jsonl")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lowshot.errors import InputError
-from lowshot.files import Pathlike, fingerprint, read_json, read_text, write_json
+from lowshot.files import Pathlike, fingerprint, is_folder, read_json, read_text, write_json
 
 if TYPE_CHECKING:
     from lowshot.benchmark.results import Record
@@ -135,7 +135,7 @@ def read_runs(folder: Pathlike) -> list[Run]:
     Raises:
         InputError: no such folder, no result in it, or one of them is damaged.
     """
-    if not Path(folder).is_dir():
+    if not is_folder(folder):
         raise InputError(f"results folder {folder} does not exist")
     if not (files := result_files(folder)):
         raise InputError(f"results folder {folder} has no result of the original program")

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from PIL import Image, ImageDraw, ImageFont
 
 from lowshot.errors import LowshotError
+from lowshot.files import is_file
 from lowshot.plotting import import_matplotlib
 
 # Computer Modern predates Unicode: outside letters and digits its character map has other glyphs.
@@ -42,7 +43,7 @@ def path_of(face: str) -> Path:
     """
     matplotlib = import_matplotlib()  # here, not above: only rendering needs it, and its import is slow
     path = Path(matplotlib.get_data_path(), "fonts", "ttf", f"{face}.ttf")
-    if not path.is_file():
+    if not is_file(path):
         raise LowshotError(f"matplotlib's typeface {path} is missing: reinstall matplotlib to render the glyphs")
     return path
 

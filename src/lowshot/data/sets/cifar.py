@@ -9,6 +9,7 @@ import numpy as np
 
 from lowshot.data.base import ArrayImages, ImageDataset
 from lowshot.errors import InputError, LowshotError
+from lowshot.files import resolved
 from lowshot.registry import DATASETS
 
 
@@ -19,7 +20,7 @@ class CifarImages(ArrayImages):
     """
 
     def __init__(self, name: str, root: str | Path, part: str, download: bool) -> None:
-        self._source = (name, str(Path(root).resolve()), part == "train")
+        self._source = (name, str(resolved(root)), part == "train")
         cifar = _open_cifar(*self._source, download=download)
         names = cifar.classes
         paths = [f"{part}/{names[label]}/{row:05d}" for row, label in enumerate(cifar.targets)]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lowshot.data.base import ImageDataset, ImageFiles
 from lowshot.data.decode import MAX_PIXELS
+from lowshot.data.holdout import TestPerClass
 from lowshot.data.listing import list_folder
 from lowshot.data.parts import Layout
 from lowshot.data.tree import image_table
@@ -20,7 +21,7 @@ def image_folder(
     class_depth: int = 1,
     train_folder: str | None = None,
     test_folder: str | None = None,
-    test_per_class: int | None = None,
+    test_per_class: TestPerClass | None = None,
     seed: int = 0,
     prefix: str | None = None,
     max_pixels: int = MAX_PIXELS,
@@ -36,8 +37,8 @@ def image_folder(
         class_depth (int): The number of folders that name a class: 2 for ``ALPHABET/CHARACTER/image``.
         train_folder (str or None): The folder of the training part, see :class:`lowshot.data.parts.Layout`.
         test_folder (str or None): The folder of the test part, see there.
-        test_per_class (int or None): The number of images of each class to hold out as the test part, if the tree has
-            no test folder.
+        test_per_class (int, "auto" or None): The number of images of each class to hold out as the test part, if the
+            tree has no test folder, see there.
         seed (int): The seed of that holdout.
         prefix (str or None): The folder in which the tree starts; None descends as long as there is only one folder.
         max_pixels (int): The most pixels that an image may have, see :class:`lowshot.data.ImageDataset`.

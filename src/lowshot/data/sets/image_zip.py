@@ -9,6 +9,7 @@ from typing import BinaryIO
 from lowshot.data.archive import ZipReader, open_zip
 from lowshot.data.base import ImageDataset
 from lowshot.data.decode import MAX_PIXELS, BadImageError
+from lowshot.data.holdout import TestPerClass
 from lowshot.data.parts import Layout
 from lowshot.data.tree import Table, image_table
 from lowshot.registry import DATASETS
@@ -50,7 +51,7 @@ def image_zip(
     class_depth: int = 1,
     train_folder: str | None = None,
     test_folder: str | None = None,
-    test_per_class: int | None = None,
+    test_per_class: TestPerClass | None = None,
     seed: int = 0,
     prefix: str | None = None,
     max_pixels: int = MAX_PIXELS,

@@ -10,10 +10,10 @@ import numpy as np
 from lowshot.checks import check_count
 from lowshot.data.base import ImageDataset, ImageFiles
 from lowshot.data.decode import MAX_PIXELS
-from lowshot.data.holdout import holdout
+from lowshot.data.holdout import TestPerClass, holdout
 from lowshot.data.listing import require_folder
 from lowshot.errors import InputError
-from lowshot.files import read_json
+from lowshot.files import is_file, read_json
 from lowshot.registry import DATASETS
 
 MOST_CLASSES = 1_000_000
@@ -48,7 +48,7 @@ def json_list(
     test_list: str | Path | None = None,
     image_root: str | Path | None = None,
     num_classes: int | None = None,
-    test_per_class: int | None = None,
+    test_per_class: TestPerClass | None = None,
     seed: int = 0,
     max_pixels: int = MAX_PIXELS,
     decode_size: int | None = None,
@@ -65,7 +65,8 @@ def json_list(
         test_list (str or Path): The test list, relative to ``root``; by default ``test.json``, if there is one.
         image_root (str or Path): The folder that image names are relative to; ``root`` by default.
         num_classes (int): The size of the label space, if the lists do not show it.
-        test_per_class (int): The number of images of each class to hold out, if there is no test list.
+        test_per_class (int or "auto"): The number of images of each class to hold out, if there is no test list; "auto"
+            takes the test list if there is one, and else half of each class.
         seed (int): The seed of that holdout.
         max_pixels (int): The most pixels that an image may have, see :class:`lowshot.data.ImageDataset`.
         decode_size (int or None): The size that large images may be reduced to while they are decoded, see there.
@@ -75,25 +76,39 @@ def json_list(
             classes differently. A missing image is an error only when it is loaded.
     """
     folder = Path(root)
-    if folder.is_file() or folder.suffix == ".json":
+    if is_file(folder) or folder.suffix == ".json":
         folder, train_list = folder.parent, train_list or folder.name
     images = Path(image_root) if image_root is not None else folder
     for needed in (folder, images):
         require_folder(needed)
     lists = {"train": read_list(folder / (train_list or "train.json"))}
-    if test_list is not None or (folder / "test.json").is_file():
+    if test_list is not None or is_file(folder / "test.json"):
         lists["test"] = read_list(folder / (test_list or "test.json"))
     names = _class_names(list(lists.values()), num_classes)
     chosen = lists.get(part, lists["train"])
     rows = np.arange(len(chosen.names))
-    if test_per_class is not None and "test" in lists:
-        raise InputError(f"{lists['test'].file} is a test list already: leave test_per_class out")
-    if test_per_class is not None:
-        rows = holdout(chosen.labels, names, part, test_per_class, seed)
+    if test_per_class not in (None, "auto") and "test" in lists:
+        raise InputError(
+            f"{lists['test'].file} is a test list already: leave test_per_class out (data.options.test_per_class=null)"
+        )
+    if test_per_class is not None and "test" not in lists:
+        rows = holdout(chosen.labels, names, part, test_per_class, seed, chosen.names)
     elif part not in lists:
-        raise InputError(f"{folder} has no test.json: name a test_list, or hold images out with test_per_class")
+        raise InputError(
+            f"{folder} has no test.json: name a test_list with data.options.test_list, or hold images out with "
+            "data.options.test_per_class=auto"
+        )
     paths = [chosen.names[row] for row in rows]
-    return ImageFiles(images, paths, chosen.labels[rows], names, max_pixels=max_pixels, decode_size=decode_size)
+    return ImageFiles(
+        images,
+        paths,
+        chosen.labels[rows],
+        names,
+        listed_in=chosen.file,
+        listed=chosen.names,
+        max_pixels=max_pixels,
+        decode_size=decode_size,
+    )
 
 
 def read_list(file: Path) -> ImageList:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from lowshot.data.base import ImageDataset
 from lowshot.data.decode import MAX_PIXELS
 from lowshot.errors import InputError
+from lowshot.files import resolved
 from lowshot.registry import DATASETS
 
 CATEGORIES = (
@@ -77,7 +78,7 @@ def lsun(
     chosen = list(categories) if categories is not None else list(CATEGORIES)
     if unknown := [category for category in chosen if category not in CATEGORIES]:
         raise InputError(f"LSUN has no category {unknown[0]!r}: it has {', '.join(CATEGORIES)}")
-    return LsunImages(Path(root).resolve(), part, chosen, max_pixels, decode_size)
+    return LsunImages(resolved(root), part, chosen, max_pixels, decode_size)
 
 
 @functools.cache

@@ -30,7 +30,8 @@ class AnalogyGenerator(Generator):
     a base class and two different centroids c, d of it (the same one twice where it has only one), all uniformly, and
     returns G(shot, c, d). Unlike ``difference``, which adds the same change to any shot, G adapts it to this shot.
 
-    G ends in a ReLU, so generated features are never negative.
+    G ends in a ReLU where no base feature is negative, and then generated features are not, as in the paper. Where some
+    are (``signed_``), as those of transformers, it ends linearly.
 
     Args:
         n_clusters (int): The most centroids of a base class.
@@ -113,11 +114,8 @@ class AnalogyGenerator(Generator):
         )
         n_clusters, n_rounds = check_count("n_clusters", self.n_clusters), check_count("n_rounds", self.n_rounds)
         device = pick_device(self.device)
-        if features.max() <= 0:
-            raise InputError(
-                "no base feature is positive, but the network ends in a ReLU and makes no others: "
-                "use features that come out of a ReLU, or another generator"
-            )
+        if not features.any():
+            raise InputError("all base features are zero, so there is nothing to learn: check how they were made")
         classes = np.unique(labels)
         rows = np.arange(len(classes))
         if classifier_weight is None:
@@ -158,6 +156,7 @@ class AnalogyGenerator(Generator):
             settings,
             random_state=seed,
             device=device,
+            signed=self.signed_,
         )
 
     def _check_learned(self, learned: LearnedState) -> None:
@@ -180,7 +179,9 @@ class AnalogyGenerator(Generator):
     def _complete(self, x: np.ndarray) -> np.ndarray:
         """(N, D) output of G for (N, 3 D) concatenated seeds, c and d."""
         for layer in LAYERS:
-            x = np.maximum(x @ self.weights_[f"{layer}.weight"].T + self.weights_[f"{layer}.bias"], 0)
+            x = x @ self.weights_[f"{layer}.weight"].T + self.weights_[f"{layer}.bias"]
+            if not self.signed_ or layer != LAYERS[-1]:
+                x = np.maximum(x, 0)
         return x
 
     def _fitted_classifier(self, features: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lowshot.files import commit, fingerprint
+from lowshot.files import commit, fingerprint, is_file
 from lowshot.hallucination.analogies.pairs import TIE, Best, PairTable
 
 SOURCE = Path(__file__).with_name("kernel.c")
@@ -121,7 +121,7 @@ def _cache_folder() -> Path:
 
 def _built(name: str, command: list[str], folder: Path | None) -> ctypes.CDLL:
     """Load ``name`` from ``folder``, compiled first if it is not there; without a folder, from a temporary one."""
-    if folder is not None and (folder / name).is_file():
+    if folder is not None and is_file(folder / name):
         return ctypes.CDLL(str(folder / name))
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """The network G that completes analogies: given a, c and d it returns the b with a : b :: c : d.
 
 Hariharan & Girshick 2017, section 4.2: three linear layers with ReLUs, trained to approach b in mean squared error and
-to be classified as b's class by the representation's linear classifier.
+to be classified as b's class by the representation's linear classifier. The paper's features come out of a ReLU, and so
+do those of its network; where features may be negative, the last layer here has none.
 
 Training is 120 000 small steps, so the overhead around the products dominates. The gradient of the three layers is
 computed explicitly instead of by autograd; parameters and gradients are two flat tensors, so that one fused call
@@ -82,6 +83,7 @@ class Regressor:
         generator (torch.Generator): The source of the initial weights, which are uniform within 1 / sqrt(inputs of
             the layer), as those of torch's linear layers.
         device (torch.device): The device of the parameters.
+        signed (bool): True leaves out the last layer's ReLU, so that outputs may be negative.
 
     Attributes:
         parameters (Parameter, (P,) float32): All parameters.
@@ -90,7 +92,10 @@ class Regressor:
         biases (list of Tensor): Their biases, as views of ``parameters``.
     """
 
-    def __init__(self, dim: int, hidden: int, generator: torch.Generator, device: torch.device) -> None:
+    def __init__(
+        self, dim: int, hidden: int, generator: torch.Generator, device: torch.device, signed: bool = False
+    ) -> None:
+        self.signed = signed
         self.shapes = [(hidden, 3 * dim), (hidden, hidden), (dim, hidden)]
         initial = []
         for out, fan_in in self.shapes:
@@ -118,12 +123,16 @@ class Regressor:
             x (Tensor, (B, 3 D)): The concatenation of a, c and d.
 
         Returns:
-            The input and the output of each layer after its ReLU; the last is (B, D).
+            The input and the output of each layer after its ReLU, if it has one; the last is (B, D).
         """
         outputs = [x]
-        for weight, bias in zip(self.weights, self.biases):
-            outputs.append(torch.addmm(bias, outputs[-1], weight.T).relu_())
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases)):
+            summed = torch.addmm(bias, outputs[-1], weight.T)
+            outputs.append(summed.relu_() if self._has_relu(layer) else summed)
         return outputs
+
+    def _has_relu(self, layer: int) -> bool:
+        return not self.signed or layer < len(LAYERS) - 1
 
     def set_gradient(
         self,
@@ -151,7 +160,8 @@ class Regressor:
         surplus.scatter_add_(1, label[:, None], surplus.new_full((1, 1), -1.0).expand(len(x), 1))
         delta = torch.addmm(made - target, surplus, classifier, beta=2 * mse_weight / made.numel(), alpha=1 / len(x))
         for layer in reversed(range(len(LAYERS))):
-            delta.mul_(outputs[layer + 1].sign())  # 1 where the ReLU was open, else 0; faster than a comparison
+            if self._has_relu(layer):
+                delta.mul_(outputs[layer + 1].sign())  # 1 where the ReLU was open, else 0; faster than a comparison
             torch.mm(delta.T, outputs[layer], out=self._weight_gradients[layer])
             torch.sum(delta, 0, out=self._bias_gradients[layer])
             if layer:
@@ -180,6 +190,7 @@ def train_regressor(
     classifier_bias: np.ndarray | None = None,
     random_state: int = 0,
     device: str = "cpu",
+    signed: bool = False,
 ) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
     """Train G on mined analogies.
 
@@ -192,6 +203,7 @@ def train_regressor(
         classifier_bias (array, (classes,) float32, optional): The bias of the linear classifier.
         random_state (int): The seed of the initial weights and the batches.
         device (str): The torch device to train on.
+        signed (bool): True leaves out the last layer's ReLU, for features that may be negative.
 
     Returns:
         G's parameters by name, and a history: the step, the classification loss and the mean squared error at the
@@ -210,7 +222,7 @@ def train_regressor(
     quadruples = torch.from_numpy(analogies.quadruples).to(on)
     inputs, targets = quadruples[:, [0, 2, 3]].contiguous(), quadruples[:, 1].contiguous()
 
-    network = Regressor(table.shape[1], settings.hidden, generator, on)
+    network = Regressor(table.shape[1], settings.hidden, generator, on, signed)
     optimizer = SGD(
         [network.parameters],
         lr=settings.lr,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lowshot.contents import by_content, content_fingerprint
 from lowshot.features import extract_features
+from lowshot.files import is_file
 from lowshot.parallel import Engine
 from lowshot.pipeline.representation import PARTS, Representation
 from lowshot.pipeline.stage import Stage
@@ -16,7 +17,7 @@ def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> S
     weights = {"backbone": section.backbone, "options": section.backbone_options, "pretrained": section.pretrained}
     depends = {
         "extract": inputs.recipe.extract.model_dump(mode="json", exclude={"devices", "engine", "cache"}),
-        "checkpoint": None if checkpoint is None or not checkpoint.is_file() else content_fingerprint(checkpoint),
+        "checkpoint": None if checkpoint is None or not is_file(checkpoint) else content_fingerprint(checkpoint),
         "transform": representation.transforms.description,
         **({"weights": by_content(weights)} if representation.is_frozen else {}),
         "data": inputs.data_fingerprint,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowshot.files import read_text
+from lowshot.files import exists, read_text
 from lowshot.pipeline.bias_note import zero_bias_note
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot import LowShotPhase
@@ -78,7 +78,7 @@ def _report(inputs: Inputs, results: ResultFiles, evaluated: Iterable[Stage]) ->
 
     recipe = inputs.recipe
     return Report(
-        _labelled(recipe, _with_fit_seconds(inputs, results, evaluated)),
+        _labelled(recipe, with_fit_seconds(inputs, results, evaluated)),
         recipe.evaluate.setup,
         recipe.report.metrics or None,
         _kinds(recipe) if recipe.report.paper else None,
@@ -86,8 +86,17 @@ def _report(inputs: Inputs, results: ResultFiles, evaluated: Iterable[Stage]) ->
     )
 
 
-def _with_fit_seconds(inputs: Inputs, results: ResultFiles, evaluated: Iterable[Stage]) -> Iterator[dict[str, Any]]:
-    """The results, with the seconds of the stages that fitted a method's generator and classifier, where it has any."""
+def with_fit_seconds(inputs: Inputs, results: ResultFiles, evaluated: Iterable[Stage]) -> Iterator[dict[str, Any]]:
+    """The results, with the seconds of the stages that fitted a method's generator and classifier, where it has any.
+
+    Args:
+        inputs (Inputs): The inputs of the recipe.
+        results (ResultFiles): Its results.
+        evaluated (iterable of Stage): Its stages, of which those of kind "evaluate" count.
+
+    Yields:
+        dict: A record; ``stage_seconds`` is added to those of methods for which something was fitted.
+    """
     stamps = Stamps(inputs.outputs.state)
     seconds = {}
     for stage in evaluated:
@@ -122,7 +131,7 @@ def _training_logs(phases: Phases) -> dict[str, list[dict[str, Any]]]:
     logs = {}
     for name, phase in phases.items():
         path = phase.representation.training_log
-        if phase.representation.is_trained and path.exists():
+        if phase.representation.is_trained and exists(path):
             lines = read_text(path, "training log").splitlines()
             logs[phase.recipe.label(name)] = [json.loads(line) for line in lines]
     return logs
@@ -171,7 +180,7 @@ def _notes(inputs: Inputs, results: ResultFiles) -> list[str]:
     notes = [] if inputs.unused_classes is None else [f"{inputs.unused_classes}."]
     if (note := zero_bias_note(results.records(), inputs.recipe.evaluate)) is not None:
         notes.append(f"{note}.")
-    notes += [f"{line}." for line in inputs.image_lines]
+    notes += [f"{line}." for line in (*inputs.image_lines, inputs.derived_line or inputs.exhausted) if line]
     if inputs.needs_images and inputs.recipe.data.on_bad_image == "skip":
         skipped = inputs.skipped
         notes += [f"{len(skipped)} images could not be read and were left out everywhere.", *skipped[:20]]

@@ -10,7 +10,7 @@ from lowshot.data import Experiments
 from lowshot.data.class_names import check_same_classes, same_naming
 from lowshot.data.experiment_files import files_to_read
 from lowshot.errors import InputError
-from lowshot.files import file_fingerprint
+from lowshot.files import file_fingerprint, is_file
 from lowshot.pipeline.class_sizes import check_class_sizes
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.stage import Stage
@@ -26,10 +26,11 @@ def split_stage(inputs: Inputs) -> Stage:
         files += files_to_read(section.experiment_files, section.experiments)
     depends = {
         "split": section.model_dump(mode="json", exclude={"file", "experiment_files"}),
-        "files": [file_fingerprint(file) for file in files if file.is_file()],
+        "files": [file_fingerprint(file) for file in files if is_file(file)],
         "given": [bool(section.file), bool(section.experiment_files)],
         "seed": inputs.recipe.seed,
         "data": inputs.data_fingerprint,
+        **({"classes": inputs.split.fingerprint} if inputs.classes_were_chosen else {}),
         **({"rows of given features": inputs.given_rows} if inputs.needs_images and inputs.given_rows else {}),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable
 
 from matplotlib.artist import Artist
@@ -16,6 +17,9 @@ from lowshot.report.table_data import Row, TableData
 SHOTS = "shots per novel class"
 FEW = 6
 """The most lines on one pair of axes; with more, each representation gets axes of its own."""
+
+LABEL_WIDTH = 40
+"""The most characters on a line of the vertical axis's label: what fits beside the axes of the lowest figure."""
 
 
 def accuracy_plot(table: TableData) -> Plot:
@@ -99,7 +103,7 @@ def _line(axes: Axes, table: TableData, row: Row, place: int, n_lines: int, labe
 
 
 def _accuracy(table: TableData) -> str:
-    return drawable(f"{table.title} (%)")
+    return "\n".join(textwrap.wrap(drawable(f"{table.title} (%)"), LABEL_WIDTH))
 
 
 def _shots_axis(axes: Axes, n_shots: tuple[int, ...]) -> None:

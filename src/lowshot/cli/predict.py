@@ -1,0 +1,90 @@
+"""``lowshot predict``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lowshot.cli.options import Address, Workers
+from lowshot.errors import InputError
+from lowshot.escaping import printable
+
+if TYPE_CHECKING:
+    from lowshot.recogniser import Answer
+    from lowshot.recogniser.prediction import Summary
+
+
+def predict(
+    recogniser: Annotated[Path, typer.Argument(metavar="RECOGNISER", help="Its folder, or an exported .onnx file.")],
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTOS...", help="Photos, folders of photos and zips.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File of the answers: .csv, .jsonl or .parquet (default: lines here)."),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="serial|loky|ray",
+            help="With -o: answer in worker processes (loky) or on a Ray cluster (default: here, on all cores).",
+        ),
+    ] = None,
+    workers: Workers = None,
+    address: Address = None,
+) -> None:
+    """Say what photos show: the class, its probability, the runner-up, and whether it is none of the classes.
+
+    A photo that cannot be decoded gets a row with its error, and the others their answers. The columns are file, class,
+    probability, runner_up, runner_up_probability, unknown, nearest (the most similar taught photo), similarity, error.
+    Written to a file, a call that was interrupted goes on where it was. Examples:
+
+      lowshot predict birds new.jpg
+
+      lowshot predict birds holiday/ -o answers.csv
+
+      lowshot predict birds /archive -o answers.parquet --engine ray --workers 32
+    """
+    from lowshot.parallel.engines import Engine
+    from lowshot.recogniser.prediction import predict_to_file, summary_of
+
+    if output is None:
+        if engine or workers or address:
+            raise InputError("--engine, --workers and --address go with --output: they share out the parts of a file")
+        from lowshot.recogniser.opening import open_recogniser
+        from lowshot.recogniser.photos import photos_at
+
+        opened = open_recogniser(recogniser)
+        opened.require_classes()
+        answers = []
+        for answer in opened.answers(photos_at(photos)):
+            typer.echo(printable(line(answer)), err=answer.error is not None)
+            answers.append(answer)
+        _report(summary_of(answers))
+        return
+    chosen = Engine(engine or "loky", workers, address) if engine or workers or address else None
+    summary = predict_to_file(recogniser, photos, output, chosen)
+    typer.echo(printable(f"{output}: {summary.photos} photos, {summary.unknown} of them unknown"))
+    _report(summary)
+
+
+def line(answer: Answer) -> str:
+    """An answer for people."""
+    if answer.error is not None:
+        return f"{answer.file}: {answer.error}"
+    assert answer.probability is not None
+    name = "unknown, most like " if answer.unknown else ""
+    second = ""
+    if answer.runner_up is not None and (answer.runner_up_probability or 0) >= 0.005:
+        second = f", or {answer.runner_up} {100 * (answer.runner_up_probability or 0):.0f} %"
+    near = "" if answer.nearest is None else f"  (nearest: {answer.nearest}, {answer.similarity:.2f})"
+    return f"{answer.file}: {name}{answer.class_} {100 * answer.probability:.0f} %{second}{near}"
+
+
+def _report(summary: Summary) -> None:
+    if summary.errors:
+        print(
+            printable(f"{summary.errors} of {summary.photos} photos could not be read, such as: {summary.first_error}"),
+            file=sys.stderr,
+        )

@@ -1,0 +1,119 @@
+"""The network of a recogniser: photos in, features out, decoded by threads while the network computes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from operator import length_hint
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lowshot.data import BadImageError, Transforms, build_transforms
+from lowshot.data.preprocessing import Preprocessing
+from lowshot.errors import InputError
+from lowshot.features import Embedder
+from lowshot.recogniser.batches import opened_ahead
+from lowshot.recogniser.photos import Photo, look, thumbnail
+from lowshot.recogniser.state import BackboneState
+from lowshot.representation import load_pretrained
+
+
+def transforms_of(description: Mapping[str, Any]) -> Transforms:
+    """The transforms that a description stands for.
+
+    Args:
+        description (mapping): The ``description`` of transforms, of a preset or of a network's own preprocessing.
+
+    Raises:
+        InputError: It is not as such descriptions are.
+    """
+    params = dict(description)
+    preset = params.pop("preset", None)
+    if preset != "weights":
+        return build_transforms(str(preset), **params)
+    augmentation = {key: params.pop(key) for key in ("scale", "jitter", "flip") if key in params}
+    return Preprocessing.from_dict(params).transforms(**augmentation)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A photo that the network has seen, or could not.
+
+    Attributes:
+        name (str): The name of the photo.
+        feature (array, (D,) float32, or None): Its feature.
+        error (str): The reason why there is none; empty where there is one.
+        digest (str): The SHA-256 of its content.
+        look (int): Its perceptual hash; 0 where it was not asked for.
+        thumbnail (bytes): A small JPEG of it; empty where it was not asked for.
+    """
+
+    name: str
+    feature: np.ndarray | None
+    error: str = ""
+    digest: str = ""
+    look: int = 0
+    thumbnail: bytes = b""
+
+
+class Network:
+    """The network of a recogniser, ready to compute.
+
+    Args:
+        state (BackboneState): What ``recogniser.json`` says of it.
+        folder (Path): The folder of the recogniser, for weights that lie there.
+
+    Raises:
+        InputError: The weights are missing, or are not those that the recogniser was taught with.
+    """
+
+    def __init__(self, state: BackboneState, folder: Path) -> None:
+        weights: Any = True if state.weights == "pretrained" else folder / state.weights
+        backbone = load_pretrained(state.name, weights, **state.options).backbone
+        transforms = transforms_of(state.preprocessing)
+        self.embedder = Embedder(backbone, transforms, views=state.views)
+        if self.embedder.dim != state.dim or self.embedder.fingerprint != state.fingerprint:
+            raise InputError(
+                f"recogniser {folder} was taught with other weights or another preprocessing of {state.name!r} than "
+                "are installed here, and its features would not fit: install the version of its README, or teach anew"
+            )
+
+    def see(self, photos: Iterable[Photo], details: bool = False) -> Generator[Seen, None, None]:
+        """Compute the features of photos, in order; memory follows the batch.
+
+        Args:
+            photos (iterable of Photo): The photos. One that cannot be decoded comes out with its error.
+            details (bool): True adds the perceptual hash and the thumbnail.
+        """
+        with self.embedder as embedder, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for batch in opened_ahead(pool, photos, partial(self._open, details=details)):
+                pixels = [pixels for _, pixels in batch if pixels is not None]
+                if pixels:
+                    stacked = torch.stack(pixels)
+                    embedder.decide(stacked, length_hint(photos, len(pixels)))
+                    features = iter(embedder.features(stacked))
+                for seen, opened in batch:
+                    yield seen if opened is None else _with_feature(seen, next(features))
+
+    def _open(self, photo: Photo, details: bool) -> tuple[Seen, torch.Tensor | None]:
+        """Decode a photo and make the network's input of it; without one where that fails."""
+        try:
+            opened = photo.open()
+        except BadImageError as error:
+            return Seen(photo.name, None, str(error)), None
+        seen = Seen(photo.name, None, digest=opened.digest)
+        if details:
+            seen = replace(seen, look=look(opened.image), thumbnail=thumbnail(opened.image))
+        return seen, self.embedder.transform(opened.image)
+
+
+def _with_feature(seen: Seen, feature: np.ndarray) -> Seen:
+    if not np.isfinite(feature).all():
+        return Seen(seen.name, None, f"image {seen.name}: the network gives NaN or infinity", seen.digest)
+    return replace(seen, feature=feature)

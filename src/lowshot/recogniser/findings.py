@@ -1,0 +1,208 @@
+"""What should be looked at in a recogniser, or in photos before they are taught, each with what to do about it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lowshot.errors import InputError
+from lowshot.recogniser.check import Findings, check_shots
+from lowshot.recogniser.photos import Photo, labelled_photos
+from lowshot.recogniser.picture_quality import poor_pictures, too_small
+from lowshot.recogniser.recogniser import Recogniser
+from lowshot.recogniser.shots import read_thumbnails
+
+KINDS = (
+    "unreadable",
+    "wrong label",
+    "two classes",
+    "duplicate",
+    "confused",
+    "few photos",
+    "too small",
+    "poor picture",
+)
+"""The kinds of findings, the gravest first."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to look at.
+
+    Attributes:
+        kind (str): One of :data:`KINDS`.
+        photos (tuple of str): The photos that it is about, as ``CLASS/FILE``.
+        classes (tuple of str): The classes that it is about.
+        text (str): What was found, in a sentence.
+        fix (str): The option of ``lowshot classes`` that mends it, or advice.
+    """
+
+    kind: str
+    photos: tuple[str, ...]
+    classes: tuple[str, ...]
+    text: str
+    fix: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, as JSON has them."""
+        values = asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings, and the accuracy to expect.
+
+    Attributes:
+        findings (list of Finding): The gravest kind first.
+        photos (int): The number of photos.
+        classes (int): The number of taught classes.
+        accuracy (str): The accuracy by leave-one-out with its interval, in words.
+        not_checked (list of str): What could not be looked at, and why.
+    """
+
+    findings: list[Finding]
+    photos: int
+    classes: int
+    accuracy: str
+    not_checked: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, as JSON has them."""
+        return {**asdict(self), "findings": [finding.as_dict() for finding in self.findings]}
+
+
+def check_recogniser(recogniser: Recogniser) -> Report:
+    """Check the photos that a recogniser was taught, by their features and thumbnails.
+
+    Raises:
+        InputError: It knows no class.
+    """
+    recogniser.require_classes()
+    not_checked: list[str] = []
+    found = list(_of_shots(recogniser))
+    found += _of_thumbnails(recogniser, not_checked)
+    return _report(recogniser, found, not_checked)
+
+
+def check_photos(root: str | Path) -> Report:
+    """Check labelled photos before they are taught: all that :func:`check_recogniser` finds, and the files themselves.
+
+    Args:
+        root (path-like): A folder with a folder per class, such a zip, or a list of paths and classes.
+
+    Raises:
+        InputError: There are no class folders, or no photo can be read.
+    """
+    groups = labelled_photos(root)
+    photos = [photo for group in groups.values() for photo in group]
+    with tempfile.TemporaryDirectory(prefix="lowshot-") as folder:
+        recogniser = Recogniser.create(Path(folder) / "check")
+        taught = recogniser.teach(
+            {name: list(group) for name, group in groups.items()}, skip_bad=True, keep_repeated=True
+        )
+        not_checked: list[str] = []
+        found = [_unreadable(line) for line in taught.unreadable]
+        found += [Finding("duplicate", (), (), line, "remove one of the files") for line in taught.repeated]
+        found += _of_shots(recogniser)
+        found += _of_files(photos, not_checked)
+        return _report(recogniser, found, not_checked)
+
+
+def _report(recogniser: Recogniser, found: Sequence[Finding], not_checked: list[str]) -> Report:
+    ordered = sorted(found, key=lambda finding: KINDS.index(finding.kind))
+    estimate = recogniser.state.estimate
+    accuracy = (
+        "not known: with one photo a class none can be left out"
+        if estimate is None
+        else f"{100 * estimate.accuracy:.1f} % (95 % interval {100 * estimate.low:.1f} to {100 * estimate.high:.1f} %)"
+    )
+    shots = recogniser.shots()
+    return Report(ordered, sum(shots.values()), len(shots), accuracy, not_checked)
+
+
+def _unreadable(line: str) -> Finding:
+    return Finding("unreadable", (), (), line, "remove the file, or save it again as JPEG")
+
+
+def _of_shots(recogniser: Recogniser) -> Iterator[Finding]:
+    examples, model = recogniser.examples, recogniser.model
+    if not len(examples.labels):
+        return
+    found = check_shots(model.classifier, examples.features, examples.labels)
+    first = 0 if recogniser.state.base is None else len(recogniser.state.base.names)
+    taught = {first + i: one.name for i, one in enumerate(recogniser.state.classes)}
+    names = examples.names
+    for doubt in found.doubtful:
+        own, other = names[doubt.row], taught[int(doubt.suggestion)]
+        text = f"{own} looks like {other}"
+        yield Finding("wrong label", (own,), (taught[int(doubt.label)], other), text, f'--move "{own}={other}"')
+    yield from _duplicates(found, names)
+    base = {} if recogniser.state.base is None else dict(enumerate(recogniser.state.base.names))
+    for pair in found.confused:
+        one, other = ((base | taught)[int(label)] for label in (pair.label, pair.other))
+        text = f"{one} and {other} are taken for each other: {pair.count} of {pair.total} photos"
+        yield Finding("confused", (), (one, other), text, "teach more photos of both, or make them one class")
+    for label, count in found.few.items():
+        name = taught[int(label)]
+        text = f"{name} has {count} photo{'s' if count > 1 else ''}"
+        yield Finding("few photos", (), (name,), text, "teach three at least; five to ten are better")
+
+
+def _duplicates(found: Findings, names: Sequence[str]) -> Iterator[Finding]:
+    for rows in found.duplicates_across:
+        photos = tuple(names[row] for row in rows)
+        classes = tuple(sorted({photo.split("/", 1)[0] for photo in photos}))
+        text = f"one picture stands in {' and '.join(classes)}: {', '.join(photos)}"
+        yield Finding("two classes", photos, classes, text, f'--forget "{photos[-1]}"')
+    for rows in found.duplicates:
+        photos = tuple(names[row] for row in rows)
+        text = f"{', '.join(photos)} show the same picture"
+        yield Finding("duplicate", photos, (photos[0].split("/", 1)[0],), text, f'--forget "{photos[-1]}"')
+
+
+def _of_thumbnails(recogniser: Recogniser, not_checked: list[str]) -> Iterator[Finding]:
+    examples = recogniser.examples
+    pictures = read_thumbnails(recogniser.folder, examples.rows.tolist())
+    if not any(pictures):
+        not_checked.append("brightness: the recogniser keeps no small pictures")
+        return
+    with tempfile.TemporaryDirectory(prefix="lowshot-") as folder:
+        names = {}
+        for number, (name, data) in enumerate(zip(examples.names, pictures)):
+            if data:
+                path = Path(folder, f"{number}.jpg")
+                path.write_bytes(data)
+                names[path] = name
+        yield from _poor(names, not_checked, sharpness=False)
+
+
+def _of_files(photos: Sequence[Photo], not_checked: list[str]) -> Iterator[Finding]:
+    for name, size in too_small(photos).items():
+        yield Finding("too small", (name,), (), f"{name} has {size}", "take a larger picture")
+    with tempfile.TemporaryDirectory(prefix="lowshot-") as folder:
+        names = {}
+        for number, photo in enumerate(photos):
+            path = Path(folder, f"{number}.png")
+            try:
+                image = photo.open().image
+            except InputError:
+                continue
+            image.thumbnail((1024, 1024))
+            image.save(path, compress_level=0)
+            names[path] = photo.name
+        yield from _poor(names, not_checked, sharpness=True)
+
+
+def _poor(names: dict[Path, str], not_checked: list[str], sharpness: bool) -> Iterator[Finding]:
+    try:
+        found = poor_pictures(list(names), sharpness)
+    except InputError as error:
+        not_checked.append(str(error))
+        return
+    for path, words in sorted(found.items(), key=lambda one: names[one[0]]):
+        text = f"{names[path]} is {' and '.join(words)}"
+        yield Finding("poor picture", (names[path],), (), text, "take a better picture, or leave it if it is typical")

@@ -1,0 +1,514 @@
+"""A recogniser: classes that were taught from a few photos, in a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from lowshot.checks import check_number
+from lowshot.classifiers import LowShotClassifier, load_classifier, save_classifier
+from lowshot.data import BadImageError
+from lowshot.errors import InputError, did_you_mean, first_few
+from lowshot.files import Pathlike, file_fingerprint, fingerprint
+from lowshot.progress import progress
+from lowshot.recogniser import folder as folders
+from lowshot.recogniser.answering import answered
+from lowshot.recogniser.answers import Answer
+from lowshot.recogniser.batches import BATCH
+from lowshot.recogniser.card import write_card
+from lowshot.recogniser.changes import Taught, with_class, with_photos, without_class, without_empty
+from lowshot.recogniser.class_names import check_distinct, checked_name
+from lowshot.recogniser.decision import decide, refitted, undecided
+from lowshot.recogniser.embedding import Network, Seen
+from lowshot.recogniser.model import Examples, Model, live_examples
+from lowshot.recogniser.photos import ImageLike, Photo, as_photo, labelled_photos, named_photos
+from lowshot.recogniser.shots import Shots, read_thumbnails
+from lowshot.recogniser.start import DEFAULT_BACKBONE, Start, first_state, pretrained_start
+from lowshot.recogniser.state import ClassifierState, State
+from lowshot.registry import CLASSIFIERS
+
+if TYPE_CHECKING:
+    from lowshot.recogniser.export import Exported
+
+if TYPE_CHECKING:
+    from lowshot.recogniser.findings import Report
+
+
+class Recogniser:
+    """Classes that were taught from a few photos, in a folder that other programs can read and change as well.
+
+    Every change is complete when the method returns: the folder holds the state before or after it, whatever happens.
+    A change starts from what is in the folder then, so that two processes lose nothing of each other's.
+
+    Args:
+        folder (path-like): The folder.
+
+    Raises:
+        InputError: There is no recogniser, it is damaged, or of a newer version of lowshot.
+
+    Example:
+        >>> birds = Recogniser.load("birds")  # doctest: +SKIP
+        >>> birds.teach({"robin": ["a.jpg", image]})  # doctest: +SKIP
+        >>> birds.predict(["new.jpg"])[0].class_  # doctest: +SKIP
+        'robin'
+    """
+
+    def __init__(self, folder: Pathlike) -> None:
+        self.folder = Path(folder)
+        self._network: Network | None = None
+        self._state: State
+        self._shots: Shots
+        self._read()
+
+    @classmethod
+    def load(cls, folder: Pathlike) -> Self:
+        """Open the recogniser in a folder."""
+        return cls(folder)
+
+    @classmethod
+    def create(
+        cls,
+        folder: Pathlike,
+        *,
+        backbone: str = DEFAULT_BACKBONE,
+        options: Mapping[str, Any] | None = None,
+        start: Start | None = None,
+        views: str = "one",
+        classifier: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        thumbnails: bool = True,
+    ) -> Self:
+        """Make a recogniser that was taught nothing yet.
+
+        Args:
+            folder (path-like): The folder, which must be empty or not exist.
+            backbone (str): The registered name of the network, whose published weights are taken.
+            options (mapping, optional): The options of the backbone.
+            start (Start, optional): Another network, or base classes, in place of ``backbone``.
+            views (str): The views of a photo whose mean feature is taken: "one", "flip" or "ten_crop".
+            classifier (str, optional): The registered name of the classifier; none chooses by leave-one-out.
+            params (mapping, optional): The parameters of the classifier.
+            thumbnails (bool): True keeps a small picture of each photo.
+
+        Raises:
+            InputError: There is something else in the folder, or a name or parameter is unknown.
+        """
+        target = Path(folder)
+        folders.check_vacant(target)
+        asked = None
+        if classifier is not None:
+            CLASSIFIERS.build(classifier, **(params or {}))
+            asked = ClassifierState(name=classifier, params=dict(params or {}), given=True)
+        start = start or pretrained_start(backbone, options or {})
+        target.mkdir(parents=True, exist_ok=True)
+        with folders.changing(target):
+            folders.check_vacant(target)
+            state = first_state(target, start, views, asked, thumbnails)
+            folders.commit(target, state, "created", Shots.none(state.backbone.dim))
+        return cls(target)
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes: base classes first, then taught ones by name."""
+        return list(self._model.classes) if self._model is not None else []
+
+    @property
+    def examples(self) -> Examples:
+        """The taught photos that count, sorted by class and content."""
+        return self._examples
+
+    @property
+    def model(self) -> Model:
+        """The fitted classifier with the names of its classes.
+
+        Raises:
+            InputError: The recogniser knows no class.
+        """
+        return self._ready()
+
+    @property
+    def state(self) -> State:
+        """The state, as ``recogniser.json`` has it."""
+        return self._state
+
+    @property
+    def fingerprint(self) -> str:
+        """The digest of the state."""
+        return fingerprint(self._state.model_dump(mode="json"))
+
+    def shots(self) -> dict[str, int]:
+        """The number of taught photos of each class that was taught."""
+        examples = self._examples
+        names = [name.split("/", 1)[0] for name in examples.names]
+        return {name: names.count(name) for name in dict.fromkeys(names)}
+
+    def teach(
+        self,
+        photos: Mapping[str, Sequence[ImageLike]] | Pathlike,
+        *,
+        skip_bad: bool = False,
+        keep_repeated: bool = False,
+    ) -> Taught:
+        """Teach classes: new ones, or more photos of known ones.
+
+        A photo that was taught before, byte for byte or resized, is left out and named in the result.
+
+        Args:
+            photos (mapping or path): Class name → its images (paths, PIL images or uint8 arrays); or a folder with a
+                folder per class, such a zip, or a list of paths and classes.
+            skip_bad (bool): True leaves out photos that cannot be decoded; otherwise one of them stops the call.
+            keep_repeated (bool): True teaches repeated pictures as well, unless they are the same file in one class.
+
+        Returns:
+            What was done.
+
+        Raises:
+            InputError: A photo cannot be decoded, there is none, a class name is not possible, or the folder cannot be
+                written. The recogniser has not changed then.
+        """
+        given = named_photos(photos) if isinstance(photos, Mapping) else labelled_photos(os.fspath(photos))
+        check_distinct(given, self.classes)
+        seen = self._see([(name, photo) for name, group in given.items() for photo in group], "teach")
+        taught = Taught(unreadable=[one.error for _, one in seen if one.error])
+        if taught.unreadable and not skip_bad:
+            raise InputError(
+                f"{len(taught.unreadable)} of {len(seen)} photos cannot be used: {first_few(taught.unreadable)}. "
+                f"Nothing was taught; remove them, or leave them out with --skip-bad"
+            )
+        good = [(name, one) for name, one in seen if one.feature is not None]
+        if not good:
+            raise InputError(f"none of the {len(seen)} photos can be used: {first_few(taught.unreadable)}")
+
+        def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
+            check_distinct(given, self.classes)
+            return with_photos(state, shots, good, taught, keep_repeated)
+
+        self._change(edit)
+        return taught
+
+    def remove(self, *names: str) -> None:
+        """Forget classes.
+
+        Args:
+            names (str): Their names.
+
+        Raises:
+            InputError: A name is unknown.
+        """
+
+        def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
+            for name in names:
+                state = without_class(state, shots, self._known(name))
+            return state, Shots.none(state.backbone.dim), f"removed {first_few(list(names))}"
+
+        self._change(edit)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a class another name.
+
+        Raises:
+            InputError: The old name is unknown, the new one is not possible, or another class has it.
+        """
+        name = checked_name(new)
+
+        def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
+            known = self._known(old)
+            others = [other for other in self.classes if other != known]
+            if name in others:
+                raise InputError(f"class {name!r} exists already: remove one of the two, or take another name")
+            check_distinct([name], others)
+            classes = [one.model_copy(update={"name": name}) if one.name == known else one for one in state.classes]
+            base = state.base
+            if base is not None:
+                base = base.model_copy(update={"names": [name if one == known else one for one in base.names]})
+            changed = state.model_copy(update={"classes": sorted(classes, key=lambda one: one.name), "base": base})
+            return changed, Shots.none(state.backbone.dim), f"renamed {known} to {name}"
+
+        self._change(edit)
+
+    def move_photo(self, photo: str, to: str | None) -> None:
+        """Give a taught photo to another class, or forget it.
+
+        Args:
+            photo (str): The photo, as ``CLASS/FILE`` or the start of its digest.
+            to (str or None): The class, which may be new; None forgets the photo.
+
+        Raises:
+            InputError: No taught photo, or more than one, is called so.
+        """
+        target = None if to is None else checked_name(to)
+
+        def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
+            row = self._row_of(photo, shots)
+            removed = sorted({*state.removed, row})
+            changed = state.model_copy(update={"removed": removed})
+            if target is None:
+                return without_empty(changed, shots), Shots.none(state.backbone.dim), f"removed photo {photo}"
+            check_distinct([target], self.classes)
+            changed = with_class(changed, target)
+            moved = shots.take([row])
+            moved.labels = np.array([changed.id_of[target]], np.int64)
+            moved.thumbnails = read_thumbnails(self.folder, [row])
+            return without_empty(changed, shots.joined(moved)), moved, f"moved photo {photo} to {target}"
+
+        self._change(edit)
+
+    def undo(self) -> str:
+        """Undo the last change.
+
+        Returns:
+            What was undone, in words.
+
+        Raises:
+            InputError: There is nothing to undo.
+        """
+        with folders.changing(self.folder):
+            undone = folders.read_state(self.folder).history
+            folders.undo(self.folder)
+            self._read()
+            self._save_derived()
+        return undone[-1].what if undone else "the last change"
+
+    def set_classifier(self, name: str, params: Mapping[str, Any] | None = None) -> None:
+        """Take a classifier of one's own choice.
+
+        Args:
+            name (str): The registered name, or "auto" to have it chosen by leave-one-out.
+            params (mapping, optional): Its parameters.
+
+        Raises:
+            InputError: The name or a parameter is unknown, or the base classes were learned by another classifier.
+        """
+        if name != "auto":
+            CLASSIFIERS.build(name, **(params or {}))
+        if self._state.base is not None and name != self._state.classifier.name:
+            raise InputError(
+                f"recogniser {self.folder} has base classes, which {self._state.classifier.name} learned: no other "
+                "classifier can take them over"
+            )
+
+        def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
+            chosen = ClassifierState(name="nearest_mean" if name == "auto" else name, params=dict(params or {}))
+            chosen = chosen.model_copy(update={"given": name != "auto"})
+            return state.model_copy(update={"classifier": chosen}), Shots.none(state.backbone.dim), f"classifier {name}"
+
+        self._change(edit)
+
+    def set_unknown_at(self, threshold: float | None) -> None:
+        """Mark answers as unknown below a similarity to all classes, from -1 to 1; None chooses it by leave-one-out."""
+        if threshold is not None:
+            check_number("unknown_at", threshold, least=-1, most=1)
+
+        def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
+            update: dict[str, Any] = {"unknown_given": threshold is not None}
+            if threshold is not None:
+                update["unknown_at"] = float(threshold)
+            return state.model_copy(update=update), Shots.none(state.backbone.dim), f"unknown below {threshold}"
+
+        self._change(edit)
+
+    def predict(self, images: Iterable[ImageLike]) -> list[Answer]:
+        """Say what photos show.
+
+        Args:
+            images (iterable): Paths, PIL images or uint8 arrays.
+
+        Returns:
+            An answer for each, in order. That of a photo that cannot be decoded says so in ``error``.
+
+        Raises:
+            InputError: The recogniser knows no class.
+        """
+        return list(self.answers(as_photo(image, number) for number, image in enumerate(images)))
+
+    def predict_proba(self, images: Iterable[ImageLike]) -> np.ndarray:
+        """The probabilities (N, C) float64 of ``classes`` for N photos; each row sums to one.
+
+        Raises:
+            InputError: A photo cannot be decoded.
+        """
+        photos = [as_photo(image, number) for number, image in enumerate(images)]
+        seen = list(self.network.see(photos))
+        for one in seen:
+            if one.feature is None:
+                raise BadImageError(one.error)
+        if not seen:
+            return np.zeros((0, len(self.classes)))
+        return self._ready().probabilities(np.stack([one.feature for one in seen]))  # type: ignore[misc]
+
+    def answers(self, photos: Iterable[Photo]) -> Iterator[Answer]:
+        """Say what photos show, one by one; memory follows the batch and not the number of photos."""
+        model = self._ready()
+        seen = iter(self.network.see(photos))
+        while batch := list(islice(seen, BATCH)):
+            yield from answered(model, batch)
+
+    def check(self) -> Report:
+        """Find likely wrong labels, duplicates, confused classes, classes with few photos and poor pictures.
+
+        Raises:
+            InputError: The recogniser knows no class.
+        """
+        from lowshot.recogniser.findings import check_recogniser
+
+        return check_recogniser(self)
+
+    def save(self, folder: Pathlike) -> Recogniser:
+        """Copy the recogniser to another folder, which must be empty or not exist; returns the copy.
+
+        Raises:
+            InputError: There is something in the folder.
+        """
+        target = Path(folder)
+        folders.check_vacant(target)
+        with folders.changing(self.folder):
+            shutil.copytree(self.folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
+        return type(self)(target)
+
+    def export_onnx(self, path: Pathlike) -> Exported:
+        """Write the recogniser as one ONNX file, which answers without lowshot and without torch.
+
+        Its input ``pixels`` is (N, H, W, 3) uint8: photos that were resized and cropped as its metadata say. Its
+        outputs are ``probabilities`` (N, C), ``novelty`` (N,), from the metadata's ``unknown_at`` on a photo is
+        unknown, and ``features`` (N, D). Before the file is kept, its answers are compared with those of the
+        recogniser: on the stored features of all taught photos, and from pixels on for thumbnails and random images,
+        since the photos themselves are not kept. Needs ``pip install 'lowshot[onnx]'``.
+
+        Args:
+            path (path-like): The file, whose name ends in ``.onnx``.
+
+        Returns:
+            What was compared.
+
+        Raises:
+            InputError: A package is missing, the file cannot be written, or the classifier, the views or the
+                preprocessing have no form in ONNX.
+            LowshotError: The network has none, or a probability differs by more than 0.001.
+        """
+        from lowshot.recogniser.export import export_onnx
+
+        return export_onnx(self, path)
+
+    @property
+    def network(self) -> Network:
+        """The network, which is loaded on first use."""
+        if self._network is None:
+            self._network = Network(self._state.backbone, self.folder)
+        return self._network
+
+    def __repr__(self) -> str:
+        return f"<Recogniser {self.folder}: {len(self._examples.rows)} photos, {len(self.classes)} classes>"
+
+    # The state and its changes.
+
+    def _see(self, photos: Sequence[tuple[str, Photo]], title: str) -> list[tuple[str, Seen]]:
+        found = []
+        with progress(title, len(photos)) as tick:
+            stream = self.network.see((photo for _, photo in photos), details=True)
+            for (name, _), one in zip(photos, stream):
+                found.append((name, one))
+                tick(1)
+        return found
+
+    def _change(self, edit: Callable[[State, Shots], tuple[State, Shots, str]]) -> None:
+        """Make a change of the present state in the folder, which another process may have changed in the meantime."""
+        with folders.changing(self.folder):
+            self._read()
+            state, new, what = edit(self._state, self._shots)
+            if state == self._state and not len(new):
+                return
+            shots = self._shots.joined(new)
+            if not state.thumbnails:
+                new.thumbnails = [b""] * len(new)
+            decided, model = self._decided(state, shots)
+            digest = _saved(self.folder, model)
+            decided = decided.model_copy(
+                update={"classifier": decided.classifier.model_copy(update={"digest": digest})}
+            )
+            self._state = folders.commit(self.folder, decided, what, new)
+            self._shots, self._model = shots, model
+            if self._model is not None:
+                self._model.state = self._state
+            self._examples = live_examples(self._state, shots)
+            with contextlib.suppress(OSError):  # the change is complete without it
+                write_card(self.folder, self._state, self.shots(), self.classes)
+
+    def _decided(self, state: State, shots: Shots) -> tuple[State, Model | None]:
+        examples = live_examples(state, shots)
+        base = self._base(state)
+        if not len(examples.rows) and base is None:
+            return undecided(state), None
+        decided, classifier = decide(state, examples, base)
+        return decided, Model(decided, examples, classifier)
+
+    def _read(self) -> None:
+        self._state, self._shots = folders.read_all(self.folder)
+        self._examples = live_examples(self._state, self._shots)
+        self._model = self._loaded_model()
+
+    def _loaded_model(self) -> Model | None:
+        state = self._state
+        if not len(self._examples.rows) and state.base is None:
+            return None
+        path = self.folder / folders.CLASSIFIER_FILE
+        if state.classifier.digest and path.is_file() and file_fingerprint(path) == state.classifier.digest:
+            return Model(state, self._examples, load_classifier(path))
+        return Model(state, self._examples, refitted(state, self._examples, self._base(state)))
+
+    def _save_derived(self) -> None:
+        """Write the files that follow from the present state."""
+        if self._model is not None and _saved(self.folder, self._model) != self._state.classifier.digest:
+            (self.folder / folders.CLASSIFIER_FILE).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            write_card(self.folder, self._state, self.shots(), self.classes)
+
+    def _base(self, state: State) -> LowShotClassifier | None:
+        return None if state.base is None else load_classifier(self.folder / folders.BASE_FILE)
+
+    def require_classes(self) -> None:
+        """Check that the recogniser knows a class.
+
+        Raises:
+            InputError: It knows none.
+        """
+        self._ready()
+
+    def _ready(self) -> Model:
+        if self._model is None:
+            raise InputError(f"recogniser {self.folder} knows no class yet: lowshot teach {self.folder} PHOTOS")
+        return self._model
+
+    def _known(self, name: str) -> str:
+        composed = checked_name(name)
+        if composed not in self.classes:
+            raise InputError(f"recogniser {self.folder} has no class {name!r}. {did_you_mean(name, self.classes)}")
+        return composed
+
+    def _row_of(self, photo: str, shots: Shots) -> int:
+        rows = [
+            int(row)
+            for row, name in zip(self._examples.rows, self._examples.names)
+            if name == photo or (len(photo) >= 8 and shots.digests[row].startswith(photo))
+        ]
+        if len(rows) != 1:
+            raise InputError(
+                f"recogniser {self.folder} has {'no' if not rows else len(rows)} taught photos called {photo!r}: "
+                f"expected CLASS/FILE, such as {first_few(self._examples.names, 2) or 'robin/a.jpg'}"
+            )
+        return rows[0]
+
+
+def _saved(folder: Path, model: Model | None) -> str:
+    """Write the fitted classifier; returns its digest."""
+    if model is None:
+        return ""
+    path = folder / folders.CLASSIFIER_FILE
+    save_classifier(model.classifier, path)
+    return file_fingerprint(path)
