@@ -26,7 +26,7 @@ from lowshot.errors import InputError
 
 MOST_ROWS = 2000
 # Scores of R shots for C classes: at 10 000 classes their softmax, not the algebra, is what takes time.
-MOST_SCORES = 2_000_000
+MOST_SCORES = 1_000_000
 FEWEST_ROWS = 100
 MOST_FOLDS = 10
 
