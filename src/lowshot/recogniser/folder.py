@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from lowshot.errors import InputError, first_few
-from lowshot.files import Pathlike, is_file, locked, read_json, require_writable, write_json
+from lowshot.files import Pathlike, exists, is_file, is_folder, locked, read_json, require_writable, write_json
 from lowshot.progress import say
 from lowshot.recogniser.shots import FILE as SHOTS_FILE
 from lowshot.recogniser.shots import Shots, append_shots, read_shots
