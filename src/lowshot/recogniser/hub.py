@@ -27,6 +27,7 @@ from lowshot.recogniser.folder import (
     CARD_FILE,
     CLASSIFIER_FILE,
     STATE_FILE,
+    check_vacant,
     is_recogniser,
     read_state,
 )
@@ -111,7 +112,6 @@ def _mixin() -> Any:
         from huggingface_hub import ModelHubMixin, snapshot_download
     except ImportError as error:
         raise InputError(f"the hub needs the package huggingface_hub: pip install 'lowshot[hub]' ({error})") from None
-    from lowshot.recogniser.recogniser import Recogniser
 
     class OnHub(ModelHubMixin, library_name="lowshot"):
         """A recogniser as huggingface_hub saves, fetches and pushes it."""
@@ -130,20 +130,19 @@ def _mixin() -> Any:
 
         @classmethod
         def _from_pretrained(cls, *, model_id: str, **options: Any) -> OnHub:
+            opened = options.pop("opened")
             found = snapshot_download(
                 model_id, allow_patterns=FETCHED, library_name="lowshot", library_version=__version__, **options
             )
             if not is_recogniser(found):
                 raise InputError(f"{model_id} on the hub is no recogniser: it has no {STATE_FILE}")
-            return cls(Recogniser(found, read_only=True))
+            return cls(opened(found, read_only=True))
 
     return OnHub
 
 
 def save_pretrained(recogniser: Recogniser, folder: Pathlike, thumbnails: bool, history: bool) -> None:
     """Write the copy that would be shared; see :meth:`lowshot.recogniser.Recogniser.save_pretrained`."""
-    from lowshot.recogniser.folder import check_vacant
-
     check_vacant(Path(folder))
     shared = _mixin()(recogniser)
     shared.thumbnails, shared.history = thumbnails, history
@@ -162,18 +161,15 @@ def push_to_hub(recogniser: Recogniser, repo_id: str, thumbnails: bool, history:
         return str(shared.push_to_hub(repo_id, **{"commit_message": PUSH_MESSAGE, **options}))
 
 
-def from_pretrained(model: Pathlike, folder: Pathlike | None, **options: Any) -> Recogniser:
+def from_pretrained(opened: type[Recogniser], model: Pathlike, folder: Pathlike | None, **options: Any) -> Recogniser:
     """Fetch a recogniser; see :meth:`lowshot.recogniser.Recogniser.from_pretrained`."""
-    from lowshot.recogniser.folder import check_vacant
-    from lowshot.recogniser.recogniser import Recogniser
-
     if folder is not None:
         check_vacant(Path(folder))
     if os.path.isdir(model):
-        found = Recogniser(model)
+        found = opened(model)
     else:
         with _hub_errors(str(model)):
-            found = _mixin().from_pretrained(str(model), **options).recogniser
+            found = _mixin().from_pretrained(str(model), opened=opened, **options).recogniser
     return found if folder is None else found.save(folder)
 
 

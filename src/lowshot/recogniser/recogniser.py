@@ -422,7 +422,7 @@ class Recogniser:
         """
         from lowshot.recogniser.hub import from_pretrained
 
-        return from_pretrained(model, folder, **options)
+        return from_pretrained(cls, model, folder, **options)
 
     def save_pretrained(self, folder: Pathlike, *, thumbnails: bool = True, history: bool = False) -> None:
         """Write the copy that :meth:`push_to_hub` uploads.
