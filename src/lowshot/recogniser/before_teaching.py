@@ -62,6 +62,6 @@ def _of_files(photos: Sequence[Photo], not_checked: list[str]) -> Iterator[Findi
 
 
 def first_photos(paths: Sequence[str | Path], n: int) -> list[str]:
-    """Choose photos to label first, before there is a recogniser; see :func:`lowshot.recogniser.suggestions.suggested_photos`."""
+    """Choose photos to label first; see :func:`lowshot.recogniser.suggestions.suggested_photos`."""
     with tempfile.TemporaryDirectory(prefix="lowshot-") as folder:
         return suggested_photos(Recogniser.create(Path(folder) / "empty"), paths, n)
