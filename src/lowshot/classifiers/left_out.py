@@ -1,18 +1,18 @@
 """Leave-one-out algebra of classifiers that share one covariance: a shot less is an update of small rank.
 
-Leaving out a shot changes the weights of its class alone: those of the others of its n shots grow from 1/n to 1/(n-1).
-So the matrix that is inverted changes from S to ``a S + Z' diag(d) Z + b I`` with as many rows Z as the class has shots,
-give or take one. In the eigenbasis of S Woodbury's identity leaves systems of that size:
+Leaving out a shot changes the weights of its class alone: those of the others of its n shots grow from 1/n to
+1/(n-1). So the matrix that is inverted changes from S to ``a S + Z' diag(d) Z + b I`` with as many rows Z as the
+class has shots, give or take one. In the eigenbasis of S Woodbury's identity leaves systems of that size:
 
     (A + Z' diag(d) Z)^-1 = A^-1 - A^-1 Z' (diag(1/d) + Z A^-1 Z')^-1 Z A^-1,      A = a diag(l) + b I.
 
-The vectors of all products lie in the span of the shots and the class means, so D dimensions become as many as there are
-such vectors, where these are fewer.
+The vectors of all products lie in the span of the shots and the class means, so D dimensions become as many as there
+are such vectors, where these are fewer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -148,7 +148,7 @@ def ridge_scores(
     base_mean: np.ndarray,
     weights: np.ndarray,
     rows: np.ndarray,
-    alphas: np.ndarray,
+    alphas: Sequence[float],
 ) -> np.ndarray | None:
     """Left-out scores of ridge regressions in which every novel class weighs the same.
 
@@ -161,7 +161,7 @@ def ridge_scores(
         base_mean (array, (D,)): The mean of the base classes, times the root of their weight; zeros without.
         weights (array, (C,)): The weights of the classes, one together.
         rows (array, (R,) int): The shots to leave out.
-        alphas (array, (A,)): The strengths of the penalty.
+        alphas (sequence of float): The A strengths of the penalty.
 
     Returns:
         (A, R, C) scores; None where a class is too large.
@@ -179,7 +179,7 @@ def ridge_scores(
     scores = np.empty((len(alphas), len(rows), n_classes))
     singles = np.flatnonzero(counts[codes[rows]] == 1)
     growth = 1 / (1 - share)
-    groups = [(None, rows[singles], singles)] if len(singles) else []
+    groups: list[tuple[int | None, np.ndarray, np.ndarray]] = [(None, rows[singles], singles)] if len(singles) else []
     groups += [(code, members, places) for code, members, places in by_class(codes, rows)]
     for code, members, places in groups:
         left = rows[places]
