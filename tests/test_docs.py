@@ -18,7 +18,9 @@ from lowshot.pipeline import run_recipe, validate_recipe
 from lowshot.plugins import import_plugin
 from lowshot.recipe import Recipe, load_recipe
 from lowshot.recipe.keys import keys_markdown
+from lowshot.recogniser import Recogniser
 from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES, REGISTRIES
+from tests.recogniser.conftest import photo
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -97,6 +99,24 @@ def test_the_examples_of_the_classifiers_page_run(
     assert float(unbalanced) < 0.1  # "hardly any"
 
 
+def test_the_example_of_the_export_page_answers_as_lowshot_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shades = {name: [photo(colour, seed) for seed in range(3)] for name, colour in (("robin", "red"), ("wren", "grey"))}
+    birds = Recogniser.create("birds")
+    birds.teach(shades)
+    birds.export_onnx("birds.onnx")
+    for name, colour in (("robin", "red"), ("wren", "grey")):
+        photo(colour, 9, 300).resize((400, 300)).save(f"{name}.jpg")
+    answers = birds.predict(["robin.jpg", "wren.jpg"])
+    capsys.readouterr()
+    (block,) = _blocks(ROOT / "docs" / "export.md", "python")
+    exec(block, {})
+    expected = [f"{one.file}: {'unknown' if one.unknown else one.class_} {one.probability:.2f}" for one in answers]
+    assert capsys.readouterr().out.splitlines() == expected
+
+
 def test_the_ranks_of_scaling_can_share_the_batches_of_its_recipes() -> None:
     page = (ROOT / "docs" / "scaling.md").read_text()
     named = re.findall(r"(?:-m|srun) lowshot run (\w+)", page)
@@ -154,3 +174,9 @@ def test_the_contributed_data_set_gives_images() -> None:
     assert "shades" in DATASETS
     images = build_dataset("shades", "train", classes=3)
     assert images.load(31).getpixel((0, 0)) == (85, 85, 85)
+
+
+def test_the_example_of_the_pretrained_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    for block in _blocks(ROOT / "docs" / "pretrained.md", "python"):
+        exec(block, {})
+    assert "torch.Size([1, 1280]) package (1000, 1280) ['tench', 'goldfish']" in capsys.readouterr().out

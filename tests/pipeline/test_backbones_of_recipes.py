@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import timm
+from huggingface_hub import constants
 
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore
 from lowshot.pipeline import validate_recipe
 from lowshot.recipe import load_recipe
+from tests.hub import fill_cache
 from tests.pipeline.recipes import run_recipe
 
 Write = Callable[..., Path]
@@ -23,22 +24,11 @@ def training(backbone: str, **options: Any) -> dict[str, Any]:
     return {"backbone": backbone, "backbone_options": options, "epochs": 1, "batch_size": 64, "precision": "32-true"}
 
 
-def fetched(model: str, pretrained: bool = False, **options: Any) -> Any:
-    """Stands in for timm's: "published" weights are drawn with another seed instead of fetched."""
-    network = MADE(model, pretrained=False, **{key: options[key] for key in options if "pretrained" not in key})
-    if pretrained:
-        for parameter in network.parameters():
-            parameter.data.mul_(0.9)
-    return network
-
-
-MADE = timm.create_model
-
-
 @pytest.fixture
-def published(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(timm, "create_model", fetched)
-    return None
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights of a model in the hub's cache, drawn here."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    fill_cache(tmp_path / "cache", "resnet10t.c3_in1k")
 
 
 def test_a_pretrained_backbone_trains_and_is_extracted(published: None, write_recipe: Write, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from lowshot.cli.predict import predict
 from lowshot.cli.recipe import demo, run, validate
 from lowshot.cli.report import report
 from lowshot.cli.stages import episodes, evaluate, extract, fit_classifier, fit_generator, split, train, tune
+from lowshot.cli.suggest import suggest
 from lowshot.cli.teach import teach
 
 PANELS: dict[str, dict[str, Callable[..., None]]] = {
@@ -42,6 +43,7 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "predict": predict,
         "classes": classes,
         "check": check,
+        "suggest": suggest,
         "export": export,
     },
 }

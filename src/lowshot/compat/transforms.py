@@ -11,12 +11,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from PIL import Image, ImageEnhance
 
 from lowshot.compat.data_schema import Strength, TransformParams
 from lowshot.data import Normalize
+from lowshot.data.pictures import as_pixels, centre_cropped, shorter_side_resized
 from lowshot.data.transforms import ImageTransform
 
 AREA, RATIO, ATTEMPTS = (0.08, 1.0), (3 / 4, 4 / 3), 10
@@ -31,12 +31,7 @@ class Scale:
     size: int
 
     def __call__(self, image: Image.Image) -> Image.Image:
-        width, height = image.size
-        if min(width, height) == self.size:
-            return image
-        long = int(self.size * max(width, height) / min(width, height))
-        size = (self.size, long) if width <= height else (long, self.size)
-        return image.resize(size, Image.Resampling.BILINEAR)
+        return shorter_side_resized(image, self.size)
 
 
 @dataclass(frozen=True)
@@ -46,14 +41,7 @@ class CenterCrop:
     size: int
 
     def __call__(self, image: Image.Image) -> Image.Image:
-        width, height = image.size
-        if width < self.size or height < self.size:
-            wide, high = max(width, self.size), max(height, self.size)
-            border = Image.new("RGB", (wide, high))
-            border.paste(image, ((wide - width) // 2, (high - height) // 2))
-            image, (width, height) = border, border.size
-        left, top = round((width - self.size) / 2), round((height - self.size) / 2)
-        return image.crop((left, top, left + self.size, top + self.size))
+        return centre_cropped(image, (self.size, self.size))
 
 
 @dataclass(frozen=True)
@@ -113,7 +101,7 @@ class PixelTransforms:
     def __call__(self, image: Image.Image) -> torch.Tensor:
         for transform in self.transforms:
             image = transform(image)
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+        return as_pixels(image)
 
 
 def image_transform(params: TransformParams) -> ImageTransform:

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from PIL import Image
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional as F
 
 from lowshot.checks import check_choice, check_count, check_number
-from lowshot.data.presets.imagenet import augmentation
-from lowshot.data.transforms import MOST_SIDE, Normalize, Transforms
+from lowshot.data.pictures import RESAMPLING, as_pixels, centre_cropped, padded, resized, shorter_side_resized
+from lowshot.data.transforms import MOST_SIDE, Normalize, Transforms, check_augmentation
 from lowshot.errors import InputError, did_you_mean
 from lowshot.parameters import keyword_parameters
 
 CROP_MODES = ("center", "squash", "border")
-INTERPOLATIONS = tuple(mode.value for mode in InterpolationMode)
+INTERPOLATIONS = tuple(RESAMPLING)
 
 
 @dataclass(frozen=True)
@@ -205,9 +204,26 @@ class Preprocessing:
         Raises:
             InputError: A value is out of range.
         """
-        train = augmentation(self.size, scale, jitter, flip)
+        train = _Augmentation(self.size, tuple(scale), jitter, flip)
         description = {**self.description, "scale": list(scale), "jitter": jitter, "flip": flip}
         return Transforms(train, _Resized(self), Normalize(self.mean, self.std), description)
+
+
+class _Augmentation:
+    """The augmentation of preset "imagenet", made on first use, since it imports torchvision."""
+
+    def __init__(self, size: tuple[int, int], scale: Sequence[float], jitter: float, flip: bool) -> None:
+        check_augmentation(scale, jitter)
+        self._settings = size, scale, jitter, flip
+
+    @cached_property
+    def _transform(self) -> Callable[[Image.Image], torch.Tensor]:
+        from lowshot.data.presets.imagenet import augmentation
+
+        return augmentation(*self._settings)
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        return self._transform(image)
 
 
 @dataclass(frozen=True)
@@ -217,7 +233,7 @@ class _Resized:
     preprocessing: Preprocessing
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
-        return F.pil_to_tensor(self._cropped(self._scaled(image)))
+        return as_pixels(self._cropped(self._scaled(image)))
 
     @property
     def crop_size(self) -> tuple[int, int] | None:
@@ -228,28 +244,24 @@ class _Resized:
 
     def before_crop(self, image: Image.Image) -> torch.Tensor:
         """Return the image as it is before the central crop, (3, h, w) uint8."""
-        return F.pil_to_tensor(self._scaled(image))
+        return as_pixels(self._scaled(image))
 
     def _scaled(self, image: Image.Image) -> Image.Image:
         own = self.preprocessing
-        target = list(own.resize)
-        if own.crop_mode == "center" and target[0] == target[1]:
-            target = target[:1]  # the shorter side; the longer one is rounded down, as torchvision does it
-        elif own.crop_mode != "squash":
-            ratios = (image.height / target[0], image.width / target[1])
+        height, width = own.resize
+        if own.crop_mode == "center" and height == width:
+            return shorter_side_resized(image, height, own.interpolation)
+        if own.crop_mode != "squash":
+            ratios = (image.height / height, image.width / width)
             ratio = max(ratios) if own.crop_mode == "border" else min(ratios)
-            target = [round(image.height / ratio), round(image.width / ratio)]
-        scaled: Image.Image = F.resize(image, target, InterpolationMode(own.interpolation))
-        return scaled
+            height, width = round(image.height / ratio), round(image.width / ratio)
+        return resized(image, (height, width), own.interpolation)
 
     def _cropped(self, image: Image.Image) -> Image.Image:
-        (height, width), own = self.preprocessing.size, self.preprocessing
-        if own.crop_mode == "border" and (image.height < height or image.width < width):
-            down, right = max(0, height - image.height), max(0, width - image.width)
-            fill = [round(255 * value) for value in own.mean]
-            image = F.pad(image, [right // 2, down // 2, (right + 1) // 2, (down + 1) // 2], fill=fill)
-        cropped: Image.Image = F.center_crop(image, [height, width])
-        return cropped
+        own = self.preprocessing
+        if own.crop_mode == "border":
+            image = padded(image, own.size, [round(255 * value) for value in own.mean])
+        return centre_cropped(image, own.size)
 
 
 def _sides(name: str, value: Any) -> tuple[int, int]:

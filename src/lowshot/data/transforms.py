@@ -87,6 +87,18 @@ class Transforms:
         return json.dumps(own, sort_keys=True)
 
 
+def check_augmentation(scale: Sequence[float], jitter: float) -> None:
+    """Check the areas of random crops and the strength of colour jitter.
+
+    Raises:
+        InputError: The areas are not two numbers above 0 and up to 1 in order, or the strength is negative.
+    """
+    if jitter < 0 or len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
+        raise InputError(
+            f"jitter {jitter}, scale {list(scale)}: expected jitter ≥ 0 and areas 0 < smallest ≤ largest ≤ 1"
+        )
+
+
 def build_transforms(preset: str = "imagenet", **params: Any) -> Transforms:
     """Build the transforms of a preset.
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional as F
 
 from lowshot.data.transforms import ImageTransform
 from lowshot.errors import InputError
@@ -34,6 +32,8 @@ def views_transform(transform: ImageTransform, views: str) -> ImageTransform:
     """
     if views != "ten_crop":
         return transform
+    from torchvision.transforms import v2  # here, not above: its import is slow, and one view needs none of it
+
     if isinstance(transform, v2.Compose) and isinstance(crop := transform.transforms[-1], v2.CenterCrop):
         return FiveCrops(v2.Compose(transform.transforms[:-1]), tuple(crop.size))
     size = getattr(transform, "crop_size", None)
@@ -57,6 +57,8 @@ class FiveCrops:
     size: tuple[int, ...]
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
+        from torchvision.transforms.v2 import functional as F
+
         pixels = self.before_crop(image)
         height, width = self.size
         missing = max(0, height - pixels.shape[1]), max(0, width - pixels.shape[2])

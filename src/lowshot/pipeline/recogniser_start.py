@@ -12,7 +12,7 @@ import numpy as np
 from lowshot.benchmark.results import read_records
 from lowshot.data import ClassSplit
 from lowshot.errors import InputError, did_you_mean
-from lowshot.files import Pathlike
+from lowshot.files import Pathlike, is_file
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.representation import Representation
@@ -79,7 +79,7 @@ def _one_of(flag: str, given: str | None, known: Iterable[str], folder: Path) ->
 def _biases(phase: LowShotPhase, method: str) -> dict[int, float]:
     """Number of shots → calibration bias that the run chose on val; empty where it chose none."""
     path = phase.outputs.method_results(phase.name, method)
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{path} is missing: let the run finish, with lowshot run")
     found: dict[int, list[float]] = defaultdict(list)
     for record in read_records(path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lowshot import __version__
 from lowshot.escaping import markdown
-from lowshot.files import update_text
+from lowshot.files import resolved, update_text
 from lowshot.recogniser.folder import CARD_FILE
 from lowshot.recogniser.state import State
 
@@ -23,7 +23,7 @@ def write_card(folder: Path, state: State, shots: Mapping[str, int], classes: Se
         shots (mapping): Taught class → its number of photos.
         classes (sequence of str): All classes.
     """
-    update_text(folder / CARD_FILE, card(folder.resolve().name, state, shots, classes))
+    update_text(folder / CARD_FILE, card(resolved(folder).name, state, shots, classes))
 
 
 def card(name: str, state: State, shots: Mapping[str, int], classes: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from lowshot.data import BadImageError, Transforms, build_transforms
 from lowshot.data.preprocessing import Preprocessing
@@ -22,6 +23,10 @@ from lowshot.recogniser.batches import opened_ahead
 from lowshot.recogniser.photos import Photo, look, thumbnail
 from lowshot.recogniser.state import BackboneState
 from lowshot.representation import load_pretrained
+from lowshot.representation.backbones import without_weight_sources
+
+PROBE_TOLERANCE = 0.02
+"""The largest distance between the probes, of length one, of one network in two versions of a library."""
 
 
 def transforms_of(description: Mapping[str, Any]) -> Transforms:
@@ -39,6 +44,19 @@ def transforms_of(description: Mapping[str, Any]) -> Transforms:
         return build_transforms(str(preset), **params)
     augmentation = {key: params.pop(key) for key in ("scale", "jitter", "flip") if key in params}
     return Preprocessing.from_dict(params).transforms(**augmentation)
+
+
+def probe(embedder: Embedder) -> list[float]:
+    """A summary of the feature of a test picture: sums over 32 parts of the feature, scaled to length one.
+
+    Two networks with the same weights have the same, up to rounding, however they are built.
+    """
+    ramp = np.arange(256, dtype=np.uint8)
+    waves = (127 * (1 + np.sin(np.add.outer(ramp / 9.0, ramp / 23.0)))).astype(np.uint8)
+    picture = np.stack([np.tile(ramp, (256, 1)), np.tile(ramp[:, None], (1, 256)), waves], axis=2)
+    feature = embedder.embed([Image.fromarray(picture)])[0].astype(np.float64)
+    parts = np.array([part.sum() for part in np.array_split(feature, 32)])
+    return [round(float(value), 5) for value in parts / (np.linalg.norm(parts) or 1.0)]
 
 
 @dataclass(frozen=True)
@@ -75,14 +93,20 @@ class Network:
 
     def __init__(self, state: BackboneState, folder: Path) -> None:
         weights: Any = True if state.weights == "pretrained" else folder / state.weights
-        backbone = load_pretrained(state.name, weights, **state.options).backbone
+        backbone = load_pretrained(state.name, weights, **without_weight_sources(state.options)).backbone
         transforms = transforms_of(state.preprocessing)
         self.embedder = Embedder(backbone, transforms, views=state.views)
-        if self.embedder.dim != state.dim or self.embedder.fingerprint != state.fingerprint:
+        if self.embedder.dim != state.dim or not self._is_the_same(state):
             raise InputError(
                 f"recogniser {folder} was taught with other weights or another preprocessing of {state.name!r} than "
                 "are installed here, and its features would not fit: install the version of its README, or teach anew"
             )
+
+    def _is_the_same(self, state: BackboneState) -> bool:
+        if self.embedder.fingerprint == state.fingerprint:
+            return True
+        found, expected = np.array(probe(self.embedder)), np.array(state.probe)
+        return found.shape == expected.shape and bool(np.linalg.norm(found - expected) <= PROBE_TOLERANCE)
 
     def see(self, photos: Iterable[Photo], details: bool = False) -> Generator[Seen, None, None]:
         """Compute the features of photos, in order; memory follows the batch.

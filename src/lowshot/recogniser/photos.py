@@ -20,7 +20,7 @@ from lowshot.data.archive import open_zip
 from lowshot.data.decode import MAX_PIXELS, decode, to_rgb
 from lowshot.data.listing import kind_of_name, list_folder
 from lowshot.errors import InputError
-from lowshot.files import open_regular
+from lowshot.files import exists, is_folder, open_regular
 from lowshot.progress import say
 from lowshot.recogniser.class_names import check_distinct, checked_name
 
@@ -138,7 +138,7 @@ def photos_at(paths: Iterable[str | Path]) -> PhotoList:
 
 def _group(given: str) -> tuple[Sequence[str], Callable[[int], Photo]]:
     path = Path(given).expanduser()
-    if path.is_dir():
+    if is_folder(path):
         names = sorted(list_folder(path).files)
         if not names:
             raise InputError(f"{given} holds no photos (.jpg, .png, .heic and the like)")
@@ -147,7 +147,7 @@ def _group(given: str) -> tuple[Sequence[str], Callable[[int], Photo]]:
         members = _Members(path)
         order = sorted(range(len(members)), key=members.paths.__getitem__)
         return members.paths, partial(_in_zip, given, members, order)
-    if not path.exists() and not path.is_symlink():
+    if not exists(path) and not path.is_symlink():
         raise InputError(f"photo {given} does not exist")
     return [given], partial(_alone, given, path)
 
@@ -230,7 +230,7 @@ def look(image: Image.Image) -> int:
 
 
 def _dataset(root: Path) -> ImageDataset:
-    if root.is_dir():
+    if is_folder(root):
         entries = [entry for entry in root.iterdir() if not entry.name.startswith(".")]
         if entries and not any(entry.is_dir() for entry in entries) and any(map(_is_photo, entries)):
             raise InputError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lowshot.errors import InputError
-from lowshot.files import atomic_path, fingerprint, read_json, require_writable, write_json
+from lowshot.files import atomic_path, fingerprint, is_file, read_json, require_writable, resolved, write_json
 from lowshot.parallel import Engine, run_tasks
 from lowshot.progress import progress, say
 from lowshot.recogniser.answers import COLUMNS, Answer, write_csv, write_jsonl
@@ -72,7 +72,7 @@ def predict_to_file(
     found = photos_at(photos)
     parts = target.parent / f".{target.name}.parts"
     _prepare(parts, opened, found)
-    starts = [start for start in range(0, len(found), PART) if not _part(parts, start).is_file()]
+    starts = [start for start in range(0, len(found), PART) if not is_file(_part(parts, start))]
     done = len(found) - sum(min(PART, len(found) - start) for start in starts)
     if done:
         say(f"{target}: {done} answers from an earlier call")
@@ -81,7 +81,7 @@ def predict_to_file(
             for start in starts:
                 _write_part(opened, found[start : start + PART], _part(parts, start), tick)
     else:
-        path = str(Path(recogniser).resolve())
+        path = str(resolved(Path(recogniser)))
         tasks = [_Part(path, opened.fingerprint, found, start, str(parts)) for start in starts]
         run_tasks(tasks, engine)
     _join(parts, range(0, len(found), PART), target)
@@ -172,7 +172,7 @@ def _prepare(parts: Path, opened: Recogniser | OnnxRecogniser, photos: PhotoList
     """Keep the parts of an earlier call of the same recogniser and photos; remove any others."""
     job = {"job": fingerprint(opened.fingerprint, PART, *(photo.name for photo in photos))}
     described = parts / "job.json"
-    if not described.is_file() or read_json(described) != job:
+    if not is_file(described) or read_json(described) != job:
         shutil.rmtree(parts, ignore_errors=True)
         write_json(described, job)
 

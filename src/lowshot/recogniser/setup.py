@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError
+from lowshot.files import exists
 from lowshot.recogniser.folder import check_vacant, is_recogniser
 from lowshot.recogniser.recogniser import Recogniser
 
@@ -31,7 +32,7 @@ def open_or_create(folder: Path, options: Mapping[str, Any]) -> Iterator[Recogni
         _check_same(opened, given)
         yield opened
         return
-    existed = folder.exists()
+    existed = exists(folder)
     if "start" in given:
         check_vacant(folder)  # before the work of the start
         given["start"] = given["start"]()

@@ -90,6 +90,7 @@ def first_state(folder: Path, start: Start, views: str, classifier: ClassifierSt
         InputError: Another classifier than that of the base classes was asked for.
     """
     from lowshot.features import Embedder
+    from lowshot.recogniser.embedding import probe
 
     embedder = Embedder(start.backbone, start.transforms, views=views)
     if start.own_weights:
@@ -102,6 +103,7 @@ def first_state(folder: Path, start: Start, views: str, classifier: ClassifierSt
         views=views,  # type: ignore[arg-type]
         dim=embedder.dim,
         fingerprint=embedder.fingerprint,
+        probe=probe(embedder),
     )
     base = None
     if start.base is not None:

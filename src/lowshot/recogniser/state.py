@@ -31,15 +31,18 @@ class BackboneState(_Part):
         views (str): The views of a photo whose mean feature is taken.
         dim (int): D, the width of the features.
         fingerprint (str): The fingerprint of weights, preprocessing and views.
+        probe (list of float): A summary of the feature of a test picture, by which another version of a library, where
+            fingerprints differ, still knows the same network.
     """
 
     name: str
     options: dict[str, Any] = {}
-    weights: str = "pretrained"
+    weights: Literal["pretrained", "backbone.safetensors"] = "pretrained"
     preprocessing: dict[str, Any]
     views: Literal["one", "flip", "ten_crop"] = "one"
     dim: Annotated[int, Field(ge=1)]
     fingerprint: str
+    probe: list[float] = []
 
 
 class BaseState(_Part):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lowshot.errors import InputError, LowshotError
+from lowshot.files import is_file
 from lowshot.progress import say
 
 PATIENCE = 4.0
@@ -73,7 +74,7 @@ def url_file(model: str, url: str) -> Path:
 
     name = os.path.basename(urlparse(url).path)
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
-    if path.is_file():
+    if is_file(path):
         return path
     advice = _advice(url, path)
     server = "{0.scheme}://{0.netloc}".format(urlparse(url))
@@ -172,7 +173,7 @@ def _place_in_cache(cache: Path, repository: str, name: str, revision: str) -> P
     """The place where the hub's cache looks for a file of a repository."""
     folder = cache / f"models--{repository.replace('/', '--')}"
     known = folder / "refs" / revision
-    commit = known.read_text("utf-8").strip() if known.is_file() else revision
+    commit = known.read_text("utf-8").strip() if is_file(known) else revision
     return folder / "snapshots" / commit / name
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lowshot.errors import InputError, first_few
-from lowshot.files import Pathlike
+from lowshot.files import Pathlike, is_file
 from lowshot.torch_files import load_torch
 
 _WRAPPERS = ("state_dict", "model", "state", "model_state", "state_dict_ema", "model_ema", "teacher", "module")
@@ -34,7 +34,7 @@ def read_weights(path: Pathlike) -> dict[str, Tensor]:
         InputError: The file is missing or damaged, or holds something else than dense, real tensors.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"weights {path} do not exist: give a file of safetensors or torch, or pretrained: true")
     content = _read_safetensors(path) if _is_safetensors(path) else load_torch(path, what="weights")
     found = _unwrapped(content)
@@ -168,7 +168,10 @@ def load_state(model: nn.Module, state: Mapping[str, Any], source: str, name: st
         )
     if broken := [name for name in expected if not found[name].isfinite().all()]:
         raise InputError(f"{source} holds NaN or infinity in {broken[0]}: its training diverged; take an earlier one")
-    model.load_state_dict(found)
+    named = OrderedDict(found)
+    # Names and shapes are today's, and so are the versions by which modules would look for older names.
+    named._metadata = expected._metadata  # type: ignore[attr-defined]
+    model.load_state_dict(named)
 
 
 def _listed(what: str, items: list[str]) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from torchvision.transforms import v2
 
 from lowshot.checks import check_count
-from lowshot.data.transforms import MOST_SIDE, PRESETS, Normalize, Transforms
-from lowshot.errors import InputError
+from lowshot.data.transforms import MOST_SIDE, PRESETS, Normalize, Transforms, check_augmentation
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -61,10 +60,7 @@ def augmentation(size: tuple[int, int], scale: Sequence[float], jitter: float, f
     Raises:
         InputError: A value is out of range.
     """
-    if jitter < 0 or len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1:
-        raise InputError(
-            f"jitter {jitter}, scale {list(scale)}: expected jitter ≥ 0 and areas 0 < smallest ≤ largest ≤ 1"
-        )
+    check_augmentation(scale, jitter)
     train: list[v2.Transform] = [v2.PILToTensor(), v2.RandomResizedCrop(size, tuple(scale), antialias=True)]
     if jitter:
         train.append(v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter))

@@ -19,7 +19,7 @@ from lowshot.errors import InputError, LowshotError
 from lowshot.features.engines import ENGINES, InferenceEngine
 from lowshot.features.engines.export import ExportError
 from lowshot.features.engines.exported import ExportedEngine
-from lowshot.files import fingerprint, read_json, write_json
+from lowshot.files import exists, fingerprint, read_json, write_json
 from lowshot.progress import say
 
 LEAST_COSINE = 0.9995
@@ -203,7 +203,7 @@ def _remember(place: Path | None, key: str, engine: InferenceEngine) -> None:
 
 def _read(place: Path | None) -> dict[str, Any]:
     try:
-        found = None if place is None or not place.exists() else read_json(place)
+        found = None if place is None or not exists(place) else read_json(place)
     except (InputError, OSError):
         return {}
     return found if isinstance(found, dict) else {}

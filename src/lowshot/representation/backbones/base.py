@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,19 +28,24 @@ class Head:
     Attributes:
         weight (float32, (C, D)): The weight of each class.
         bias (float32, (C,)): The bias of each class; zeros where the network has none.
-        class_names (list of C str, or None): The names of the classes; None where they are not known.
+        names (callable or None): The function that lists the names of the classes; None where they are not known.
     """
 
     weight: np.ndarray
     bias: np.ndarray
-    class_names: list[str] | None = None
+    names: Callable[[], list[str]] | None = None
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """The names of the C classes; None where they are not known. They are read when they are asked for."""
+        found = None if self.names is None else self.names()
+        return found if found is not None and len(found) == len(self.weight) else None
 
     @classmethod
-    def of_linear(cls, layer: nn.Linear, class_names: list[str] | None = None) -> Head:
+    def of_linear(cls, layer: nn.Linear, names: Callable[[], list[str]] | None = None) -> Head:
         """Copy the numbers of a linear layer."""
         weight = layer.weight.detach().float().cpu().numpy().copy()
         bias = np.zeros(len(weight), np.float32) if layer.bias is None else layer.bias.detach().float().cpu().numpy()
-        names = class_names if class_names is not None and len(class_names) == len(weight) else None
         return cls(weight, bias.copy(), names)
 
 

@@ -52,7 +52,7 @@ def efficientnet_lite0(num_classes: int, pretrained: bool | str = False) -> Back
         rows = len(state["classifier.weight"]) if "classifier.weight" in state else 0
         network: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=rows)
         load_state(network, state, f"weights {path}", "efficientnet_lite0")
-        head = Head.of_linear(network.classifier, imagenet_names() if pretrained is True else None) if rows else None
+        head = Head.of_linear(network.classifier, imagenet_names if pretrained is True else None) if rows else None
         network.reset_classifier(0)
     else:
         network = timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=0)

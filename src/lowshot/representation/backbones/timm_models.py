@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def timm_model(model: str, num_classes: int, pretrained: bool | str = False, **o
         num_classes (int): The number of columns of the scores.
         pretrained (bool or str): True starts from timm's weights, which are taken from the hub's cache or fetched; a
             text is the file of a state dict, with the names that timm or the authors of the model give its weights.
-        options (dict): Other parameters of ``timm.create_model``, such as ``img_size`` or ``drop_path_rate``.
+        options (dict): Other parameters of ``timm.create_model``, such as ``img_size`` or ``drop_path_rate``; but none
+            of those that say where weights come from.
 
     Raises:
         InputError: timm has no such model, the model refuses the options, it has no published weights or they are
@@ -46,12 +48,19 @@ def timm_model(model: str, num_classes: int, pretrained: bool | str = False, **o
     if not timm.is_model(model):
         raise InputError(f"timm {timm.__version__} has no model {model!r}. {_suggestion(model)}")
     own = without_weight_sources(options)
+    if elsewhere := sorted(options.keys() - own.keys()):
+        raise InputError(
+            f"backbone {name!r}: timm's option {elsewhere[0]!r} is not taken; weights are given by pretrained: true or "
+            "pretrained: FILE"
+        )
     try:
         # Weights that will be replaced need not be drawn, which takes most of the time.
         with torch.device("meta") if pretrained else contextlib.nullcontext():
             network: Any = timm.create_model(model, pretrained=False, num_classes=0, **own)
     except Exception as error:  # the model is given any options, and may fail on them in any way
         reason = " ".join(str(error).split()) or type(error).__name__
+        if "Invalid pretrained tag" in reason:
+            raise InputError(f"timm {timm.__version__} has no weights {model!r}. {_suggestion(model)}") from None
         raise InputError(f"backbone {name!r} cannot be built with options {options}: {reason}") from error
     head, source = None, None
     if pretrained is True:
@@ -65,7 +74,7 @@ def timm_model(model: str, num_classes: int, pretrained: bool | str = False, **o
         network, classifier = _with_weights(network, model, read_weights(path), f"weights {path}", own, published)
         source = "hub" if published else str(pretrained)
         if classifier is not None and (names is not None or not published):
-            head = Head.of_linear(classifier, names)
+            head = Head.of_linear(classifier, None if names is None else partial(list, names))
     # The head of a few models widens the features once more; num_features is then the width before it.
     feature_dim: Any = getattr(network, "head_hidden_size", None) or getattr(network, "num_features", None)
     if feature_dim is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -82,7 +83,7 @@ def torchvision_model(
         backbone.config = {"kwargs": {"transform_input": options["transform_input"]}}
     backbone.preprocessing = None if own is None else Preprocessing.from_torchvision(own.transforms())
     if state is not None:
-        backbone.head, backbone.source = Head.of_linear(head, names), source
+        backbone.head, backbone.source = Head.of_linear(head, None if names is None else partial(list, names)), source
     return backbone
 
 
