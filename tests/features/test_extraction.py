@@ -113,7 +113,7 @@ def test_it_goes_on_with_the_engine_that_it_began_with(
     pytest.importorskip("onnxruntime")
     with pytest.raises(InputError):
         extract(engine="onnxruntime", precision="32-true", dataset=Pictures(37, fails_at=21))
-    monkeypatch.setattr(ENGINES["onnxruntime"], "installed", lambda: installed)
+    monkeypatch.setattr(ENGINES["onnxruntime"], "installed", classmethod(lambda cls: installed))
     loaded = record_rows(pictures)
     attributes = FeatureStore.open(extract(precision="32-true")).attributes
     assert attributes["engine"] == ("onnxruntime" if installed else "torch")
