@@ -40,7 +40,9 @@ def demonstrate(folder: Pathlike, say: Callable[[str], None] = print) -> Recogni
     recogniser = Recogniser.create(target)
     recogniser.teach(taught)
     right = _right(recogniser, new)
-    say(f"    {len(KNOWN)} classes; {sum(right[name] for name in KNOWN)} of {len(KNOWN) * QUERIES} other pictures right")
+    say(
+        f"    {len(KNOWN)} classes; {sum(right[name] for name in KNOWN)} of {len(KNOWN) * QUERIES} other pictures right"
+    )
     say(f"  lowshot teach {target} --class {NEW} {further}")
     photos = list(photos_at([further]))
     started = time.perf_counter()
