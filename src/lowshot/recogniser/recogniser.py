@@ -570,9 +570,15 @@ class Recogniser:
             for row, name in zip(self._examples.rows, self._examples.names)
             if name == photo or (len(photo) >= 8 and shots.digests[row].startswith(photo))
         ]
-        if len(rows) != 1:
+        if len(rows) > 1:
+            digests = [shots.digests[row][:12] for row in rows]
             raise InputError(
-                f"recogniser {self.folder} has {'no' if not rows else len(rows)} taught photos called {photo!r}: "
+                f"recogniser {self.folder} has {len(rows)} taught photos called {photo!r}: give the start of the SHA-256 "
+                f"of the one you mean in place of its name ({first_few(digests)}; sha256sum FILE prints it)"
+            )
+        if not rows:
+            raise InputError(
+                f"recogniser {self.folder} has no taught photos called {photo!r}: "
                 f"expected CLASS/FILE, such as {first_few(self._examples.names, 2) or 'robin/a.jpg'}"
             )
         return rows[0]
