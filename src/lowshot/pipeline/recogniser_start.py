@@ -57,6 +57,8 @@ def start_from_run(folder: Pathlike, representation: str | None = None, method: 
     features, labels = phase.base_examples(base)
     say(f"learning {len(base)} base classes from {len(labels)} features of {folder}")
     classifier = phase.method(chosen).classifier
+    if "random_state" in classifier.get_params(deep=False):
+        classifier.set_params(random_state=recipe.seed)  # equal shots, equal answers
     classifier.fit_base(features, np.searchsorted(base, labels))
     backbone = phase.representation.load_backbone()
     names = [split.label_names[label] for label in base]

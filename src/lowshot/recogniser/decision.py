@@ -10,7 +10,7 @@ from lowshot.recogniser.calibration import calibrated
 from lowshot.recogniser.choice import CANDIDATES, Choice, choose_classifier
 from lowshot.recogniser.estimate import accuracy_by_class
 from lowshot.recogniser.leave_one_out import leave_one_out
-from lowshot.recogniser.model import Examples, fitted
+from lowshot.recogniser.model import Examples, fitted, with_seed
 from lowshot.recogniser.state import Estimate, State
 from lowshot.recogniser.unknown import fit_unknown
 from lowshot.registry import CLASSIFIERS
@@ -64,7 +64,8 @@ def undecided(state: State) -> State:
 def refitted(state: State, examples: Examples, base: LowShotClassifier | None) -> LowShotClassifier:
     """The classifier of a state, fitted on its shots again."""
     if base is None:
-        classifier = fitted(CLASSIFIERS.build(state.classifier.name, **state.classifier.params), examples, None)
+        name = state.classifier.name
+        classifier = fitted(CLASSIFIERS.build(name, **with_seed(name, state.classifier.params)), examples, None)
     else:
         classifier = fitted(base, examples, base).with_calibration_bias(state.bias)
     return classifier.with_temperature(state.temperature)
@@ -78,7 +79,8 @@ def _choice(state: State, examples: Examples, base: LowShotClassifier | None) ->
         left_out = leave_one_out(known, X, y)
         return Choice(calibrated(known, left_out), left_out, [], "the base classes were learned by it")
     if state.classifier.given:
-        return choose_classifier(X, y, [(state.classifier.name, state.classifier.params)])
+        name = state.classifier.name
+        return choose_classifier(X, y, [(name, with_seed(name, state.classifier.params))])
     return choose_classifier(X, y, CANDIDATES if len(y) <= MOST_COMPARED else CANDIDATES[:1])
 
 

@@ -7,8 +7,10 @@ on when.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.special import softmax
@@ -19,6 +21,7 @@ from lowshot.classifiers.transforms import unit_rows
 from lowshot.recogniser.shots import Shots
 from lowshot.recogniser.state import State
 from lowshot.recogniser.unknown_scores import highest_cosine
+from lowshot.registry import CLASSIFIERS
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,12 @@ class Model:
         order = np.argsort(-np.take_along_axis(cosines, best, axis=1), axis=1, kind="stable")
         best = np.take_along_axis(best, order, axis=1)
         return best, np.take_along_axis(cosines, best, axis=1)
+
+
+def with_seed(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of a registered classifier with a seed, where it draws random numbers: equal shots, equal answers."""
+    seed = {"random_state": 0} if "random_state" in CLASSIFIERS.parameters(name) else {}
+    return {**seed, **params}
 
 
 def fitted(classifier: LowShotClassifier, examples: Examples, base: LowShotClassifier | None) -> LowShotClassifier:
