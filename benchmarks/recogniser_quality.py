@@ -2,8 +2,8 @@
 
     python benchmarks/recogniser_quality.py FEATURES.h5 --head HEAD.npz --duplicates DUPLICATES.npz
 
-FEATURES.h5 holds the features of photos of some 48 classes, about 40 each, as `lowshot extract` writes them. Each number
-is a mean over draws of classes, shots and queries, with its 95 % interval. HEAD.npz, for the table of base classes, has
+FEATURES.h5 holds the features of photos of some 48 classes, about 40 each, as `lowshot extract` writes them. Numbers
+are means over draws of classes, shots and queries, with 95 % intervals. HEAD.npz, for the table of base classes, has
 the classifier of a pretrained network: weight (B, D), centre (D,), and for each class of FEATURES in `base` its base
 class, -1 where there is none and -2 where that cannot be said. DUPLICATES.npz has the `rows` of some photos and arrays
 (len(rows), D) of features of changed copies of them. Without files, synthetic classes show that it runs.
@@ -32,6 +32,7 @@ from lowshot.recogniser.unknown import fit_unknown
 SHOTS = (1, 2, 3, 5, 10)
 CLASSES = (5, 12, 40)
 QUERIES = 20
+SCORES = ("highest cosine", "highest score", "nearest shot", "energy", "relative Mahalanobis")
 
 
 class Photos:
@@ -91,6 +92,7 @@ def accuracy(photos: Photos, draws: int) -> None:
                         "ece": expected_calibration_error(proba, truth),
                         "before": expected_calibration_error(unfitted, truth),
                         "estimate": choice.accuracy.value,
+                        "left out": float(choice.left_out.of_known().correct.mean()) if n_shots > 1 else None,
                         "inside": float(interval[0] <= right <= interval[1]) if choice.accuracy.total else None,
                         "gap": None if choice.accuracy.value is None else choice.accuracy.value - right,
                     }
@@ -99,10 +101,11 @@ def accuracy(photos: Photos, draws: int) -> None:
             name = [str(n_classes), str(n_shots)]
             rows.append([*name, column["accuracy"], column["plain"], column["ece"], column["before"]])
             if n_shots > 1:
-                estimates.append([*name, column["accuracy"], column["estimate"], column["gap"], column["inside"]])
+                names = ("accuracy", "estimate", "gap", "left out", "inside")
+                estimates.append([*name, *(column[one] for one in names)])
     header = ["classes", "photos each", "accuracy, chosen", "accuracy, nearest_mean", "ECE", "ECE, temperature 0.1"]
     table("Accuracy and expected calibration error (%)", header, rows)
-    header = ["classes", "photos each", "accuracy", "leave-one-out", "difference", "truth within its interval"]
+    header = ["classes", "photos each", "accuracy", "estimate", "difference", "plain leave-one-out", "truth within"]
     table("The estimate of the accuracy against the truth (%)", header, estimates)
 
 
@@ -132,15 +135,15 @@ def unknowns(photos: Photos, draws: int) -> None:
                     "nearest shot": unknown_scores.nearest_shot(X, S),
                     "energy": unknown_scores.energy(scores, fit_temperature(fitted, left_out).value),
                 }
-                if seed < 5:  # two eigendecompositions of D x D each
+                if n_shots > 1 and seed < 5:  # needs variance within classes; two eigendecompositions of D x D each
                     each["relative Mahalanobis"] = unknown_scores.relative_mahalanobis(X, S, y)
                 found.append({name: roc_auc_score(known, value) for name, value in each.items()})
                 passes = ~rule.is_unknown(X)
                 kept.append([passes[known].mean(), passes[~known].mean(), rule.kept.value, rule.passed.value])
             name = [str(n_classes), str(n_shots)]
-            rows.append([*name, *(percent(one.get(score) for one in found) for score in found[0])])
+            rows.append([*name, *(percent(one.get(score, np.nan) for one in found) for score in SCORES)])
             rates.append([*name, *(percent(column) for column in zip(*kept))])
-    table("Known against unknown photos: AUROC (%)", ["classes", "photos each", *found[0]], rows)
+    table("Known against unknown photos: AUROC (%)", ["classes", "photos each", *SCORES], rows)
     header = ["classes", "photos each", "known kept", "unknown that pass", "kept, estimated", "pass, estimated"]
     table("Rates at the threshold that keeps 95 % (%)", header, rates)
 

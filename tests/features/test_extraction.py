@@ -18,6 +18,7 @@ import torch
 from lowshot.data import Transforms, build_transforms
 from lowshot.errors import InputError, LowshotError
 from lowshot.features import FeatureStore
+from lowshot.features.engines import ENGINES
 from lowshot.features.loading import ahead
 from lowshot.features.processes import run_in_processes
 from tests.features.fakes import Pictures, TinyBackbone
@@ -102,6 +103,21 @@ def test_without_resume_or_with_another_backbone_it_starts_over(
     loaded = record_rows(pictures)
     assert (extract(**change).read_bytes() == uninterrupted) is same_bytes
     assert min(loaded) == 0
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_it_goes_on_with_the_engine_that_it_began_with(
+    extract: Extract, pictures: Pictures, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    """It starts over where that is no longer installed."""
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(InputError):
+        extract(engine="onnxruntime", precision="32-true", dataset=Pictures(37, fails_at=21))
+    monkeypatch.setattr(ENGINES["onnxruntime"], "installed", classmethod(lambda cls: installed))
+    loaded = record_rows(pictures)
+    attributes = FeatureStore.open(extract(precision="32-true")).attributes
+    assert attributes["engine"] == ("onnxruntime" if installed else "torch")
+    assert min(loaded) == (20 if installed else 0)
 
 
 @pytest.mark.parametrize("damage", ["garbage", "short", "gone"])

@@ -77,5 +77,5 @@ def test_an_image_smaller_than_the_crop_is_padded(backbone: TinyBackbone) -> Non
     ids=["small", "squash", "border"],
 )
 def test_without_a_margin_ten_crop_is_refused(backbone: TinyBackbone, make: object) -> None:
-    with pytest.raises(InputError, match="ten_crop needs images that are larger than the crop.*use flip"):
+    with pytest.raises(InputError, match=r"ten_crop needs images that are larger than the crop.*use flip"):
         Embedder(backbone, make(), views="ten_crop")  # type: ignore[operator]

@@ -52,7 +52,7 @@ def asked(path: Path, images: list[Image.Image]) -> dict[str, np.ndarray]:
     about = json.loads(session.get_modelmeta().custom_metadata_map["lowshot"])
     settings = About.model_validate_json(json.dumps(about)).preprocessing
     pixels = np.stack([pixels_of(image, settings) for image in images])
-    names = ["probabilities", "novelty", "features"]
+    names = ["probabilities", "unknown", "similarity", "features"]
     return {**dict(zip(names, session.run(names, {"pixels": pixels}))), "about": about}
 
 
@@ -71,7 +71,8 @@ def test_every_classifier_gives_the_same_answers(
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-3)
     assert (found["probabilities"].argmax(axis=1) == expected.argmax(axis=1)).all()
     unknown = [answer.unknown for answer in colours.predict(queries)]
-    assert (found["novelty"] >= found["about"]["unknown_at"]).tolist() == unknown
+    assert found["unknown"].tolist() == unknown
+    assert (found["similarity"] < found["about"]["unknown_at"]).tolist() == unknown
     assert found["features"].shape == (count, 12)
 
 
@@ -115,7 +116,7 @@ def test_a_file_with_other_answers_is_not_kept(
     target.write_bytes(b"before")
     monkeypatch.setattr(
         "lowshot.recogniser.graph.Head.forward",
-        lambda self, features: (self.scores(features).softmax(1).flip(1), features[:, 0]),
+        lambda self, features: (self.scores(features).softmax(1).flip(1), features[:, 0] > 0, features[:, 0]),
     )
     with pytest.raises(LowshotError, match="not kept: its answers differ"):
         colours.export_onnx(target)
@@ -195,8 +196,9 @@ def test_base_classes_export_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert opened.classes == ["green", "red", "blue"]
     opened.export_onnx(tmp_path / "based.onnx")
     queries = [photo(colour, 70 + i) for i, colour in enumerate(["red", "green", "blue", "grey"])]
-    result = asked(tmp_path / "based.onnx", queries)["probabilities"]
-    np.testing.assert_allclose(result, opened.predict_proba(queries), atol=1e-3)
+    found = asked(tmp_path / "based.onnx", queries)
+    np.testing.assert_allclose(found["probabilities"], opened.predict_proba(queries), atol=1e-3)
+    assert found["unknown"].tolist() == [answer.unknown for answer in opened.predict(queries)]
 
 
 def test_a_trained_matching_network_exports() -> None:
@@ -218,5 +220,5 @@ def test_a_trained_matching_network_exports() -> None:
     module = PhotosToAnswers(Embedder(found.backbone, found.preprocessing.transforms()), Head(model))
     session = onnxruntime.InferenceSession(as_onnx(module, 16, 16), providers=["CPUExecutionProvider"])
     pixels = rng.integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
-    probabilities, _, features = session.run(None, {"pixels": pixels})
+    probabilities, _, _, features = session.run(None, {"pixels": pixels})
     np.testing.assert_allclose(probabilities, model.probabilities(features), atol=1e-4)

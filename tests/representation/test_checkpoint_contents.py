@@ -11,6 +11,7 @@ import safetensors.torch
 from lowshot.errors import InputError
 from lowshot.representation import build_backbone, load_backbone
 from lowshot.torch_files import save_torch
+from tests.hub import fill_cache
 from tests.offline import run_offline
 
 SOURCES: dict[str, dict[str, Any]] = {
@@ -58,12 +59,22 @@ def test_loading_and_converting_a_checkpoint_never_connects_and_opens_no_other_f
     assert done.stdout.count("the original program has no network") == len(SOURCES)
 
 
-def test_a_backbone_that_is_built_with_weights_from_elsewhere_does_not_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    import timm
+def test_a_backbone_that_is_built_with_weights_from_elsewhere_does_not_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
 
-    made = timm.create_model
-    monkeypatch.setattr(timm, "create_model", lambda model, **options: made(model, num_classes=options["num_classes"]))
-    assert build_backbone("timm:resnet10t", 4, **SOURCES["timm:resnet10t"]).config["kwargs"] == {}
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    fill_cache(tmp_path, "resnet10t.c3_in1k")
+    (file,) = tmp_path.rglob("model.safetensors")
+    for source in (True, str(file)):
+        assert build_backbone("timm:resnet10t", 4, pretrained=source).config["kwargs"] == {}
+
+
+@pytest.mark.parametrize("option", ["pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"])
+def test_timms_own_sources_of_weights_are_refused(option: str) -> None:
+    with pytest.raises(InputError, match=f"option '{option}' is not taken; weights are given by pretrained: true or"):
+        build_backbone("timm:resnet10t", 4, **{option: SOURCES["timm:resnet10t"][option]})
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ def check(
 
       lowshot check photos/
     """
-    from lowshot.recogniser.findings import check_photos, check_recogniser
+    from lowshot.recogniser.before_teaching import check_photos
+    from lowshot.recogniser.findings import check_recogniser
     from lowshot.recogniser.folder import is_recogniser
     from lowshot.recogniser.recogniser import Recogniser
 

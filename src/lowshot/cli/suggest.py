@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lowshot.escaping import printable
+from lowshot.files import exists
 
 
 def suggest(
@@ -25,10 +26,11 @@ def suggest(
 
       lowshot suggest birds unlabelled/ -n 5 > next.txt
     """
+    from lowshot.recogniser.before_teaching import first_photos
     from lowshot.recogniser.recogniser import Recogniser
-    from lowshot.recogniser.suggestions import first_photos, suggested_photos
+    from lowshot.recogniser.suggestions import suggested_photos
 
-    known = recogniser.exists()
+    known = exists(recogniser)
     found = suggested_photos(Recogniser.load(recogniser), photos, n) if known else first_photos(photos, n)
     for name in found:
         typer.echo(printable(name))

@@ -50,6 +50,7 @@ def _save(given: Flags) -> None:
         transforms_of(source, source),
         given.outfile,
         batch_size=source.batch_size,
+        engine="torch",
         precision=PRECISION,
         workers=source.workers,
         attributes={"program": PROGRAM},

@@ -1,13 +1,13 @@
 """Base and novel classes in one recogniser, and the bias between them, chosen without validation images.
 
-A pretrained network's own classes become base classes without a single image: the weights of its classifier, centred and
-normalised, are their class means (Qi et al. 2018, arXiv 1712.07136, in the other direction). Their cosines and those of
-means of shots are on different scales, so a bias on novel scores decides how many photos of base classes turn into novel
-ones. It is chosen so that a stated share of them does. Two things are estimated from the shots alone:
+A pretrained network's own classes become base classes without a single image: the weights of its classifier, centred
+and normalised, are their class means (Qi et al. 2018, arXiv 1712.07136, in the other direction). Their cosines and
+those of means of shots are on different scales, so a bias on novel scores decides how many photos of base classes
+turn into novel ones. It is chosen so that a stated share of them does. Two things are estimated from the shots alone:
 
 - the highest novel score of a photo of a base class, from the scores of shots for *other* novel classes;
-- the score of a photo of a base class for its own one, from the highest base scores of the shots, which are of no base
-  class. A photo of a base class scores so many times as high as measured once on photographs.
+- the score of a photo of a base class for its own one, from the highest base scores of the shots, which are of no
+  base class. A photo of a base class scores so many times as high as measured once on photographs.
 
 With photos of base classes at hand, their scores replace both.
 """
@@ -34,8 +34,9 @@ _OWN_OVER_HIGHEST = 1.3
 _OWN_DEVIATION = 0.25
 # A photo of a base class is less like a novel class than photos of other novel classes are.
 _LIKENESS = 0.8
-# Mean and standard deviation of the score for a single novel class, over the highest base score.
-_SINGLE_MEAN, _SINGLE_DEVIATION = 0.25, 0.28
+# Mean and standard deviation of the score for a novel class, over the highest base score, as measured once; they count
+# as so many pairs of novel classes.
+_USUAL_MEAN, _USUAL_DEVIATION, _USUAL_PAIRS = 0.25, 0.28, 6
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ def from_head(weight: Any, labels: Any, centre: Any) -> NearestMean:
 def mean_after_relu(weight: Any, bias: Any, upper: float | None = None) -> np.ndarray:
     """The mean feature over the training images of a network that ends in batch normalisation and a ReLU.
 
-    Batch normalisation gives every channel the mean ``bias`` and the standard deviation ``weight``; the mean of a normal
-    variable after a ReLU follows. No image is needed.
+    Batch normalisation gives every channel the mean ``bias`` and the standard deviation ``weight``; the mean of a
+    normal variable after a ReLU follows. No image is needed.
 
     Args:
         weight (array-like, (D,)): The factors of the batch normalisation.
@@ -132,10 +133,12 @@ def choose_base_bias(
     others = np.ones(novel.shape, bool)
     others[np.arange(len(novel)), left_out.columns - n_base] = False
     impostors = novel[others & np.isfinite(novel)]
+    mean, deviation = _USUAL_MEAN * highest, _USUAL_DEVIATION * abs(highest)
     if len(impostors) > 1:
-        mean, deviation = _LIKENESS * float(impostors.mean()), _LIKENESS * float(impostors.std())
-    else:
-        mean, deviation = _SINGLE_MEAN * highest, _SINGLE_DEVIATION * abs(highest)
+        pairs = n_novel * (n_novel - 1)
+        share = pairs / (pairs + _USUAL_PAIRS)
+        mean += share * (_LIKENESS * float(impostors.mean()) - mean)
+        deviation += share * (_LIKENESS * float(impostors.std()) - deviation)
     # The expected highest of N normal variables (Blom 1958).
     highest_novel = mean + deviation * float(ndtri((n_novel - 0.375) / (n_novel + 0.25)))
     margin = float(ndtri(1 - cost)) * np.hypot(own_deviation, deviation)

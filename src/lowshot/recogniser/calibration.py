@@ -1,11 +1,12 @@
 """Probabilities that can be believed: the temperature of the softmax, chosen from the shots themselves.
 
-Scores become probabilities by a softmax of scores divided by one temperature, which changes no answer (Guo et al. 2017,
-arXiv 1706.04599). It minimises the negative log likelihood of leave-one-out scores, so that no photo must be put aside.
-Few shots say little, and one shot a class says nothing about its own class; then the temperature rests on a rule that
-needs no class twice: it is a fixed share of the spread of the scores of shots for *other* classes, a property of the
-backbone's features that any two classes show. The share, measured once on photographs (docs/results/recogniser.md),
-hardly depends on the number of classes or shots. A Gaussian prior on the logarithm of the temperature joins the two.
+Scores become probabilities by a softmax of scores divided by one temperature, which changes no answer (Guo et al.
+2017, arXiv 1706.04599). It minimises the negative log likelihood of leave-one-out scores, so that no photo must be
+put aside. Few shots say little, and one shot a class says nothing about its own class; then the temperature rests on
+a rule that needs no class twice: it is a fixed share of the spread of the scores of shots for *other* classes, a
+property of the backbone's features that any two classes show. The share, measured once on photographs
+(docs/results/recogniser.md), hardly depends on the number of classes or shots. A Gaussian prior on the logarithm of
+the temperature joins the two.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from lowshot.registry import CLASSIFIERS
 
 # Temperature over the spread of the scores for other classes, where classes have one shot and where they have more: in
 # between those of photographs and of 32-pixel images, whose best temperatures themselves differ by a factor of two.
-SHARES = {"nearest_mean": (0.75, 0.6), "cosine": (0.75, 0.6), "ridge": (0.85, 0.8), "gaussian": (0.4, 0.4)}
-_OTHER_SHARES = (0.7, 0.6)
+SHARES = {"nearest_mean": (0.65, 0.6), "cosine": (0.65, 0.6), "ridge": (0.85, 0.8), "gaussian": (0.4, 0.4)}
+_OTHER_SHARES = (0.65, 0.6)
 # The standard deviation of the logarithm of the best temperature about the rule's, over draws of 12 or more classes.
 _LOG_DEVIATION = 0.25
 # Beyond ten times the rule's temperature in either direction the prior leaves nothing.

@@ -1,9 +1,10 @@
-"""What is wrong with the shots: labels, duplicates, classes that are confused or too small, and the accuracy to expect.
+"""What is wrong with the shots: labels, duplicates, classes that are confused or too small, and the accuracy to
+expect.
 
-A label is doubted when a classifier that has not seen the photo gives another class a higher probability than the label's
-by a clear margin (confident learning: Northcutt et al. 2021, arXiv 1911.00068, with leave-one-out in place of folds). A
-wrong label also spoils the mean of its class for the others, so the doubted photos are set aside and all are judged once
-more by what remains, a few times.
+A label is doubted when a classifier that has not seen the photo gives another class a higher probability than the
+label's by a clear margin (confident learning: Northcutt et al. 2021, arXiv 1911.00068, with leave-one-out in place of
+folds). A wrong label also spoils the mean of its class for the others, so the doubted photos are set aside and all
+are judged once more by what remains, a few times.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from lowshot.checks import as_features, as_labels, check_count, check_number
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.classifiers.moments import blocks, class_means
 from lowshot.classifiers.transforms import unit_rows
-from lowshot.recogniser.choice import accuracy_by_class, accuracy_of
+from lowshot.recogniser.estimate import accuracy_by_class, expected_accuracy
 from lowshot.recogniser.intervals import Share
 from lowshot.recogniser.leave_one_out import CLOSED_FORM, LeftOut, leave_one_out
 
@@ -121,8 +122,8 @@ def check_shots(
         [group for group, same in zip(groups, one_class) if not same],
         confusions(left_out),
         {labels[c].item(): int(counts[c]) for c in np.flatnonzero(counts < check_count("fewest", fewest))},
-        accuracy_of(left_out),
-        accuracy_by_class(left_out),
+        expected_accuracy(classifier, left_out),
+        accuracy_by_class(classifier, left_out),
         left_out.method,
     )
 

@@ -1,8 +1,8 @@
 """The classifier of a recogniser, chosen by leave-one-out over its shots.
 
-On features of a pretrained backbone the candidates lie close together (docs/results/recogniser.md), and accuracies over
-a few shots differ by chance. So the simplest one, the first, is taken unless another is better by more than the standard
-error of their difference, shot by shot (the one-standard-error rule: Breiman et al. 1984, section 3.4.3).
+On features of a pretrained backbone the candidates lie close together (docs/results/recogniser.md), and accuracies
+over a few shots differ by chance. So the simplest one, the first, is taken unless another is better by more than the
+standard error of their difference, shot by shot (the one-standard-error rule: Breiman et al. 1984, section 3.4.3).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.errors import InputError
 from lowshot.recogniser.calibration import calibrated
+from lowshot.recogniser.estimate import expected_accuracy
 from lowshot.recogniser.intervals import Share
 from lowshot.recogniser.leave_one_out import LeftOut, checked_shots, leave_one_out
 from lowshot.registry import CLASSIFIERS
@@ -73,8 +74,8 @@ class Choice:
 
     @property
     def accuracy(self) -> Share:
-        """The share of left-out shots, of classes with others, that the classifier answers right."""
-        return accuracy_of(self.left_out)
+        """The accuracy to expect of new photos, by leave-one-out."""
+        return expected_accuracy(self.classifier, self.left_out)
 
 
 def choose_classifier(
@@ -113,21 +114,13 @@ def choose_classifier(
     else:
         return _compared(first, X, y, candidates, base)
     left_out = leave_one_out(first, X, y)
-    row = Candidate(*candidates[0], accuracy_of(left_out), 0.0, 0.0, left_out.method, True)
+    row = Candidate(*candidates[0], _correct(left_out), 0.0, 0.0, left_out.method, True)
     return Choice(calibrated(first, left_out), left_out, [row], reason)
 
 
-def accuracy_of(left_out: LeftOut) -> Share:
-    """The share of left-out shots, of classes with others, whose own class scores highest."""
+def _correct(left_out: LeftOut) -> Share:
     correct = left_out.of_known().correct
     return Share(int(correct.sum()), len(correct))
-
-
-def accuracy_by_class(left_out: LeftOut) -> dict[Any, Share]:
-    """:func:`accuracy_of` for every class with a left-out shot, in the order of the columns."""
-    known = left_out.of_known()
-    shots, right = (np.bincount(c, minlength=len(known.classes)) for c in (known.columns, known.columns[known.correct]))
-    return {known.classes[c].item(): Share(int(right[c]), int(shots[c])) for c in np.unique(left_out.columns)}
 
 
 def _compared(
@@ -146,7 +139,7 @@ def _compared(
     best = max(range(len(means)), key=lambda i: (means[i], -i))
     chosen = best if means[best] > errors[best] else 0
     rows = [
-        Candidate(*candidate, accuracy_of(part), mean, error, part.method, number == chosen)
+        Candidate(*candidate, _correct(part), mean, error, part.method, number == chosen)
         for number, (candidate, part, mean, error) in enumerate(zip(candidates, parts, means, errors))
     ]
     name = candidates[chosen][0]

@@ -23,6 +23,7 @@ from lowshot.recogniser.batches import opened_ahead
 from lowshot.recogniser.photos import Photo, look, thumbnail
 from lowshot.recogniser.state import BackboneState
 from lowshot.representation import load_pretrained
+from lowshot.representation.backbones import without_weight_sources
 
 PROBE_TOLERANCE = 0.02
 """The largest distance between the probes, of length one, of one network in two versions of a library."""
@@ -92,7 +93,7 @@ class Network:
 
     def __init__(self, state: BackboneState, folder: Path) -> None:
         weights: Any = True if state.weights == "pretrained" else folder / state.weights
-        backbone = load_pretrained(state.name, weights, **state.options).backbone
+        backbone = load_pretrained(state.name, weights, **without_weight_sources(state.options)).backbone
         transforms = transforms_of(state.preprocessing)
         self.embedder = Embedder(backbone, transforms, views=state.views)
         if self.embedder.dim != state.dim or not self._is_the_same(state):

@@ -21,13 +21,15 @@ from lowshot.recogniser.model import Model
 from lowshot.recogniser.onnx_format import (
     FEATURES,
     METADATA_KEY,
-    NOVELTY,
     PIXELS,
     PROBABILITIES,
+    SIMILARITY,
+    UNKNOWN,
     About,
     onnx_packages,
     onnx_session,
     portable_preprocessing,
+    refers_to_files,
 )
 from lowshot.recogniser.pixels import pixels_of
 from lowshot.recogniser.shots import read_thumbnails
@@ -37,8 +39,9 @@ if TYPE_CHECKING:
     from lowshot.recogniser.recogniser import Recogniser
 
 TOLERANCE = 1e-3
-"""The largest difference of a probability or a novelty between the file and the recogniser."""
+"""The largest difference of a probability or a similarity between the file and the recogniser."""
 
+_ANSWERS = [PROBABILITIES, UNKNOWN, SIMILARITY]
 _MOST_THUMBNAILS = 48
 _RANDOM_IMAGES = 9  # a batch of eight, and one alone
 _BATCH = 8
@@ -53,7 +56,7 @@ class Exported:
         path (Path): The file.
         photos (int): The number of taught photos whose stored features gave the same answers.
         images (int): The number of images that were compared from pixels on: thumbnails, and random ones.
-        difference (float): The largest difference of a probability or a novelty.
+        difference (float): The largest difference of a probability or a similarity.
     """
 
     path: Path
@@ -80,7 +83,7 @@ def export_onnx(recogniser: Recogniser, path: Pathlike) -> Exported:
         lowshot=__version__,
         classes=model.classes,
         preprocessing=preprocessing,
-        unknown_at=1 - state.unknown_at,
+        unknown_at=state.unknown_at,
         temperature=state.temperature,
         classifier=state.classifier.name,
         backbone=state.backbone.name,
@@ -88,6 +91,8 @@ def export_onnx(recogniser: Recogniser, path: Pathlike) -> Exported:
     )
     module = PhotosToAnswers(recogniser.network.embedder, Head(model))
     graph = onnx.load_from_string(as_onnx(module, *preprocessing.size))
+    if refers_to_files(graph):
+        raise LowshotError("the file would be larger than 2 GB, the most that one ONNX file can hold")
     graph.producer_name, graph.producer_version = "lowshot", __version__
     onnx.helper.set_model_props(graph, {METADATA_KEY: about.model_dump_json()})
     content = graph.SerializeToString()
@@ -132,33 +137,34 @@ def _compared(recogniser: Recogniser, model: Model, about: About, content: bytes
     """
     onnx, _ = onnx_packages("onnx.utils", "onnxruntime")
     features = model.examples.features
-    head = onnx.Extractor(graph).extract_model([FEATURES], [PROBABILITIES, NOVELTY])
+    head = onnx.Extractor(graph).extract_model([FEATURES], _ANSWERS)
     session = onnx_session(head.SerializeToString())
     worst = 0.0
     for start in range(0, len(features), _HEAD_BATCH):
         batch = features[start : start + _HEAD_BATCH]
-        worst = max(worst, _difference(model, batch, session.run([PROBABILITIES, NOVELTY], {FEATURES: batch})))
+        worst = max(worst, _difference(model, batch, session.run(_ANSWERS, {FEATURES: batch})))
     session = onnx_session(content)
     n_images = 0
     with recogniser.network.embedder as embedder:
         for pixels in _batches(_images(recogniser, model, about)):
             own = embedder.features(torch.from_numpy(pixels).permute(0, 3, 1, 2))
-            worst = max(worst, _difference(model, own, session.run([PROBABILITIES, NOVELTY], {PIXELS: pixels})))
+            worst = max(worst, _difference(model, own, session.run(_ANSWERS, {PIXELS: pixels})))
             n_images += len(pixels)
     return len(features), n_images, worst
 
 
 def _difference(model: Model, features: np.ndarray, found: list[np.ndarray]) -> float:
     """The largest difference of what an ONNX model found from the answers of a recogniser for the same photos."""
-    probabilities, novelty = found
-    expected = model.probabilities(features)
-    rows = np.arange(len(expected))
-    # Where two classes are equally likely, either may be the answer.
-    missed = expected.max(axis=1) - expected[rows, probabilities.argmax(axis=1)]
-    differences = [np.abs(expected - probabilities).max(), missed.max()]
-    if len(model.familiar):
-        differences.append(np.abs(model.novelty(features) - novelty).max())
-    largest = float(max(differences))
+    probabilities, unknown, similarity = found
+    expected, similarities = model.probabilities(features), model.similarity(features)
+    answers = probabilities.argmax(axis=1)
+    # Where two classes are equally likely, either may be the answer; at the threshold, a photo may be unknown or not.
+    missed = expected.max(axis=1) - expected[np.arange(len(expected)), answers]
+    wrong = unknown != model.unknown(features, answers)
+    decided = np.abs(similarities - model.state.unknown_at)[wrong]
+    differences = [np.abs(expected - probabilities), missed, np.abs(similarities - similarity), decided]
+    worst = [float(one.max()) for one in differences if one.size]
+    largest = max(worst)
     if not largest <= TOLERANCE:
         raise LowshotError(
             f"the ONNX file was not kept: its answers differ from the recogniser's by {largest:.2g}, more than "

@@ -6,14 +6,15 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lowshot.errors import InputError
 from lowshot.recogniser.check import Findings, check_shots
-from lowshot.recogniser.photos import Photo, labelled_photos
-from lowshot.recogniser.picture_quality import poor_pictures, too_small
-from lowshot.recogniser.recogniser import Recogniser
+from lowshot.recogniser.picture_quality import poor_pictures
 from lowshot.recogniser.shots import read_thumbnails
+
+if TYPE_CHECKING:
+    from lowshot.recogniser.recogniser import Recogniser
 
 KINDS = (
     "unreadable",
@@ -83,36 +84,13 @@ def check_recogniser(recogniser: Recogniser) -> Report:
     """
     recogniser.require_classes()
     not_checked: list[str] = []
-    found = list(_of_shots(recogniser))
+    found = list(shot_findings(recogniser))
     found += _of_thumbnails(recogniser, not_checked)
-    return _report(recogniser, found, not_checked)
+    return report_of(recogniser, found, not_checked)
 
 
-def check_photos(root: str | Path) -> Report:
-    """Check labelled photos before they are taught: all that :func:`check_recogniser` finds, and the files themselves.
-
-    Args:
-        root (path-like): A folder with a folder per class, such a zip, or a list of paths and classes.
-
-    Raises:
-        InputError: There are no class folders, or no photo can be read.
-    """
-    groups = labelled_photos(root)
-    photos = [photo for group in groups.values() for photo in group]
-    with tempfile.TemporaryDirectory(prefix="lowshot-") as folder:
-        recogniser = Recogniser.create(Path(folder) / "check")
-        taught = recogniser.teach(
-            {name: list(group) for name, group in groups.items()}, skip_bad=True, keep_repeated=True
-        )
-        not_checked: list[str] = []
-        found = [_unreadable(line) for line in taught.unreadable]
-        found += [Finding("duplicate", (), (), line, "remove one of the files") for line in taught.repeated]
-        found += _of_shots(recogniser)
-        found += _of_files(photos, not_checked)
-        return _report(recogniser, found, not_checked)
-
-
-def _report(recogniser: Recogniser, found: Sequence[Finding], not_checked: list[str]) -> Report:
+def report_of(recogniser: Recogniser, found: Sequence[Finding], not_checked: list[str]) -> Report:
+    """The report of findings about the photos of a recogniser."""
     ordered = sorted(found, key=lambda finding: KINDS.index(finding.kind))
     estimate = recogniser.state.estimate
     accuracy = (
@@ -124,11 +102,8 @@ def _report(recogniser: Recogniser, found: Sequence[Finding], not_checked: list[
     return Report(ordered, sum(shots.values()), len(shots), accuracy, not_checked)
 
 
-def _unreadable(line: str) -> Finding:
-    return Finding("unreadable", (), (), line, "remove the file, or save it again as JPEG")
-
-
-def _of_shots(recogniser: Recogniser) -> Iterator[Finding]:
+def shot_findings(recogniser: Recogniser) -> Iterator[Finding]:
+    """The findings that follow from the features and labels of a recogniser's photos."""
     examples, model = recogniser.examples, recogniser.model
     if not len(examples.labels):
         return
@@ -177,27 +152,17 @@ def _of_thumbnails(recogniser: Recogniser, not_checked: list[str]) -> Iterator[F
                 path = Path(folder, f"{number}.jpg")
                 path.write_bytes(data)
                 names[path] = name
-        yield from _poor(names, not_checked, sharpness=False)
+        yield from poor_findings(names, not_checked, sharpness=False)
 
 
-def _of_files(photos: Sequence[Photo], not_checked: list[str]) -> Iterator[Finding]:
-    for name, size in too_small(photos).items():
-        yield Finding("too small", (name,), (), f"{name} has {size}", "take a larger picture")
-    with tempfile.TemporaryDirectory(prefix="lowshot-") as folder:
-        names = {}
-        for number, photo in enumerate(photos):
-            path = Path(folder, f"{number}.png")
-            try:
-                image = photo.open().image
-            except InputError:
-                continue
-            image.thumbnail((1024, 1024))
-            image.save(path, compress_level=0)
-            names[path] = photo.name
-        yield from _poor(names, not_checked, sharpness=True)
+def poor_findings(names: dict[Path, str], not_checked: list[str], sharpness: bool) -> Iterator[Finding]:
+    """The findings about poor pictures.
 
-
-def _poor(names: dict[Path, str], not_checked: list[str], sharpness: bool) -> Iterator[Finding]:
+    Args:
+        names (dict): File → the name of its photo.
+        not_checked (list of str): What could not be looked at, which is added to.
+        sharpness (bool): True looks for blurred ones.
+    """
     try:
         found = poor_pictures(list(names), sharpness)
     except InputError as error:

@@ -11,9 +11,10 @@ import datetime
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from lowshot.errors import InputError, first_few
-from lowshot.files import Pathlike, exists, is_folder, locked, read_json, require_writable, write_json
+from lowshot.files import Pathlike, exists, is_file, is_folder, locked, read_json, require_writable, write_json
 from lowshot.progress import say
 from lowshot.recogniser.shots import FILE as SHOTS_FILE
 from lowshot.recogniser.shots import Shots, append_shots, read_shots
@@ -22,7 +23,7 @@ from lowshot.recogniser.state import Change, State, parse_state
 STATE_FILE = "recogniser.json"
 BASE_FILE = "base.safetensors"
 CLASSIFIER_FILE = "classifier.safetensors"
-BACKBONE_FILE = "backbone.safetensors"
+BACKBONE_FILE: Final = "backbone.safetensors"
 CARD_FILE = "README.md"
 
 UNDOABLE = 10
@@ -33,7 +34,7 @@ _READ_ATTEMPTS = 5
 
 def is_recogniser(folder: Pathlike) -> bool:
     """True for a folder with a ``recogniser.json``."""
-    return (Path(folder) / STATE_FILE).is_file()
+    return is_file(Path(folder) / STATE_FILE)
 
 
 def read_state(folder: Pathlike) -> State:
@@ -168,7 +169,7 @@ def _kept_path(folder: Path, number: int) -> Path:
 def _ancestors(folder: Path, state: State) -> list[State]:
     """The kept states that undoing leads to, newest first."""
     found: list[State] = []
-    while len(found) < UNDOABLE and state.parent is not None and _kept_path(folder, state.parent).is_file():
+    while len(found) < UNDOABLE and state.parent is not None and is_file(_kept_path(folder, state.parent)):
         path = _kept_path(folder, state.parent)
         parent = parse_state(read_json(path, "recogniser's history"), str(path))
         if parent.number != state.parent or parent.rows > state.rows:

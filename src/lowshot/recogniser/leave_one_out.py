@@ -1,11 +1,12 @@
 """Leave-one-out scores: each shot, scored by a classifier that has learned all the others.
 
-They are what a recogniser knows about itself without a single photo put aside: which classifier suits its classes, how
-far its scores can be believed, below which score an answer is none. With n shots a class they judge a classifier of
-n - 1, so they are a little pessimistic, most of all at two.
+They are what a recogniser knows about itself without a single photo put aside: which classifier suits its classes,
+how far its scores can be believed, below which score an answer is none. With n shots a class they judge a classifier
+of n - 1, so they are a little pessimistic, most of all at two.
 
-``nearest_mean``, ``gaussian`` and ``ridge`` give them in closed form (Hastie et al. 2009, section 7.10, for the linear
-ones). Others are fitted on all shots but a part that has at most one of each class, n times, at most ten times.
+``nearest_mean``, ``gaussian`` and ``ridge`` give them in closed form (Hastie et al. 2009, section 7.10, for the
+linear ones). Others are fitted on all shots but a part that has at most one of each class, n times, at most ten
+times.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from lowshot.errors import InputError
 
 MOST_ROWS = 2000
 # Scores of R shots for C classes: at 10 000 classes their softmax, not the algebra, is what takes time.
-MOST_SCORES = 2_000_000
+MOST_SCORES = 1_000_000
 FEWEST_ROWS = 100
 MOST_FOLDS = 10
 
@@ -42,7 +43,7 @@ class LeftOut:
         columns (array, (R,) int): The columns of their own classes.
         scores (array, (R, C)): The scores, with any calibration bias. The own column of a class without another shot
             is minus infinity.
-        known (array, (R,) bool): False for such shots: to the classifier that scores them they are of an unknown class.
+        counts (array, (R,) int): The number of shots of the own class, the left-out one included.
         method (str): "leave-one-out", or "5-fold" and the like.
     """
 
@@ -50,8 +51,13 @@ class LeftOut:
     rows: np.ndarray
     columns: np.ndarray
     scores: np.ndarray
-    known: np.ndarray
+    counts: np.ndarray
     method: str
+
+    @property
+    def known(self) -> np.ndarray:
+        """(R,) bool, false for the only shot of a class: the classifier that scores it does not know that class."""
+        return np.asarray(self.counts > 1)
 
     @property
     def own_scores(self) -> np.ndarray:
@@ -74,7 +80,7 @@ class LeftOut:
 
     def at(self, places: np.ndarray) -> LeftOut:
         """Some of the shots, by their place or by a mask."""
-        parts = {name: getattr(self, name)[places] for name in ("rows", "columns", "scores", "known")}
+        parts = {name: getattr(self, name)[places] for name in ("rows", "columns", "scores", "counts")}
         return replace(self, **parts)
 
 
@@ -102,9 +108,10 @@ def leave_one_out(classifier: LowShotClassifier, X: Any, y: Any, *, most_rows: i
         scores, method = _by_folds(classifier, X, codes, rows)
     scores = np.array(scores, dtype=np.result_type(scores.dtype, np.float32))
     scores[:, classifier.n_base_classes_ :] += getattr(classifier, "novel_bias_", 0.0)
-    known = np.bincount(codes)[codes[rows]] > 1
-    scores[~known, columns[rows[~known]]] = -np.inf
-    return LeftOut(classifier.classes_, rows, columns[rows], scores, known, method)
+    counts = np.bincount(codes)[codes[rows]]
+    only = np.flatnonzero(counts == 1)
+    scores[only, columns[rows[only]]] = -np.inf
+    return LeftOut(classifier.classes_, rows, columns[rows], scores, counts, method)
 
 
 def checked_shots(classifier: LowShotClassifier, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -123,13 +123,9 @@ class Model:
         return highest_cosine(features, self.means)
 
     @property
-    def familiar(self) -> np.ndarray:
-        """(T, D) unit vectors: the novelty of a photo is one minus its highest cosine to one of them."""
-        return unit_rows(self.means)
-
-    def novelty(self, features: np.ndarray) -> np.ndarray:
-        """(N,) scores of how unlike all taught classes features (N, D) are: one minus :meth:`similarity`."""
-        return 1 - self.similarity(features)
+    def is_taught(self) -> np.ndarray:
+        """(C,) bool: True for the classes that were taught, base classes among them."""
+        return np.isin(np.arange(len(self.classes)), self.columns[self._n_base :])
 
     def unknown(self, features: np.ndarray, answers: np.ndarray) -> np.ndarray:
         """Tell which photos are unlike all classes.
@@ -143,8 +139,7 @@ class Model:
         Returns:
             (N,) bool.
         """
-        taught = np.isin(answers, self.columns[self._n_base :])
-        return taught & (self.similarity(features) < self.state.unknown_at)
+        return self.is_taught[answers] & (self.similarity(features) < self.state.unknown_at)
 
     @cached_property
     def means(self) -> np.ndarray:

@@ -18,7 +18,7 @@ METADATA_KEY = "lowshot"
 """The key of the JSON text among the model's metadata."""
 
 PIXELS = "pixels"
-PROBABILITIES, NOVELTY, FEATURES = "probabilities", "novelty", "features"
+PROBABILITIES, UNKNOWN, SIMILARITY, FEATURES = "probabilities", "unknown", "similarity", "features"
 
 
 class About(BaseModel):
@@ -29,7 +29,7 @@ class About(BaseModel):
         lowshot (str): The version of lowshot that wrote it.
         classes (list of C str): The names of the columns of ``probabilities``.
         preprocessing (PixelSettings): What turns a photo into ``pixels``.
-        unknown_at (float): The ``novelty`` from which on an answer is "unknown".
+        unknown_at (float): The ``similarity`` below which an answer is unknown; it is in the graph.
         temperature (float): What the scores were divided by before the softmax; it is in the graph.
         classifier (str): The kind of classifier.
         backbone (str): The name of the network.
@@ -111,6 +111,18 @@ def onnx_session(model: str | bytes) -> Any:
     # Threads that wait in a loop would take the processor from the decoding of photos.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def refers_to_files(message: Any) -> bool:
+    """True where a tensor anywhere in a model lies in another file."""
+    if message.DESCRIPTOR.name == "TensorProto":
+        return bool(message.external_data) or message.data_location == message.EXTERNAL
+    return any(
+        refers_to_files(part)
+        for field, value in message.ListFields()
+        if field.message_type is not None
+        for part in ([value] if hasattr(value, "DESCRIPTOR") else value)
+    )
 
 
 def _tuples(value: Any) -> Any:

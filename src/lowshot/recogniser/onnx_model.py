@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -20,12 +19,13 @@ from lowshot.recogniser.batches import opened_ahead
 from lowshot.recogniser.onnx_format import (
     FORMAT,
     METADATA_KEY,
-    NOVELTY,
     PIXELS,
     PROBABILITIES,
+    UNKNOWN,
     About,
     onnx_packages,
     onnx_session,
+    refers_to_files,
 )
 from lowshot.recogniser.photos import ImageLike, Photo, as_photo
 from lowshot.recogniser.pixels import pixels_of
@@ -56,7 +56,7 @@ class OnnxRecogniser:
             graph = onnx.load_model_from_string(content)
         except Exception:  # protobuf's errors differ by version
             raise InputError(f"{path} is damaged or no ONNX file: export it again") from None
-        if _refers_to_files(graph):
+        if refers_to_files(graph):
             raise InputError(f"{path} refers to other files, which an exported recogniser never does")
         self.about = _about({one.key: one.value for one in graph.metadata_props}, self.path)
         del graph
@@ -68,7 +68,7 @@ class OnnxRecogniser:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{path} is damaged, ONNX Runtime cannot load it: {reason}") from None
         height, width = self.about.preprocessing.size
-        expected = {PROBABILITIES: ("tensor(float)", [len(self.classes)]), NOVELTY: ("tensor(float)", [])}
+        expected = {PROBABILITIES: ("tensor(float)", [len(self.classes)]), UNKNOWN: ("tensor(bool)", [])}
         if inputs != {PIXELS: ("tensor(uint8)", [height, width, 3])} or any(
             outputs.get(name) != one for name, one in expected.items()
         ):
@@ -110,15 +110,15 @@ class OnnxRecogniser:
         except BadImageError as error:
             return photo.name, str(error)
 
-    def _asked(self, pixels: np.ndarray) -> list[tuple[np.ndarray, float]]:
+    def _asked(self, pixels: np.ndarray) -> list[tuple[np.ndarray, bool]]:
         try:
-            probabilities, novelty = self._session.run([PROBABILITIES, NOVELTY], {PIXELS: pixels})
+            probabilities, unknown = self._session.run([PROBABILITIES, UNKNOWN], {PIXELS: pixels})
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{self.path} is damaged, ONNX Runtime cannot compute it: {reason}") from None
-        return list(zip(probabilities.astype(np.float64), novelty.tolist(), strict=True))
+        return list(zip(probabilities.astype(np.float64), unknown.tolist(), strict=True))
 
-    def _answer(self, name: str, probabilities: np.ndarray, novelty: float) -> Answer:
+    def _answer(self, name: str, probabilities: np.ndarray, unknown: bool) -> Answer:
         if not np.isfinite(probabilities).all():
             return Answer(name, error=f"image {name}: the network gives NaN or infinity")
         order = np.argsort(-probabilities, kind="stable")[:2].tolist()
@@ -129,7 +129,7 @@ class OnnxRecogniser:
             float(probabilities[first]),
             None if second is None else self.classes[second],
             None if second is None else float(probabilities[second]),
-            novelty >= self.about.unknown_at,
+            unknown,
         )
 
     def __repr__(self) -> str:
@@ -152,15 +152,3 @@ def _about(metadata: dict[str, str], path: Path) -> About:
             f"{path} has metadata that this version of lowshot, which reads {FORMAT!r}, cannot use: {where}: "
             f"{first['msg']}. Update lowshot, or export it again"
         ) from None
-
-
-def _refers_to_files(message: Any) -> bool:
-    """True where a tensor anywhere in a model lies in another file."""
-    if message.DESCRIPTOR.name == "TensorProto":
-        return bool(message.external_data) or message.data_location == message.EXTERNAL
-    return any(
-        _refers_to_files(part)
-        for field, value in message.ListFields()
-        if field.message_type is not None
-        for part in ([value] if hasattr(value, "DESCRIPTOR") else value)
-    )

@@ -72,7 +72,7 @@ def predict_to_file(
     found = photos_at(photos)
     parts = target.parent / f".{target.name}.parts"
     _prepare(parts, opened, found)
-    starts = [start for start in range(0, len(found), PART) if not _part(parts, start).is_file()]
+    starts = [start for start in range(0, len(found), PART) if not is_file(_part(parts, start))]
     done = len(found) - sum(min(PART, len(found) - start) for start in starts)
     if done:
         say(f"{target}: {done} answers from an earlier call")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -49,6 +50,7 @@ class Recogniser:
 
     Args:
         folder (path-like): The folder.
+        read_only (bool): True refuses every change, for a folder that belongs to another program.
 
     Raises:
         InputError: There is no recogniser, it is damaged, or of a newer version of lowshot.
@@ -60,8 +62,9 @@ class Recogniser:
         'robin'
     """
 
-    def __init__(self, folder: Pathlike) -> None:
+    def __init__(self, folder: Pathlike, *, read_only: bool = False) -> None:
         self.folder = Path(folder)
+        self.read_only = read_only
         self._network: Network | None = None
         self._state: State
         self._shots: Shots
@@ -145,9 +148,7 @@ class Recogniser:
 
     def shots(self) -> dict[str, int]:
         """The number of taught photos of each class that was taught."""
-        examples = self._examples
-        names = [name.split("/", 1)[0] for name in examples.names]
-        return {name: names.count(name) for name in dict.fromkeys(names)}
+        return dict(Counter(name.split("/", 1)[0] for name in self._examples.names))
 
     def teach(
         self,
@@ -269,7 +270,7 @@ class Recogniser:
         Raises:
             InputError: There is nothing to undo.
         """
-        with folders.changing(self.folder):
+        with self._changing():
             undone = folders.read_state(self.folder).history
             folders.undo(self.folder)
             self._read()
@@ -374,7 +375,7 @@ class Recogniser:
         """
         target = Path(folder)
         folders.check_vacant(target)
-        with folders.changing(self.folder):
+        with contextlib.nullcontext() if self.read_only else self._changing():
             shutil.copytree(self.folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
         return type(self)(target)
 
@@ -382,10 +383,11 @@ class Recogniser:
         """Write the recogniser as one ONNX file, which answers without lowshot and without torch.
 
         Its input ``pixels`` is (N, H, W, 3) uint8: photos that were resized and cropped as its metadata say. Its
-        outputs are ``probabilities`` (N, C), ``novelty`` (N,), from the metadata's ``unknown_at`` on a photo is
-        unknown, and ``features`` (N, D). Before the file is kept, its answers are compared with those of the
-        recogniser: on the stored features of all taught photos, and from pixels on for thumbnails and random images,
-        since the photos themselves are not kept. Needs ``pip install 'lowshot[onnx]'``.
+        outputs are ``probabilities`` (N, C), ``unknown`` (N,) bool, ``similarity`` (N,), the highest cosine to the mean
+        of a taught class, on which it rests, and ``features`` (N, D). Before the file is kept, its answers are
+        compared with those of the recogniser: on the stored features of all taught photos, and from pixels on for
+        thumbnails and random images, since the photos themselves are not kept. Needs
+        ``pip install 'lowshot[onnx]'``.
 
         Args:
             path (path-like): The file, whose name ends in ``.onnx``.
@@ -401,6 +403,63 @@ class Recogniser:
         from lowshot.recogniser.export import export_onnx
 
         return export_onnx(self, path)
+
+    @classmethod
+    def from_pretrained(cls, model: Pathlike, folder: Pathlike | None = None, **options: Any) -> Recogniser:
+        """Fetch a recogniser from the Hugging Face hub. Nothing of it is run, and only files of recognisers are taken.
+
+        Args:
+            model (path-like): Its name there, such as ``user/birds``, or a folder on this machine.
+            folder (path-like, optional): The folder to copy it to, which must be empty or not exist. Without one it is
+                read from the cache of huggingface_hub, and refuses changes.
+            options (dict): ``revision``, ``token``, ``cache_dir``, ``force_download`` and ``local_files_only``, as
+                huggingface_hub has them.
+
+        Raises:
+            InputError: There is no such model, it is no recogniser, or the folder is taken.
+            LowshotError: The hub cannot be reached.
+        """
+        from lowshot.recogniser.hub import from_pretrained
+
+        return from_pretrained(cls, model, folder, **options)
+
+    def save_pretrained(self, folder: Pathlike, *, thumbnails: bool = True, history: bool = False) -> None:
+        """Write the copy that :meth:`push_to_hub` uploads.
+
+        Args:
+            folder (path-like): The folder, which must be empty or not exist.
+            thumbnails (bool): False leaves out the small pictures of the photos.
+            history (bool): True keeps the states before and the photos that were removed since.
+
+        Raises:
+            InputError: There is something in the folder.
+        """
+        from lowshot.recogniser.hub import save_pretrained
+
+        save_pretrained(self, folder, thumbnails, history)
+
+    def push_to_hub(
+        self, repo_id: str, *, thumbnails: bool = True, history: bool = False, private: bool = True, **options: Any
+    ) -> str:
+        """Upload the recogniser to the Hugging Face hub, with features, names and small pictures of its photos.
+
+        Args:
+            repo_id (str): Its name there, such as ``user/birds``.
+            thumbnails (bool): False leaves out the small pictures of the photos.
+            history (bool): True shares the states before and the photos that were removed since.
+            private (bool): False makes a new model public.
+            options (dict): ``commit_message``, ``token``, ``branch`` and ``create_pr``, as huggingface_hub has them.
+
+        Returns:
+            The address of the upload.
+
+        Raises:
+            InputError: The name is not possible, or the recogniser knows no class.
+            LowshotError: The hub cannot be reached, or refuses.
+        """
+        from lowshot.recogniser.hub import push_to_hub
+
+        return push_to_hub(self, repo_id, thumbnails, history, private=private, **options)
 
     @property
     def network(self) -> Network:
@@ -423,31 +482,39 @@ class Recogniser:
                 tick(1)
         return found
 
+    def _changing(self) -> contextlib.AbstractContextManager[None]:
+        if self.read_only:
+            raise InputError(
+                f"recogniser {self.folder} cannot be changed, it lies in the cache of the hub: save(FOLDER) makes a "
+                "copy that can"
+            )
+        return folders.changing(self.folder)
+
     def _change(self, edit: Callable[[State, Shots], tuple[State, Shots, str]]) -> None:
         """Make a change of the present state in the folder, which another process may have changed in the meantime."""
-        with folders.changing(self.folder):
-            self._read()
+        with self._changing():
+            if folders.read_state(self.folder) != self._state:
+                self._read()
             state, new, what = edit(self._state, self._shots)
             if state == self._state and not len(new):
                 return
             shots = self._shots.joined(new)
             if not state.thumbnails:
                 new.thumbnails = [b""] * len(new)
-            decided, model = self._decided(state, shots)
+            examples = live_examples(state, shots)
+            decided, model = self._decided(state, examples)
             digest = _saved(self.folder, model)
             decided = decided.model_copy(
                 update={"classifier": decided.classifier.model_copy(update={"digest": digest})}
             )
             self._state = folders.commit(self.folder, decided, what, new)
-            self._shots, self._model = shots, model
+            self._shots, self._model, self._examples = shots, model, examples
             if self._model is not None:
                 self._model.state = self._state
-            self._examples = live_examples(self._state, shots)
             with contextlib.suppress(OSError):  # the change is complete without it
                 write_card(self.folder, self._state, self.shots(), self.classes)
 
-    def _decided(self, state: State, shots: Shots) -> tuple[State, Model | None]:
-        examples = live_examples(state, shots)
+    def _decided(self, state: State, examples: Examples) -> tuple[State, Model | None]:
         base = self._base(state)
         if not len(examples.rows) and base is None:
             return undecided(state), None

@@ -37,7 +37,7 @@ class BackboneState(_Part):
 
     name: str
     options: dict[str, Any] = {}
-    weights: str = "pretrained"
+    weights: Literal["pretrained", "backbone.safetensors"] = "pretrained"
     preprocessing: dict[str, Any]
     views: Literal["one", "flip", "ten_crop"] = "one"
     dim: Annotated[int, Field(ge=1)]

@@ -1,9 +1,10 @@
 """Unlabelled photos worth labelling next: those that stand for many others whose answer is uncertain.
 
-Facility location (Wei, Iyer and Bilmes 2015, "Submodularity in data subset selection and active learning"): photos are
-chosen one by one so that the similarity of all photos to their nearest chosen or labelled one grows most, which covers
-the pool and avoids repeats. Photos count more the less certain the classifier is of them, so a pool of known things
-yields hard ones; without any label all count the same, which is a good first batch (docs/results/recogniser.md).
+Facility location (Wei, Iyer and Bilmes 2015, "Submodularity in data subset selection and active learning"): photos
+are chosen one by one so that the similarity of all photos to their nearest chosen or labelled one grows most, which
+covers the pool and avoids repeats. Photos count more the less certain the classifier is of them, so a pool of known
+things yields hard ones; without any label all count the same, which is a good first batch
+(docs/results/recogniser.md).
 """
 
 from __future__ import annotations

@@ -1,18 +1,20 @@
-"""Which unlabelled photos to label next, for a recogniser or before there is one."""
+"""Which unlabelled photos to label next."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lowshot.errors import InputError, first_few
 from lowshot.progress import progress, say
 from lowshot.recogniser.photos import photos_at
-from lowshot.recogniser.recogniser import Recogniser
 from lowshot.recogniser.suggest import suggest
+
+if TYPE_CHECKING:
+    from lowshot.recogniser.recogniser import Recogniser
 
 
 def suggested_photos(recogniser: Recogniser, paths: Sequence[str | Path], n: int) -> list[str]:
@@ -53,9 +55,3 @@ def suggested_photos(recogniser: Recogniser, paths: Sequence[str | Path], n: int
         shots=recogniser.examples.features if taught else None,
     )
     return [names[row] for row in rows.tolist()]
-
-
-def first_photos(paths: Sequence[str | Path], n: int) -> list[str]:
-    """Choose photos to label first, before there is a recogniser; parameters and errors as above."""
-    with tempfile.TemporaryDirectory(prefix="lowshot-") as folder:
-        return suggested_photos(Recogniser.create(Path(folder) / "empty"), paths, n)

@@ -1,12 +1,10 @@
 """The answer "unknown": a photo that is like no class.
 
-A photo is unknown when its highest cosine to the class means, of unit features without a centre, lies below a threshold
-that 95 % of known photos pass. Known photos are shots, each compared with the mean of the others of its class; that mean
-is of one shot less, so its cosine is first raised by what one more shot gives (below). Photos of unknown classes are
-shots too, each compared with the other classes alone: how many of them pass is what the threshold costs.
-
-Two unit features of a class have the cosine rho on average. Then one of them and the mean of n others have the cosine
-rho / sqrt(rho + (1 - rho) / n), which grows with n.
+A photo is unknown when its highest cosine to the class means, of unit features without a centre, lies below a
+threshold that 95 % of known photos pass. Known photos are shots, each compared with the mean of the others of its
+class; that mean is of one shot less, so its cosine is first raised by what one more shot gives
+(:mod:`~lowshot.recogniser.estimate`). Photos of unknown classes are shots too, each compared with the other classes
+alone: how many of them pass is what the threshold costs.
 
 With one shot a class, nothing says how like two photos of one class are. Then the threshold is so many standard
 deviations of the cosines of different classes above their mean as measured once on photographs.
@@ -22,6 +20,7 @@ import numpy as np
 from lowshot.checks import as_features, as_labels, check_number
 from lowshot.classifiers.moments import class_means
 from lowshot.classifiers.transforms import unit_rows
+from lowshot.recogniser.estimate import growth
 from lowshot.recogniser.intervals import Share
 from lowshot.recogniser.leave_one_out import FEWEST_ROWS, MOST_ROWS, MOST_SCORES, evenly_chosen
 from lowshot.recogniser.unknown_scores import highest_cosine
@@ -118,10 +117,11 @@ def _cosines(X: np.ndarray, codes: np.ndarray, means: np.ndarray) -> _Cosines:
     counts = np.bincount(codes)[codes[rows]]
     shots, own_means = unit_rows(X[rows]), means[codes[rows]]
     left = (counts[:, None] * own_means - shots) / np.maximum(counts - 1, 1)[:, None]
-    own = np.einsum("nd,nd->n", shots, unit_rows(left)) * _growth(means, codes, counts)
+    known = counts > 1
+    own = np.einsum("nd,nd->n", shots[known], unit_rows(left[known]))
+    own = own * growth(own, counts[known]) if len(own) else own
     cosines = shots @ unit_rows(means).T.astype(shots.dtype)
     itself = np.arange(len(rows)), codes[rows]
-    known = counts > 1
     # Cosines to other classes; their own column is left out of the maximum and of the moments.
     cosines[itself] = 0
     n = max(cosines.size - len(rows), 1)
@@ -129,18 +129,4 @@ def _cosines(X: np.ndarray, codes: np.ndarray, means: np.ndarray) -> _Cosines:
     variance = max(float(np.einsum("nc,nc->", cosines, cosines, dtype=np.float64)) / n - mean**2, 0.0)
     cosines[itself] = -np.inf
     others = cosines.max(axis=1)
-    return _Cosines(np.maximum(own, others)[known], others, (mean, variance**0.5))
-
-
-def _growth(means: np.ndarray, codes: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(R,) factors from the cosine to a mean of n - 1 shots to that of n, by the mean cosine within classes."""
-    sizes = np.bincount(codes, minlength=len(means))
-    several = sizes > 1
-    if not several.any():
-        return np.ones(len(counts))
-    # The squared length of a mean of n unit vectors is (1 + (n - 1) rho) / n.
-    lengths = (means[several] ** 2).sum(axis=1)
-    n = sizes[several]
-    rho = float(np.clip(np.average((n * lengths - 1) / (n - 1), weights=n), 0.01, 1.0))
-    before, after = (rho + (1 - rho) / np.maximum(size, 1) for size in (counts - 1, counts))
-    return np.sqrt(before / after)
+    return _Cosines(np.maximum(own, others[known]), others, (mean, variance**0.5))

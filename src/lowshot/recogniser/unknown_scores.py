@@ -1,7 +1,7 @@
 """Scores of how well a photo is known, higher for known ones: five from the literature, to compare.
 
-On features of photographs (docs/results/recogniser.md) the highest cosine to a class mean of unit features tells known
-from unknown photos best at every number of shots; :mod:`~lowshot.recogniser.unknown` rests on it alone.
+On features of photographs (docs/results/recogniser.md) the highest cosine to a class mean of unit features tells
+known from unknown photos best at every number of shots; :mod:`~lowshot.recogniser.unknown` rests on it alone.
 """
 
 from __future__ import annotations

@@ -170,8 +170,8 @@ def _found_instead(content: Any) -> str:
     inner = next((v for v in content.values() if isinstance(v, dict) and _is_plain_state(v)), content)
     if _is_plain_state(inner):
         return (
-            f"holds plain weights ({first_few(list(map(str, inner)), 3)}) and does not say of which network: extract "
-            "features with that network and give their files, representations.NAME.features (docs/features.md)"
+            f"holds plain weights ({first_few(list(map(str, inner)), 3)}) and does not say of which network: name it, "
+            "representations.NAME: {backbone: …, pretrained: FILE}, or give features of it (docs/features.md)"
         )
     return (
         f"holds {first_few(list(map(str, content))) or 'nothing'}; lowshot's own have 'backbone', what to build, and "

@@ -53,7 +53,7 @@ def speeds(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], float]:
     quick = type("Quick", (Scripted,), {"name": "quick", "noise": {}})
     monkeypatch.setattr(choice, "ENGINES", {"torch": ENGINES["torch"], "quick": quick})
 
-    def timed(engine: InferenceEngine, images: torch.Tensor) -> tuple[np.ndarray, float]:
+    def timed(engine: InferenceEngine, images: torch.Tensor, rounds: int) -> tuple[np.ndarray, float]:
         with engine:
             return engine(images), seconds[engine.name, engine.precision]
 

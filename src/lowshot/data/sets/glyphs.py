@@ -81,6 +81,7 @@ class Glyphs(ArrayImages):
             [f"{character} {unicodedata.name(character)}" for character in characters],
             options={"rendering": self._request.fingerprint},
         )
+        self._pixels = self._read()
 
     def _read(self) -> np.ndarray:
         return cached_images(self._request, self._folder)

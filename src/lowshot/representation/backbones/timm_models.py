@@ -34,7 +34,8 @@ def timm_model(model: str, num_classes: int, pretrained: bool | str = False, **o
         num_classes (int): The number of columns of the scores.
         pretrained (bool or str): True starts from timm's weights, which are taken from the hub's cache or fetched; a
             text is the file of a state dict, with the names that timm or the authors of the model give its weights.
-        options (dict): Other parameters of ``timm.create_model``, such as ``img_size`` or ``drop_path_rate``.
+        options (dict): Other parameters of ``timm.create_model``, such as ``img_size`` or ``drop_path_rate``; but none
+            of those that say where weights come from.
 
     Raises:
         InputError: timm has no such model, the model refuses the options, it has no published weights or they are
@@ -47,6 +48,11 @@ def timm_model(model: str, num_classes: int, pretrained: bool | str = False, **o
     if not timm.is_model(model):
         raise InputError(f"timm {timm.__version__} has no model {model!r}. {_suggestion(model)}")
     own = without_weight_sources(options)
+    if elsewhere := sorted(options.keys() - own.keys()):
+        raise InputError(
+            f"backbone {name!r}: timm's option {elsewhere[0]!r} is not taken; weights are given by pretrained: true or "
+            "pretrained: FILE"
+        )
     try:
         # Weights that will be replaced need not be drawn, which takes most of the time.
         with torch.device("meta") if pretrained else contextlib.nullcontext():
