@@ -103,6 +103,24 @@ def test_the_examples_of_the_classifiers_page_run(
     assert float(unbalanced) < 0.1  # "hardly any"
 
 
+def test_the_example_of_the_export_page_answers_as_lowshot_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shades = {name: [photo(colour, seed) for seed in range(3)] for name, colour in (("robin", "red"), ("wren", "grey"))}
+    birds = Recogniser.create("birds")
+    birds.teach(shades)
+    birds.export_onnx("birds.onnx")
+    for name, colour in (("robin", "red"), ("wren", "grey")):
+        photo(colour, 9, 300).resize((400, 300)).save(f"{name}.jpg")
+    answers = birds.predict(["robin.jpg", "wren.jpg"])
+    capsys.readouterr()
+    (block,) = _blocks(ROOT / "docs" / "export.md", "python")
+    exec(block, {})
+    expected = [f"{one.file}: {'unknown' if one.unknown else one.class_} {one.probability:.2f}" for one in answers]
+    assert capsys.readouterr().out.splitlines() == expected
+
+
 def _commands(page: Path) -> list[list[str]]:
     """The indented commands of a page."""
     return [shlex.split(line) for line in re.findall(r"^    (lowshot .*)$", page.read_text(), re.MULTILINE)]
@@ -144,24 +162,6 @@ def test_the_commands_of_the_photos_page_run(
     (block,) = _blocks(page, "python")
     exec(block, {})
     assert "new/00.png redbreast" in capsys.readouterr().out
-
-
-def test_the_example_of_the_export_page_answers_as_lowshot_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shades = {name: [photo(colour, seed) for seed in range(3)] for name, colour in (("robin", "red"), ("wren", "grey"))}
-    birds = Recogniser.create("birds")
-    birds.teach(shades)
-    birds.export_onnx("birds.onnx")
-    for name, colour in (("robin", "red"), ("wren", "grey")):
-        photo(colour, 9, 300).resize((400, 300)).save(f"{name}.jpg")
-    answers = birds.predict(["robin.jpg", "wren.jpg"])
-    capsys.readouterr()
-    (block,) = _blocks(ROOT / "docs" / "export.md", "python")
-    exec(block, {})
-    expected = [f"{one.file}: {'unknown' if one.unknown else one.class_} {one.probability:.2f}" for one in answers]
-    assert capsys.readouterr().out.splitlines() == expected
 
 
 def test_the_ranks_of_scaling_can_share_the_batches_of_its_recipes() -> None:

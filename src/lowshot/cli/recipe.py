@@ -18,12 +18,12 @@ def demo(
     workers: Workers = None,
     address: Address = None,
 ) -> None:
-    """Teach a recogniser from a few pictures, then run the benchmark on the embedded data set. Nothing is downloaded.
+    """Teach a recogniser from a few pictures, then run the benchmark on the embedded data set.
 
-    The recogniser takes seconds, the benchmark a few minutes on two cores; its pictures lie in runs/recogniser, or beside
-    the output folder. The benchmark is the same as [bold]lowshot run glyphs[/]: renders characters as a camera would see them, trains two
-    representations, extracts features, learns the novel characters from 1 to 20 pictures each, prints the table and
-    writes report/report.html.
+    Nothing is downloaded. The recogniser takes seconds, and its pictures lie in runs/recogniser, or beside the output
+    folder. The benchmark takes a few minutes on two cores. It is the same as [bold]lowshot run glyphs[/]: renders
+    characters as a camera would see them, trains two representations, extracts features, learns the novel characters
+    from 1 to 20 pictures each, prints the table and writes report/report.html.
     """
     from lowshot.pipeline.recogniser_demo import demonstrate
 

@@ -573,8 +573,8 @@ class Recogniser:
         if len(rows) > 1:
             digests = [shots.digests[row][:12] for row in rows]
             raise InputError(
-                f"recogniser {self.folder} has {len(rows)} taught photos called {photo!r}: give the start of the SHA-256 "
-                f"of the one you mean in place of its name ({first_few(digests)}; sha256sum FILE prints it)"
+                f"recogniser {self.folder} has {len(rows)} taught photos called {photo!r}: give the start of the "
+                f"SHA-256 of the one you mean in place of its name ({first_few(digests)}; sha256sum FILE prints it)"
             )
         if not rows:
             raise InputError(
