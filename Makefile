@@ -12,7 +12,7 @@ help:  ## print this list
 
 setup: $(READY)  ## make .venv with lowshot and everything for development
 
-demo: $(READY)  ## all stages on the embedded data set: table in the terminal, report in runs/glyphs/report
+demo: $(READY)  ## a recogniser from a few pictures, then all stages on the embedded data set: report in runs/glyphs/report
 	$(BIN)/lowshot demo
 
 test: $(READY)  ## all tests, one file per core at a time

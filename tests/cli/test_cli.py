@@ -33,6 +33,7 @@ COMMANDS = [
     "validate",
     "convert",
 ]
+RECOGNISERS = ["teach", "predict", "classes", "check", "suggest", "export"]
 RECIPE = {"recipe", "overrides", "force", "output"}
 ENGINE = {"engine", "workers", "address"}
 OPTIONS = {
@@ -40,7 +41,7 @@ OPTIONS = {
     "run": {"dry_run", "devices", *RECIPE, *ENGINE},
     "split": RECIPE,
     "train": {"devices", *RECIPE},
-    "extract": {"devices", *RECIPE},
+    "extract": {"devices", *RECIPE, *ENGINE},
     "fit-generator": RECIPE,
     "fit-classifier": RECIPE,
     "tune": {*RECIPE, *ENGINE},
@@ -50,12 +51,21 @@ OPTIONS = {
     "list": {"what", "pattern", "parameters"},
     "validate": {"recipe", "overrides", "output", "deep"},
     "convert": {"source", "target", "to", "model", "features", "setup", "query_steps", "names", "force"},
+    "teach": {
+        *{"recogniser", "photos", "class_name", "origin", "representation", "method", "backbone", "views"},
+        *{"classifier", "unknown_at", "skip_bad", "keep_repeated", "no_thumbnails"},
+    },
+    "predict": {"recogniser", "photos", "output", *ENGINE},
+    "classes": {"recogniser", "rename", "remove", "move", "forget", "undo"},
+    "check": {"what", "as_json", "most"},
+    "suggest": {"recogniser", "photos", "n"},
+    "export": {"recogniser", "onnx"},
 }
 
 
 def test_every_command_is_there_and_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    assert [command.name for command in app.registered_commands] == COMMANDS
-    for command in COMMANDS:
+    assert [command.name for command in app.registered_commands] == COMMANDS + RECOGNISERS
+    for command in COMMANDS + RECOGNISERS:
         assert run([command, "--help"]) == 0
         assert "Usage:" in capsys.readouterr().out
 
@@ -65,13 +75,15 @@ def test_every_command_has_its_options() -> None:
     assert {name: {option.name for option in command.params} for name, command in commands.items()} == OPTIONS
 
 
-def test_help_lists_the_commands_in_one_panel_in_the_order_of_work(
+def test_help_lists_the_commands_in_panels_in_the_order_of_work(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     assert run(["--help"]) == 0
-    panel = capsys.readouterr().out.partition("─ Research ─")[2].splitlines()
-    assert [line.split()[1] for line in panel if line.startswith("│")] == COMMANDS
+    printed = capsys.readouterr().out
+    for title, commands in (("Research", COMMANDS), ("Recognisers", RECOGNISERS)):
+        panel = printed.partition(f"─ {title} ─")[2].partition("╰")[0].splitlines()
+        assert [line.split()[1] for line in panel if line.startswith("│")] == commands
 
 
 RUNNING = [name for name in COMMANDS if OPTIONS[name] >= {"overrides", "output"} and name != "validate"]
@@ -81,6 +93,7 @@ RUNNING = [name for name in COMMANDS if OPTIONS[name] >= {"overrides", "output"}
 def test_every_option_of_a_recipes_command_arrives(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     options = OPTIONS[command]
     called: list[tuple[tuple[object, ...], dict[str, object]]] = []
+    monkeypatch.setattr("lowshot.pipeline.recogniser_demo.demonstrate", lambda folder, say: None)
     monkeypatch.setattr(pipeline, "run_recipe", lambda *args, **kwargs: called.append((args, kwargs)))
     values = {"output": Path("results"), "devices": 3, "engine": "ray", "workers": 2, "address": "auto"}
     arguments = [f"--{name}={value}" for name, value in values.items() if name in options]

@@ -57,8 +57,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "Low-shot visual recognition: learn new categories from one to twenty pictures, keep the known ones.\n\n"
-        "Start with [bold]lowshot demo[/]; then [bold]lowshot run RECIPE[/] with your own data. A recipe is a YAML "
-        "file; anything in it can be changed on the command line: [bold]lowshot run cifar100 train.epochs=5[/]."
+        "With your own photos: [bold]lowshot teach birds photos/[/], then [bold]lowshot predict birds new.jpg[/].\n\n"
+        "To measure methods: [bold]lowshot demo[/], then [bold]lowshot run RECIPE[/]. A recipe is a YAML file; "
+        "anything in it can be changed on the command line: [bold]lowshot run cifar100 train.epochs=5[/]."
     ),
 )
 
