@@ -2,9 +2,9 @@
 
     python benchmarks/views.py --data cifar100.zip
 
-25 test images of each class: n of them are shots and 20 others queries, in 40 draws that all views share. The classifier
-is the nearest class mean by cosine, over all 100 classes. Gains are differences within a draw, with 95 % intervals over
-draws. It needs the engine openvino. Without --data it does nothing.
+25 test images of each class: n of them are shots and 20 others queries, in 40 draws that all views share. The
+classifier is the nearest class mean by cosine, over all 100 classes. Gains are differences within a draw, with 95 %
+intervals over draws. It needs the engine openvino. Without --data it does nothing.
 """
 
 from __future__ import annotations
