@@ -315,6 +315,61 @@ def read_image(path: Path, folder: Path) -> None:
         np.asarray(decode(file, str(path)))
 
 
+# -------------------------------------------------------------------------------------------------- recognisers
+
+
+def recogniser(folder: Path) -> Path:
+    """A recogniser of random features, in the state after two changes."""
+    from lowshot.recogniser import folder as folders
+    from lowshot.recogniser.shots import Shots
+    from lowshot.recogniser.state import BackboneState, ClassifierState, ClassState, State
+
+    made = folder / "recogniser"
+    if not made.exists():
+        made.mkdir()
+        network = BackboneState(name="efficientnet_lite0", preprocessing={"preset": "small"}, dim=DIM, fingerprint="0")
+        classes = [ClassState(id=c, name=name) for c, name in enumerate(NAMES)]
+        state = State(
+            number=0,
+            backbone=network,
+            classes=classes,
+            next_id=CLASSES,
+            classifier=ClassifierState(name="nearest_mean"),
+        )
+        n = len(LABELS)
+        shots = Shots(
+            features(), LABELS, PATHS, [f"{row:064x}" for row in range(n)], np.arange(n, dtype=np.uint64), [b"x"] * n
+        )
+        with folders.changing(made):
+            folders.commit(made, state, "created", shots)
+            folders.commit(made, state.model_copy(update={"removed": [3]}), "removed a photo")
+    return made
+
+
+def state_seeds(folder: Path) -> list[Any]:
+    return [json.loads((recogniser(folder) / "recogniser.json").read_text())]
+
+
+def shots_seeds(folder: Path) -> list[Any]:
+    return [(recogniser(folder) / "shots.h5").read_bytes()]
+
+
+def read_recogniser(path: Path, folder: Path, name: str) -> None:
+    from lowshot.recogniser import Recogniser
+    from lowshot.recogniser.shots import read_thumbnails
+
+    changed = recogniser(folder) / name
+    whole = changed.read_bytes()
+    changed.write_bytes(path.read_bytes())
+    try:
+        opened = Recogniser.load(recogniser(folder))
+        opened.model.probabilities(features()[:3])
+        opened.model.nearest(features()[:3])
+        read_thumbnails(opened.folder, [0, 5])
+    finally:
+        changed.write_bytes(whole)
+
+
 TARGETS = {
     "recipe": Target(
         ".yaml", recipe_seeds, lambda t, rng: mutated_text(t, yaml.safe_dump, rng), read_recipe, yaml.safe_dump
@@ -328,4 +383,11 @@ TARGETS = {
     "generator": Target(".safetensors", generator_seeds, mutated_bytes, read_generator),
     "zip": Target(".zip", zip_seeds, mutated_bytes, read_zip),
     "image": Target(".img", image_seeds, mutated_bytes, read_image),
+    "recogniser": Target(
+        ".json",
+        state_seeds,
+        lambda t, rng: mutated_text(t, json_text, rng),
+        functools.partial(read_recogniser, name="recogniser.json"),
+    ),
+    "shots": Target(".h5", shots_seeds, mutated_bytes, functools.partial(read_recogniser, name="shots.h5")),
 }

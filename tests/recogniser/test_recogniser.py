@@ -177,7 +177,7 @@ def test_a_removed_photo_is_erased_once_no_state_refers_to_it(colours: Recognise
     for seed in range(11):
         colours.teach({"grey": [photo("grey", seed)]})
     with h5py.File(colours.folder / "shots.h5") as file:
-        names = file["names"].asstr()[...].tolist()
+        names = [name.decode() for name in file["names"][...].tolist()]
         assert names.count("") == 4
         assert not file["features"][[row for row, name in enumerate(names) if not name]].any()
     assert colours.shots() == {"blue": 2, "green": 3, "grey": 11}

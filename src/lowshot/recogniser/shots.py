@@ -31,8 +31,6 @@ REWRITTEN_BYTES = 64 * 2**20
 JOINED_AT = 0.5
 """The size of the further files, as a fraction of the first one, at which all are joined."""
 
-_TEXT = h5py.string_dtype("utf-8")
-
 
 @dataclass
 class Shots:
@@ -198,8 +196,8 @@ def _read(path: Path, dim: int, thumbnails: bool) -> Shots:
             found = Shots(
                 file["features"][...],
                 file["labels"][...].astype(np.int64),
-                file["names"].asstr()[...].tolist(),
-                file["digests"].asstr()[...].tolist(),
+                [name.decode() for name in file["names"][...].tolist()],
+                [digest.decode() for digest in file["digests"][...].tolist()],
                 file["looks"][...],
                 [data[start:end] for start, end in pairwise([0, *ends.tolist()])],
             )
@@ -213,8 +211,8 @@ def _read(path: Path, dim: int, thumbnails: bool) -> Shots:
 _LAYOUT: dict[str, tuple[str, int]] = {
     "features": ("f", 2),
     "labels": ("iu", 1),
-    "names": ("O", 1),
-    "digests": ("O", 1),
+    "names": ("S", 1),
+    "digests": ("S", 1),
     "looks": ("u", 1),
     "thumbnail_ends": ("iu", 1),
     "thumbnails": ("u", 1),
@@ -228,6 +226,8 @@ def _dataset(file: h5py.File, name: str, path: Path) -> Any:
     found = file.get(name) if isinstance(link, h5py.HardLink) else None
     if not isinstance(found, h5py.Dataset) or found.ndim != ndim or found.dtype.kind not in kinds:
         raise InputError(f"{path} has no data set {name!r} as lowshot writes it; restore it from a copy")
+    if found.size * found.dtype.itemsize > path.stat().st_size:  # what is written is contiguous and not packed
+        raise InputError(f"{path} declares more {name} than it holds; restore it from a copy")
     if found.external or found.is_virtual:
         raise InputError(f"{path}: data set {name!r} lies in other files, which a recogniser never has")
     return found
@@ -237,8 +237,14 @@ def _write(path: Path, shots: Shots) -> None:
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file["features"] = shots.features.astype(np.float32, copy=False)
         file["labels"] = shots.labels.astype(np.int64, copy=False)
-        file.create_dataset("names", data=np.array(shots.names, dtype=object), dtype=_TEXT)
-        file.create_dataset("digests", data=np.array(shots.digests, dtype=object), dtype=_TEXT)
+        file["names"] = _fixed(shots.names)
+        file["digests"] = _fixed(shots.digests)
         file["looks"] = shots.looks.astype(np.uint64, copy=False)
         file["thumbnail_ends"] = np.cumsum([len(data) for data in shots.thumbnails], dtype=np.int64)
         file["thumbnails"] = np.frombuffer(b"".join(shots.thumbnails), np.uint8)
+
+
+def _fixed(texts: Sequence[str]) -> np.ndarray:
+    """(N,) UTF-8 bytes of one length: texts of any length would lie in a heap, which damage can make endless."""
+    encoded = [text.encode("utf-8", "replace") for text in texts]
+    return np.array(encoded, dtype=f"S{max(1, *map(len, encoded))}" if encoded else "S1")
