@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import pkgutil
 import re
+import shlex
 import textwrap
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import pytest
 import torch
 import yaml
 
+from lowshot.cli import run
 from lowshot.data import build_dataset
 from lowshot.pipeline import run_recipe, validate_recipe
+from lowshot.pipeline.demo_pictures import write_pictures
 from lowshot.plugins import import_plugin
 from lowshot.recipe import Recipe, load_recipe
 from lowshot.recipe.keys import keys_markdown
@@ -115,6 +119,49 @@ def test_the_example_of_the_export_page_answers_as_lowshot_does(
     exec(block, {})
     expected = [f"{one.file}: {'unknown' if one.unknown else one.class_} {one.probability:.2f}" for one in answers]
     assert capsys.readouterr().out.splitlines() == expected
+
+
+def _commands(page: Path) -> list[list[str]]:
+    """The indented commands of a page."""
+    return [shlex.split(line) for line in re.findall(r"^    (lowshot .*)$", page.read_text(), re.MULTILINE)]
+
+
+def test_the_commands_of_the_photos_page_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "photos.md"
+    for sign, bird in {"dollar": "robin", "psi": "wren", "lao": "finch", "zhe": "owl"}.items():
+        write_pictures("drawn", [sign], 5)
+        os.renames(f"drawn/{sign}", "owl" if bird == "owl" else f"photos/{bird}")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "further").mkdir()
+    for number, (sign, folder, first) in enumerate(
+        [
+            ("dollar", "new", 40),
+            ("zhe", "new", 40),
+            ("psi", "new", 40),
+            ("dollar", "further", 20),
+            ("psi", "further", 21),
+        ]
+    ):
+        write_pictures("drawn", [sign], 1, first=first)
+        name = f"{number:02d}.png" if folder == "new" else f"{first}.png"
+        os.rename(f"drawn/{sign}/{first:02d}.png", f"{folder}/{name}")
+    (listed,) = re.findall(r"^```\n(path,class\n.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    Path("more.csv").write_text(listed)
+    for command in _commands(page):
+        assert run(command[1:]) == 0, (command, capsys.readouterr())
+    printed = capsys.readouterr().out
+    assert "birds: 15 photos taught, 3 new classes" in printed
+    assert "new/00.png: robin" in printed
+    assert "new/01.png: owl" in printed
+    assert "undone: removed finch" in printed
+    assert "new/00.png: redbreast" in printed  # of the exported file
+    assert Path("answers.csv").read_text().startswith("file,class,probability,runner_up,runner_up_probability,unknown")
+    (block,) = _blocks(page, "python")
+    exec(block, {})
+    assert "new/00.png redbreast" in capsys.readouterr().out
 
 
 def test_the_ranks_of_scaling_can_share_the_batches_of_its_recipes() -> None:

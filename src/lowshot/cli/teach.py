@@ -132,7 +132,10 @@ def summary(recogniser: Recogniser, taught: Taught) -> str:
     if not n:
         return f"{recogniser.folder}: nothing new; it knows {len(recogniser.classes)} classes"
     new = f", {len(taught.new)} new classes" if len(taught.new) != 1 else f", 1 new class ({taught.new[0]})"
-    lines = [f"{recogniser.folder}: {n} photos taught{new if taught.new else ''}; it knows {len(recogniser.classes)}"]
+    lines = [
+        f"{recogniser.folder}: {n} {'photo' if n == 1 else 'photos'} taught{new if taught.new else ''}; "
+        f"it knows {len(recogniser.classes)} {'class' if len(recogniser.classes) == 1 else 'classes'}"
+    ]
     estimate = recogniser.state.estimate
     if estimate is None:
         lines.append("accuracy: not known with one photo a class; teach a second photo of each to have it estimated")

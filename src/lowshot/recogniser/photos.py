@@ -230,6 +230,10 @@ def look(image: Image.Image) -> int:
 
 
 def _dataset(root: Path) -> ImageDataset:
+    if not exists(root):
+        raise InputError(
+            f"photos {root} do not exist: expected a folder with a folder per class, such a zip, or a CSV of path,class"
+        )
     if is_folder(root):
         entries = [entry for entry in root.iterdir() if not entry.name.startswith(".")]
         if entries and not any(entry.is_dir() for entry in entries) and any(map(_is_photo, entries)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -147,9 +148,7 @@ class Recogniser:
 
     def shots(self) -> dict[str, int]:
         """The number of taught photos of each class that was taught."""
-        examples = self._examples
-        names = [name.split("/", 1)[0] for name in examples.names]
-        return {name: names.count(name) for name in dict.fromkeys(names)}
+        return dict(Counter(name.split("/", 1)[0] for name in self._examples.names))
 
     def teach(
         self,
@@ -494,28 +493,28 @@ class Recogniser:
     def _change(self, edit: Callable[[State, Shots], tuple[State, Shots, str]]) -> None:
         """Make a change of the present state in the folder, which another process may have changed in the meantime."""
         with self._changing():
-            self._read()
+            if folders.read_state(self.folder) != self._state:
+                self._read()
             state, new, what = edit(self._state, self._shots)
             if state == self._state and not len(new):
                 return
             shots = self._shots.joined(new)
             if not state.thumbnails:
                 new.thumbnails = [b""] * len(new)
-            decided, model = self._decided(state, shots)
+            examples = live_examples(state, shots)
+            decided, model = self._decided(state, examples)
             digest = _saved(self.folder, model)
             decided = decided.model_copy(
                 update={"classifier": decided.classifier.model_copy(update={"digest": digest})}
             )
             self._state = folders.commit(self.folder, decided, what, new)
-            self._shots, self._model = shots, model
+            self._shots, self._model, self._examples = shots, model, examples
             if self._model is not None:
                 self._model.state = self._state
-            self._examples = live_examples(self._state, shots)
             with contextlib.suppress(OSError):  # the change is complete without it
                 write_card(self.folder, self._state, self.shots(), self.classes)
 
-    def _decided(self, state: State, shots: Shots) -> tuple[State, Model | None]:
-        examples = live_examples(state, shots)
+    def _decided(self, state: State, examples: Examples) -> tuple[State, Model | None]:
         base = self._base(state)
         if not len(examples.rows) and base is None:
             return undecided(state), None
@@ -571,9 +570,15 @@ class Recogniser:
             for row, name in zip(self._examples.rows, self._examples.names)
             if name == photo or (len(photo) >= 8 and shots.digests[row].startswith(photo))
         ]
-        if len(rows) != 1:
+        if len(rows) > 1:
+            digests = [shots.digests[row][:12] for row in rows]
             raise InputError(
-                f"recogniser {self.folder} has {'no' if not rows else len(rows)} taught photos called {photo!r}: "
+                f"recogniser {self.folder} has {len(rows)} taught photos called {photo!r}: give the start of the SHA-256 "
+                f"of the one you mean in place of its name ({first_few(digests)}; sha256sum FILE prints it)"
+            )
+        if not rows:
+            raise InputError(
+                f"recogniser {self.folder} has no taught photos called {photo!r}: "
                 f"expected CLASS/FILE, such as {first_few(self._examples.names, 2) or 'robin/a.jpg'}"
             )
         return rows[0]

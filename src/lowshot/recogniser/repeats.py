@@ -32,7 +32,7 @@ class Repeats:
         for index, row in enumerate(rows.tolist()):
             self._row_of.setdefault(shots.digests[row], []).append(index)
         self._looks = shots.looks[rows]
-        self._features = shots.features[rows]
+        self._rows, self._features = rows, shots.features
         self._new: list[Seen] = []
 
     def add(self, class_name: str, photo: Seen) -> None:
@@ -65,8 +65,8 @@ class Repeats:
         looks = np.concatenate([self._looks, np.array([one.look for one in self._new], np.uint64)])
         near = np.flatnonzero(np.bitwise_count(looks ^ np.uint64(photo.look)) <= ALIKE_BITS)
         for index in near.tolist():
-            stored = index < len(self._features)
-            feature = self._features[index] if stored else self._new[index - len(self._features)].feature
+            stored = index < len(self._rows)
+            feature = self._features[self._rows[index]] if stored else self._new[index - len(self._rows)].feature
             if float((unit_rows(np.stack([feature, photo.feature])).prod(axis=0)).sum()) >= ALIKE_COSINE:  # type: ignore[list-item]
                 return index
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,6 +21,7 @@ LARGEST = 192
 PER_LINE = 10
 GAP = 0.12  # between tiles, in widths of a tile
 BELOW = 0.42  # room for two lines of caption
+SMALLEST = 5.0  # points, of a long caption
 
 
 @dataclass(frozen=True)
@@ -108,5 +110,11 @@ def _tile(axes: Axes, example: Example, left: float, top: float, theme: Theme) -
     dashes = "-" if example.is_right else (0, (2, 1))
     frame = Rectangle((left, top), 1, 1, fill=False, edgecolor=colour, linewidth=2, linestyle=dashes, clip_on=False)
     axes.add_patch(frame)
-    axes.text(left, top + 1.17, drawable(f"is {example.true}", 15), fontsize=7, color=theme.text)
-    axes.text(left, top + 1.36, drawable(f"{mark} said {example.predicted}", 15), fontsize=7, color=colour)
+    axes.text(left, top + 1.17, color=theme.text, **_fitting(f"is {example.true}"))
+    axes.text(left, top + 1.36, color=colour, **_fitting(f"{mark} said {example.predicted}"))
+
+
+def _fitting(text: str) -> dict[str, Any]:
+    """A text that is no wider than an image: longer ones are written smaller, and cut where that is not enough."""
+    size = max(SMALLEST, 7 * min(1, 15 / len(text)))
+    return {"s": drawable(text, round(15 * 7 / size)), "fontsize": size}
