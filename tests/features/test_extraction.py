@@ -162,6 +162,14 @@ def test_a_killed_process_is_continued_to_the_same_bytes(
     assert extract().read_bytes() == uninterrupted
 
 
+def test_what_a_process_left_that_was_killed_while_it_wrote_its_state_is_removed(
+    tmp_path: Path, extract: Extract
+) -> None:
+    (tmp_path / "..f.h5.0-12.json.abc_1.part").write_text("{")
+    extract()
+    assert [path.name for path in tmp_path.iterdir()] == ["f.h5"]
+
+
 def test_two_processes_write_the_bytes_of_one_even_after_one_failed(
     tmp_path: Path, extract: Extract, uninterrupted: bytes
 ) -> None:

@@ -101,8 +101,10 @@ class Shard:
     @staticmethod
     def discard_all(target: Path) -> None:
         """Delete every shard of a features file, including those of earlier calls with other ranges."""
-        for kind in ("rows", "json"):
-            for path in target.parent.glob(f".{glob.escape(target.name)}.*-*.{kind}"):
+        name = glob.escape(target.name)
+        unfinished = f"..{name}.*-*.json.*.part"  # of a process that was killed while it wrote a state
+        for pattern in (f".{name}.*-*.rows", f".{name}.*-*.json", unfinished):
+            for path in target.parent.glob(pattern):
                 path.unlink(missing_ok=True)
 
     @property
