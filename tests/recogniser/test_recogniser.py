@@ -219,6 +219,7 @@ def test_one_class_answers_that_class(tmp_path: Path) -> None:
     opened.teach({"red": [photo("red", 0), photo("red", 1)]})
     (answer,) = opened.predict([photo("red", 2)])
     assert (answer.class_, answer.probability, answer.runner_up) == ("red", 1.0, None)
+    assert opened.state.unknown_at > 0.3  # other things are unknown, and not this class for lack of another
 
 
 def test_an_empty_recogniser_says_how_to_teach_it(tmp_path: Path) -> None:
@@ -463,7 +464,7 @@ def test_a_full_disk_at_any_write_leaves_the_state_before(
 
 def test_large_recognisers_append_and_join(colours: Recogniser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lowshot.recogniser.shots.REWRITTEN_BYTES", 0)
-    monkeypatch.setattr("lowshot.recogniser.shots.JOINED_AT", 2.0)
+    monkeypatch.setattr("lowshot.recogniser.shots.JOINED_AT", 1.2)
     first = (colours.folder / "shots.h5").read_bytes()
     names = []
     for seed in range(6):

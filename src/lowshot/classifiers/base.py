@@ -29,19 +29,20 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from lowshot.checks import check_number
 from lowshot.classifiers.class_weight import ClassWeight, check_class_weight, example_weights
 from lowshot.classifiers.incremental import IncrementalClasses, listed
+from lowshot.classifiers.torch_form import TorchForm
 from lowshot.errors import InputError
 from lowshot.estimator_files import LearnedState
 from lowshot.parameters import keyword_parameters
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 Examples = tuple[np.ndarray, np.ndarray]
 
 _TRAINING_PARAMETERS = ("random_state", "checkpoint", "pretrained")
 
 
-class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
+class LowShotClassifier(IncrementalClasses, TorchForm, ClassifierMixin, BaseEstimator):
     """Base class. Constructors only store parameters; learned attributes end in an underscore.
 
     :meth:`fit` and :meth:`fit_base` delete all that was learned before: a refitted estimator equals a fresh one.
@@ -271,24 +272,6 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
         scores = self.scores(X)
         return self.classes_[scores.argmax(axis=1)]
 
-    def as_torch(self) -> torch.nn.Module:
-        """The fitted classifier as a torch module in float32 on the CPU, as an ONNX file needs it.
-
-        Returns:
-            A module from (N, D) features to (N, C) scores. They are those of :meth:`scores`, up to a number per query,
-            which changes neither answers nor probabilities.
-
-        Raises:
-            InputError: This kind of classifier has no such module.
-        """
-        check_is_fitted(self, "classes_")
-        module = self._as_torch()
-        if bias := getattr(self, "novel_bias_", 0.0):
-            from lowshot.classifiers.torch_modules import Biased
-
-            module = Biased(module, np.where(np.arange(len(self.classes_)) < self.n_base_classes_, 0, bias))
-        return module.cpu().eval()
-
     def _check_parameters(self) -> None:
         """Raise :class:`InputError` for a parameter out of range; called before each fit."""
 
@@ -307,10 +290,6 @@ class LowShotClassifier(IncrementalClasses, ClassifierMixin, BaseEstimator):
     def _scores(self, X: np.ndarray) -> np.ndarray:
         """(N, C) scores over ``classes_`` for checked input."""
         raise NotImplementedError
-
-    def _as_torch(self) -> torch.nn.Module:
-        """A torch module from (N, D) features to (N, C) scores; see :meth:`as_torch`."""
-        raise InputError(f"{type(self).__name__} has no form in torch, and so none in ONNX: it defines no _as_torch")
 
     def _check_learned(self, learned: LearnedState) -> None:
         """Refuse learned attributes from a file whose shapes or values this classifier would never learn.

@@ -13,11 +13,12 @@ from lowshot.cli.check import check
 from lowshot.cli.classes import classes
 from lowshot.cli.convert import convert
 from lowshot.cli.export import export
+from lowshot.cli.extract import extract
 from lowshot.cli.listing import list_parts
 from lowshot.cli.predict import predict
 from lowshot.cli.recipe import demo, run, validate
 from lowshot.cli.report import report
-from lowshot.cli.stages import episodes, evaluate, extract, fit_classifier, fit_generator, split, train, tune
+from lowshot.cli.stages import episodes, evaluate, fit_classifier, fit_generator, split, train, tune
 from lowshot.cli.suggest import suggest
 from lowshot.cli.teach import teach
 

@@ -25,8 +25,10 @@ def demo(
     would see them, trains two representations, extracts features, learns the novel characters from 1 to 20 pictures
     each, prints the table and writes report/report.html.
     """
+    from lowshot.parallel.engines import Engine
     from lowshot.pipeline.recogniser_demo import demonstrate
 
+    Engine(engine, workers, address)  # refused before any work
     folder = Path("runs") if output is None else Path(output).parent
     demonstrate(folder / "recogniser", lambda line: typer.echo(printable(line)))
     typer.echo("\nThe benchmark: the same idea, measured (lowshot run glyphs)")

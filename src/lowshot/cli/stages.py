@@ -35,37 +35,6 @@ def train(
     run_recipe(recipe, overrides, only="train", force=force, devices=devices, output=output)
 
 
-def extract(
-    recipe: RecipeName,
-    overrides: Overrides = None,
-    force: Force = False,
-    devices: Devices = None,
-    output: Output = None,
-    engine: EngineKind = "auto",
-    workers: Workers = None,
-    address: Address = None,
-) -> None:
-    """Save the features of all images, as HDF5 that the original program reads too.
-
-    Several processes share the images, or with [bold]--engine ray[/] the workers of a cluster; after an interruption,
-    the same command resumes. Examples:
-
-      lowshot extract cifar100 data.root=cifar100.zip --devices 2
-      lowshot extract my_recipe.yaml data.root=/shared/photos --engine ray --address auto
-    """
-    run_recipe(
-        recipe,
-        overrides,
-        only="extract",
-        force=force,
-        devices=devices,
-        output=output,
-        engine=engine,
-        workers=workers,
-        address=address,
-    )
-
-
 def fit_generator(recipe: RecipeName, overrides: Overrides = None, force: Force = False, output: Output = None) -> None:
     """Fit the generators of a recipe on the base classes: one file per representation and generator.
 

@@ -35,4 +35,7 @@ def suggest(
     for name in found:
         typer.echo(printable(name))
     if len(found) < n:
-        typer.echo(f"no more than {len(found)} different photos", err=True)
+        more = (
+            f"no more than {len(found)} different photos that were not taught" if found else "all were taught already"
+        )
+        typer.echo(more, err=True)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 def teach(
     recogniser: Annotated[Path, typer.Argument(metavar="RECOGNISER", help="Its folder, which is made if missing.")],
     photos: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="PHOTOS...",
             help="A folder with a folder per class, such a zip, or a CSV of path,class; with --class, any photos.",
         ),
-    ],
+    ] = None,
     class_name: Annotated[
         str | None, typer.Option("--class", "-c", help="The class that all of the photos show.")
     ] = None,
@@ -81,13 +81,22 @@ def teach(
 
       lowshot teach birds more.zip --skip-bad
 
+      lowshot teach birds --unknown-at 0.45
+
       lowshot teach things photos/ --from imagenet
 
       lowshot teach birds photos/ --from runs/cifar100 --representation sgm --method cosine
     """
+    from lowshot.recogniser.folder import is_recogniser
     from lowshot.recogniser.photos import photos_at
+    from lowshot.recogniser.recogniser import Recogniser
     from lowshot.recogniser.setup import open_or_create
 
+    if not photos:
+        if (classifier is None and unknown_at is None) or not is_recogniser(recogniser):
+            raise InputError(f"there are no photos: lowshot teach {recogniser} PHOTOS")
+        _set(Recogniser.load(recogniser), classifier, unknown_at)
+        return
     if class_name is None and len(photos) > 1:
         raise InputError(
             f"give one folder, zip or list of labelled photos, not {len(photos)}; to teach one class from several "
@@ -112,6 +121,16 @@ def teach(
     for line in taught.repeated:
         typer.echo(printable(f"left out: {line}"), err=True)
     typer.echo(printable(summary(opened, taught)))
+
+
+def _set(opened: Recogniser, classifier: str | None, unknown_at: float | None) -> None:
+    """Change what the user chooses of a recogniser, without teaching it."""
+    if classifier is not None:
+        opened.set_classifier(classifier)
+        typer.echo(printable(f"{opened.folder}: classifier {opened.state.classifier.name}"))
+    if unknown_at is not None:
+        opened.set_unknown_at(unknown_at)
+        typer.echo(printable(f"{opened.folder}: unknown below a similarity of {opened.state.unknown_at:g}"))
 
 
 def _start(origin: str, representation: str | None, method: str | None, backbone: str | None) -> Start:

@@ -85,6 +85,10 @@ def _halves(value: Any) -> Any:
             f"expected two halves such as [3, 3], for validation and test, or a fraction of the classes for both "
             f"together such as 0.5, got {value!r}"
         )
+    if isinstance(value, list | tuple) and len(value) != 2:
+        raise ValueError(
+            f"expected two halves, for validation and test, such as [3, 3] or [[NAME, NAME], [NAME, NAME]], got {value!r}"
+        )
     return value
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from lowshot import __version__
 from lowshot.escaping import markdown
 from lowshot.files import resolved, update_text
+from lowshot.recogniser.base_bias import COST
 from lowshot.recogniser.folder import CARD_FILE
-from lowshot.recogniser.state import State
+from lowshot.recogniser.state import BaseState, State
 
 _MOST_LISTED = 200
 
@@ -64,7 +65,8 @@ def _accuracy(state: State) -> list[str]:
         lines += [
             "An answer is marked unknown where a photo is unlike all of the taught classes (cosine below "
             f"{state.unknown_at:.3f}). Of its own photos, left out in turn, {100 * state.unknown_rate:.1f} % are, and "
-            f"{100 - 100 * (state.passed_rate or 0):.1f} % where their class is left out as a whole.",
+            f""
+            f"{100 - 100 * (state.passed_rate or 0):.1f} % are when the recogniser does not know their class at all.",
             "",
         ]
     return lines
@@ -81,8 +83,49 @@ def _classes(state: State, shots: Mapping[str, int]) -> list[str]:
     lines.append("")
     if state.base is not None:
         known = len(state.base.names) - len(state.base.removed)
-        lines += [f"Beside these it knows {known} base classes, from {markdown(state.base.origin)}.", ""]
+        lines += [
+            f"Beside these it knows {known} base classes, from {markdown(state.base.origin)}. {state.bias:+.3f} is "
+            f"added to the scores of taught classes: {_of_bias(state.base)}",
+            "",
+        ]
     return lines
+
+
+def _classes(state: State, shots: Mapping[str, int]) -> list[str]:
+    lines = ["## Classes", "", "| class | photos | recognised |", "|---|---|---|"]
+    rates = {} if state.estimate is None else state.estimate.classes
+    for name, count in list(shots.items())[:_MOST_LISTED]:
+        rate = f"{100 * rates[name]:.0f} %" if name in rates else ""
+        lines.append(f"| {markdown(name)} | {count} | {rate} |")
+    if len(shots) > _MOST_LISTED:
+        lines.append(f"| … and {len(shots) - _MOST_LISTED} more | | |")
+    lines.append("")
+    if state.base is not None:
+        known = len(state.base.names) - len(state.base.removed)
+        lines += [
+            f"Beside these it knows {known} base classes, from {markdown(state.base.origin)}. {state.bias:+.3f} is added "
+            "to the scores of taught classes, which decides between the two sides: "
+            + (
+                "as the run chose it on its validation classes."
+                if state.base.biases
+                else f"chosen from the taught photos so that about {100 * COST:.0f} % of the photos of base "
+                "classes are taken for a taught class. The accuracy of the base classes themselves is that of the network "
+                "(docs/results/recogniser.md)."
+            ),
+            "",
+        ]
+    return lines
+
+
+def _of_bias(base: BaseState) -> str:
+    """The two sides of a bias between base and taught classes, in sentences."""
+    if base.biases:
+        return "the run chose that on its validation classes."
+    return (
+        f"so that about {100 * COST:.0f} % of the photos of base classes are taken for a taught class, by estimate. The "
+        "base classes themselves are recognised as well as the network does it; measured examples of both sides are in "
+        "lowshot's docs/results/recogniser.md."
+    )
 
 
 def _how(state: State) -> list[str]:
@@ -92,7 +135,8 @@ def _how(state: State) -> list[str]:
         f"- Network: `{state.backbone.name}`, weights {state.backbone.weights}, {state.backbone.dim} features, "
         f"fingerprint {state.backbone.fingerprint}.",
         f"- Classifier: `{state.classifier.name}`: {markdown(state.classifier.reason) or 'not fitted yet'}.",
-        "- Photos never leave this folder: `shots.h5` holds their features, digests, names"
-        + (" and small pictures of them." if state.thumbnails else "."),
+        "- `shots.h5` holds features, digests and names of the photos"
+        + (", and small pictures of them." if state.thumbnails else ".")
+        + " The photos themselves are not kept.",
         "",
     ]

@@ -145,6 +145,7 @@ def _of_thumbnails(recogniser: Recogniser, not_checked: list[str]) -> Iterator[F
     if not any(pictures):
         not_checked.append("brightness: the recogniser keeps no small pictures")
         return
+    not_checked.append("sharpness and size: the photos themselves are not kept (lowshot check PHOTOS looks at files)")
     with tempfile.TemporaryDirectory(prefix="lowshot-") as folder:
         names = {}
         for number, (name, data) in enumerate(zip(examples.names, pictures)):

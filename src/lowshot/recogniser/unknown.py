@@ -29,6 +29,9 @@ KEEP = 0.95
 # Standard deviations of the cosines of shots of different classes, above their mean, at which 95 % of photos of classes
 # of one shot remain.
 DEVIATIONS_AT_ONE_SHOT = 1.9
+# A single class of a few photos shows no spread at all. Then the threshold is about the one that recognisers of several
+# classes of photographs choose with efficientnet_lite0.
+THRESHOLD_OF_ONE_CLASS = 0.4
 # From fewer left-out shots no 5 % quantile can be taken.
 _FEWEST_KNOWN = 5
 
@@ -105,7 +108,8 @@ def fit_unknown(
         threshold = float(np.quantile(found.own, 1 - keep))
     else:
         mean, deviation = found.spread
-        threshold = mean + DEVIATIONS_AT_ONE_SHOT * deviation
+        several = np.isfinite(found.others).any()
+        threshold = mean + DEVIATIONS_AT_ONE_SHOT * deviation if several else THRESHOLD_OF_ONE_CLASS
     rule = Unknown(means.astype(np.float32), threshold, Share(0, 0), Share(0, 0), method)
     kept = Share(int((found.own >= threshold).sum()), len(found.own))
     others = found.others[np.isfinite(found.others)]
