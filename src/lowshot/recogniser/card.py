@@ -65,8 +65,7 @@ def _accuracy(state: State) -> list[str]:
         lines += [
             "An answer is marked unknown where a photo is unlike all of the taught classes (cosine below "
             f"{state.unknown_at:.3f}). Of its own photos, left out in turn, {100 * state.unknown_rate:.1f} % are, and "
-            f""
-            f"{100 - 100 * (state.passed_rate or 0):.1f} % are when the recogniser does not know their class at all.",
+            f"{100 - 100 * (state.passed_rate or 0):.1f} % when the recogniser does not know their class at all.",
             "",
         ]
     return lines
@@ -86,32 +85,6 @@ def _classes(state: State, shots: Mapping[str, int]) -> list[str]:
         lines += [
             f"Beside these it knows {known} base classes, from {markdown(state.base.origin)}. {state.bias:+.3f} is "
             f"added to the scores of taught classes: {_of_bias(state.base)}",
-            "",
-        ]
-    return lines
-
-
-def _classes(state: State, shots: Mapping[str, int]) -> list[str]:
-    lines = ["## Classes", "", "| class | photos | recognised |", "|---|---|---|"]
-    rates = {} if state.estimate is None else state.estimate.classes
-    for name, count in list(shots.items())[:_MOST_LISTED]:
-        rate = f"{100 * rates[name]:.0f} %" if name in rates else ""
-        lines.append(f"| {markdown(name)} | {count} | {rate} |")
-    if len(shots) > _MOST_LISTED:
-        lines.append(f"| … and {len(shots) - _MOST_LISTED} more | | |")
-    lines.append("")
-    if state.base is not None:
-        known = len(state.base.names) - len(state.base.removed)
-        lines += [
-            f"Beside these it knows {known} base classes, from {markdown(state.base.origin)}. {state.bias:+.3f} is added "
-            "to the scores of taught classes, which decides between the two sides: "
-            + (
-                "as the run chose it on its validation classes."
-                if state.base.biases
-                else f"chosen from the taught photos so that about {100 * COST:.0f} % of the photos of base "
-                "classes are taken for a taught class. The accuracy of the base classes themselves is that of the network "
-                "(docs/results/recogniser.md)."
-            ),
             "",
         ]
     return lines
