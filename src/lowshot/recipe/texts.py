@@ -87,7 +87,7 @@ def _halves(value: Any) -> Any:
         )
     if isinstance(value, list | tuple) and len(value) != 2:
         raise ValueError(
-            f"expected two halves, validation and test, such as [3, 3] or [[NAME, NAME], [NAME, NAME]], got {value!r}"
+            f"expected two halves, validation and test, such as [3, 3] or [[NAME, NAME], [NAME]], got {value!r}"
         )
     return value
 
