@@ -96,8 +96,8 @@ def _of_bias(base: BaseState) -> str:
         return "the run chose that on its validation classes."
     return (
         f"so that about {100 * COST:.0f} % of the photos of base classes are taken for a taught class, by estimate. "
-        "The base classes themselves are recognised as well as the network does it; measured examples of both sides are in "
-        "lowshot's docs/results/recogniser.md."
+        "The base classes themselves are recognised as well as the network does it; measured examples of both sides "
+        "are in lowshot's docs/results/recogniser.md."
     )
 
 
