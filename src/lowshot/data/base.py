@@ -228,7 +228,7 @@ class ImageFiles(ImageDataset):
         if missing := [path for path in self._listed if not os.path.isfile(self._root / path)]:
             raise InputError(
                 f"{self.listed_in}: {len(missing)} of {len(self._listed)} listed images are missing in {self._root}: "
-                f"{first_few(missing, 50)}. Name the folder that paths start in with data.options.image_root, or leave "
+                f"{first_few(missing)}. Name the folder that paths start in with data.options.image_root, or leave "
                 "missing images out with data.on_bad_image=skip"
             )
 
