@@ -6,10 +6,13 @@ Importing torchvision takes longer than recognising a photo; a program that only
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
+
+if TYPE_CHECKING:
+    import torch
 
 RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -56,6 +59,34 @@ def centre_cropped(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.crop((left, top, left + width, top + height))
 
 
+def scaled(image: Image.Image, size: tuple[int, int], crop_mode: str, interpolation: str) -> Image.Image:
+    """Resize an image before its crop, as :class:`~lowshot.data.preprocessing.Preprocessing` describes it.
+
+    Args:
+        image (Image): The image.
+        size (two int): The height and width that ``crop_mode`` refers to.
+        crop_mode (str): ``"center"``, ``"squash"`` or ``"border"``.
+        interpolation (str): A key of ``RESAMPLING``.
+    """
+    height, width = size
+    if crop_mode == "center" and height == width:
+        return shorter_side_resized(image, height, interpolation)
+    if crop_mode != "squash":
+        ratios = (image.height / height, image.width / width)
+        ratio = max(ratios) if crop_mode == "border" else min(ratios)
+        height, width = max(1, round(image.height / ratio)), max(1, round(image.width / ratio))
+    return resized(image, (height, width), interpolation)
+
+
+def cropped(image: Image.Image, size: tuple[int, int], crop_mode: str, mean: Sequence[float]) -> Image.Image:
+    """Cut the centre out of a scaled image; in mode ``"border"`` the mean colour stands where it does not reach."""
+    if crop_mode == "border":
+        image = padded(image, size, [round(255 * value) for value in mean])
+    return centre_cropped(image, size)
+
+
 def as_pixels(image: Image.Image) -> torch.Tensor:
     """The pixels (3, H, W) uint8 of an RGB image."""
+    import torch  # here, not above: an exported recogniser is asked without it
+
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()

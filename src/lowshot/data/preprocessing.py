@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from lowshot.checks import check_choice, check_count, check_number
-from lowshot.data.pictures import RESAMPLING, as_pixels, centre_cropped, padded, resized, shorter_side_resized
+from lowshot.data.pictures import RESAMPLING, as_pixels, cropped, scaled
 from lowshot.data.transforms import MOST_SIDE, Normalize, Transforms, check_augmentation
 from lowshot.errors import InputError, did_you_mean
 from lowshot.parameters import keyword_parameters
@@ -233,7 +233,8 @@ class _Resized:
     preprocessing: Preprocessing
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
-        return as_pixels(self._cropped(self._scaled(image)))
+        own = self.preprocessing
+        return as_pixels(cropped(self._scaled(image), own.size, own.crop_mode, own.mean))
 
     @property
     def crop_size(self) -> tuple[int, int] | None:
@@ -248,20 +249,7 @@ class _Resized:
 
     def _scaled(self, image: Image.Image) -> Image.Image:
         own = self.preprocessing
-        height, width = own.resize
-        if own.crop_mode == "center" and height == width:
-            return shorter_side_resized(image, height, own.interpolation)
-        if own.crop_mode != "squash":
-            ratios = (image.height / height, image.width / width)
-            ratio = max(ratios) if own.crop_mode == "border" else min(ratios)
-            height, width = round(image.height / ratio), round(image.width / ratio)
-        return resized(image, (height, width), own.interpolation)
-
-    def _cropped(self, image: Image.Image) -> Image.Image:
-        own = self.preprocessing
-        if own.crop_mode == "border":
-            image = padded(image, own.size, [round(255 * value) for value in own.mean])
-        return centre_cropped(image, own.size)
+        return scaled(image, own.resize, own.crop_mode, own.interpolation)
 
 
 def _sides(name: str, value: Any) -> tuple[int, int]:
