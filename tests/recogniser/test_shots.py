@@ -86,8 +86,9 @@ def test_a_missing_foreign_or_external_data_set_is_refused(tmp_path: Path, name:
                 file[name] = np.zeros((4, 2, 2), np.complex64)
             elif change == "short":
                 file[name] = some(3).features if name == "features" else np.zeros(3, np.uint64)
-        with pytest.raises(InputError, match=r"shots\.h5"):
+        with pytest.raises(InputError, match=r"shots\.h5") as caught:
             read_shots(tmp_path, 4, 3, thumbnails=True)
+        assert str(caught.value).count("shots.h5") == 1
 
 
 def test_values_that_are_no_numbers_are_refused(tmp_path: Path) -> None:

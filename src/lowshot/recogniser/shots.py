@@ -201,6 +201,8 @@ def _read(path: Path, dim: int, thumbnails: bool) -> Shots:
                 file["looks"][...],
                 [data[start:end] for start, end in pairwise([0, *ends.tolist()])],
             )
+        except InputError:  # a RuntimeError, which says what is wrong already
+            raise
         except (OSError, RuntimeError, TypeError, UnicodeError, MemoryError) as error:
             raise InputError(f"{path} is damaged: {error}; restore it from a copy") from None
     if not np.isfinite(found.features).all():
