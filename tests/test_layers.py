@@ -27,6 +27,7 @@ LAYERS = [
         "hallucination",
         "representation",
         "features",
+        "testing",
     ),
     *("benchmark", "recogniser", "server", "recipe", "report", "pipeline", "compat", "cli"),
 ]

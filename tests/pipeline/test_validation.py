@@ -100,3 +100,56 @@ def test_classes_that_the_split_leaves_out_are_counted(
     assert "unused" not in validate_recipe(whole)
     run_recipe(whole, only="split")
     assert "unused" not in capsys.readouterr().err
+
+
+BROKEN_PARTS = """
+import numpy as np
+from lowshot.classifiers import LowShotClassifier
+from lowshot.hallucination import Generator
+from lowshot.registry import CLASSIFIERS, GENERATORS, LOSSES
+from lowshot.representation.losses import AuxiliaryLoss
+
+@CLASSIFIERS.register("one_column_short", "of the tests of validate")
+class OneColumnShort(LowShotClassifier):
+    def _fit_novel(self, X, codes):
+        pass
+
+    def _scores(self, X):
+        return np.zeros((len(X), len(self.classes_) - 1))
+
+@GENERATORS.register("narrow", "of the tests of validate")
+class Narrow(Generator):
+    def _fit(self, features, labels, classifier_weight):
+        pass
+
+    def _hallucinate(self, seeds, rng):
+        return seeds[:, 1:]
+
+@LOSSES.register("per_example", "of the tests of validate")
+class PerExample(AuxiliaryLoss):
+    def formula(self, features, scores, labels, classifier_weight):
+        return scores.square().mean(dim=1)
+"""
+
+
+def test_a_plugin_that_breaks_its_contract_is_named_before_anything_runs(write_recipe: Write, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN_PARTS)
+    path = write_recipe(
+        plugins=["tiny_backbone.py", "broken.py"],
+        representations={"baseline": {}, "odd": {"train": {"loss": "per_example", "loss_weight": 1}}},
+        generators={"narrow": {"generator": "narrow"}},
+        evaluate={"n_shots": [1], "methods": {"short": {"classifier": "one_column_short"}}},
+    )
+    with pytest.raises(InputError) as caught:
+        validate_recipe(path)
+    text = str(caught.value)
+    for words in (
+        "evaluate.methods.short.classifier: classifier OneColumnShort",
+        "(50, 9); expected numbers of shape (50, 10)",
+        "generators.narrow.generator: generator Narrow",
+        "representations.odd.train.loss: loss PerExample: the loss of a batch of 6 is of shape (6,)",
+    ):
+        assert words in text, text
+    with pytest.raises(InputError, match="OneColumnShort"):
+        run_recipe(path)
+    assert not (tmp_path / "runs").exists()

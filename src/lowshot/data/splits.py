@@ -293,7 +293,8 @@ def labels_of(names: Sequence[str], class_names: Sequence[str]) -> list[int]:
     for name in names:
         if name not in label_of:
             raise InputError(
-                f"split.base or split.novel names {name!r}, which is no class of the data. {did_you_mean(name, class_names)}"
+                f"split.base or split.novel names {name!r}, which is no class of the data. "
+                f"{did_you_mean(name, class_names)}"
             )
     return [label_of[name] for name in names]
 

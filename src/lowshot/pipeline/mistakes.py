@@ -12,6 +12,7 @@ from lowshot.errors import InputError
 from lowshot.features import FeatureFiles, FeatureStore
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.plan import Plan
+from lowshot.pipeline.plugin_checks import plugin_mistakes
 from lowshot.pipeline.stages.split import make_experiments
 
 
@@ -59,6 +60,8 @@ def mistakes(plan: Plan, known: Sequence[str] = ()) -> list[str]:
                 check(lambda images=images: _check_images(images(), inputs))  # type: ignore[misc]
     if has_images and not found and not {"split", "evaluate", "episodes", "tune"} & unsure:
         check(lambda: _check_experiments(inputs))
+    if not found and not known:
+        found += plugin_mistakes(plan.recipe)
     return found
 
 

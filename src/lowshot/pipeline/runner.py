@@ -14,6 +14,7 @@ from lowshot.parallel import Engine, TaskGroup, run_groups
 from lowshot.pipeline.decisions import announce, decide, finished, print_plan
 from lowshot.pipeline.mistakes import mistakes
 from lowshot.pipeline.plan import Plan
+from lowshot.pipeline.plugin_checks import plugin_mistakes
 from lowshot.pipeline.run_lock import RunLock, only_run
 from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stamps import Stamps, Status
@@ -69,6 +70,8 @@ def run_recipe(
                 plan.inputs.say_images()
                 print_plan(plan, decide(plan, stamps, only, force))
             return plan.recipe
+        if only is None and (wrong := plugin_mistakes(recipe)):
+            raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
         with only_run(plan.outputs, ranks.first) as lock:
             _run_plan(plan, stamps, ranks, lock, only, force, engine or Engine())
     return plan.recipe
