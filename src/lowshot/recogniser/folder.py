@@ -139,6 +139,13 @@ def undo(folder: Path) -> State:
     return restored
 
 
+def undoable(folder: Path, state: State) -> str | None:
+    """The change that undoing would take back, in words; None where there is nothing to undo."""
+    if not state.history or state.parent is None or not is_file(_kept_path(folder, state.parent)):
+        return None
+    return state.history[-1].what
+
+
 def check_vacant(folder: Path) -> None:
     """Refuse a folder that a new recogniser cannot take.
 
