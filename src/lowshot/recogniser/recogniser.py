@@ -179,9 +179,7 @@ class Recogniser:
         seen = self._see([(name, photo) for name, group in given.items() for photo in group], "teach")
         return self.add(seen, skip_bad=skip_bad, keep_repeated=keep_repeated)
 
-    def add(
-        self, seen: Sequence[tuple[str, Seen]], *, skip_bad: bool = False, keep_repeated: bool = False
-    ) -> Taught:
+    def add(self, seen: Sequence[tuple[str, Seen]], *, skip_bad: bool = False, keep_repeated: bool = False) -> Taught:
         """Teach photos that the network has seen, with their details; :meth:`teach` is this after it.
 
         Args:
@@ -214,6 +212,15 @@ class Recogniser:
 
         self._change(edit)
         return taught
+
+    def refresh(self) -> None:
+        """Take the state that the folder is in, where another process has changed it.
+
+        Raises:
+            InputError: The folder is damaged.
+        """
+        if folders.read_state(self.folder) != self._state:
+            self._read()
 
     def remove(self, *names: str) -> None:
         """Forget classes.
@@ -515,8 +522,7 @@ class Recogniser:
     def _change(self, edit: Callable[[State, Shots], tuple[State, Shots, str]]) -> None:
         """Make a change of the present state in the folder, which another process may have changed in the meantime."""
         with self._changing():
-            if folders.read_state(self.folder) != self._state:
-                self._read()
+            self.refresh()
             state, new, what = edit(self._state, self._shots)
             if state == self._state and not len(new):
                 return
