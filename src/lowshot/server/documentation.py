@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
+
+import fastapi_offline
 
 from lowshot.server.page import StaticFiles
 
@@ -35,6 +37,6 @@ _START = b"""SwaggerUIBundle({
 
 def documentation_files() -> StaticFiles:
     """The files of /docs."""
-    static = files("fastapi_offline") / "static"
+    static = Path(fastapi_offline.__file__).parent / "static"
     contents = {name: (static / name).read_bytes() for name in ("swagger-ui.css", "swagger-ui-bundle.js")}
     return StaticFiles({"index.html": _PAGE, "start.js": _START, **contents})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lowshot.files import is_file
 from lowshot.server.problems import Problem
 
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
@@ -27,9 +27,10 @@ class StaticFiles:
         self._tags = {name: f'"{hashlib.sha256(content).hexdigest()[:16]}"' for name, content in contents.items()}
 
     @classmethod
-    def of_folder(cls, folder: Traversable) -> StaticFiles:
-        """All files below a folder of a package."""
-        return cls(dict(_below(folder, "")))
+    def of_folder(cls, folder: Path) -> StaticFiles:
+        """All files below a folder."""
+        found = [path for path in folder.rglob("*") if is_file(path)]
+        return cls({path.relative_to(folder).as_posix(): path.read_bytes() for path in found})
 
     def response(self, request: Request, name: str) -> Response:
         """The response with a file; an empty one where the browser has it already.
@@ -49,16 +50,4 @@ class StaticFiles:
 
 def page_files() -> StaticFiles:
     """The files of the page."""
-    return StaticFiles.of_folder(files("lowshot.server") / "page")
-
-
-def _below(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
-    found: list[tuple[str, bytes]] = []
-    if not folder.is_dir():
-        return found
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            found += _below(entry, f"{prefix}{entry.name}/")
-        elif not entry.name.startswith("."):
-            found.append((f"{prefix}{entry.name}", entry.read_bytes()))
-    return found
+    return StaticFiles.of_folder(Path(__file__).parent / "page")

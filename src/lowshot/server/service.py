@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lowshot.errors import InputError
+from lowshot.files import resolved
 from lowshot.recogniser import Recogniser
 from lowshot.recogniser.folder import STATE_FILE, UnwritableError, read_state
 from lowshot.recogniser.photos import Photo
@@ -52,7 +53,7 @@ class FolderService:
 
     def __init__(self, folder: Path, computes: Computes, limits: Limits, read_only: bool = False) -> None:
         self.folder = folder
-        self.name = folder.resolve().name
+        self.name = resolved(folder).name
         self.read_only = read_only
         self.pace = Pace(computes, limits)
         self.stale: str | None = None
