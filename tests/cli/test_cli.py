@@ -33,7 +33,7 @@ COMMANDS = [
     "validate",
     "convert",
 ]
-RECOGNISERS = ["teach", "predict", "classes", "check", "suggest", "export"]
+RECOGNISERS = ["teach", "predict", "classes", "check", "suggest", "serve", "export"]
 RECIPE = {"recipe", "overrides", "force", "output"}
 ENGINE = {"engine", "workers", "address"}
 OPTIONS = {
