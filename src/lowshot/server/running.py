@@ -11,6 +11,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -20,13 +21,14 @@ from lowshot.errors import InputError
 from lowshot.files import is_file, is_folder, read_text, resolved
 from lowshot.server.app import build_app
 from lowshot.server.batching import Batcher
-from lowshot.server.computing import computation_of
+from lowshot.server.computing import Computation, computation_of
 from lowshot.server.connections import timed_connections
 from lowshot.server.limits import Limits
 from lowshot.server.metrics import Metrics
 from lowshot.server.pace import Computes
 from lowshot.server.security import Access
 from lowshot.server.services import Service
+from lowshot.server.workers import WorkerPool
 
 LEAST_TOKEN = 16
 """The least number of characters of a token."""
@@ -125,23 +127,32 @@ def build_service(settings: Settings, metrics: Metrics) -> Service:
         InputError: There is none, or it is damaged.
     """
     path = resolved(settings.recogniser)
-    is_exported = path.suffix.lower() == ".onnx" and not is_folder(path)
-    if is_exported:
+    limits = settings.limits
+    if path.suffix.lower() == ".onnx" and not is_folder(path):
+        from lowshot.recogniser.onnx_model import OnnxRecogniser
         from lowshot.server.computing import OnnxComputation
         from lowshot.server.exported import OnnxService
 
-        computation = computation_of(path, settings.limits.pixels)
-        assert isinstance(computation, OnnxComputation)
-        computes = _computes(settings, path, metrics, computation)
-        return OnnxService(computation.opened, computes, settings.limits)
+        opened = OnnxRecogniser(path)
+        return OnnxService(opened, _computes(settings, metrics, lambda: OnnxComputation(opened, limits.pixels)), limits)
+    from lowshot.recogniser.folder import read_state
     from lowshot.server.service import FolderService
 
-    computes = _computes(settings, path, metrics, None)
-    return FolderService(path, computes, settings.limits, settings.read_only)
+    read_state(path)  # before the network is loaded, which takes seconds
+    computes = _computes(settings, metrics, lambda: computation_of(path, limits.pixels))
+    return FolderService(path, computes, limits, settings.read_only)
 
 
-def _computes(settings: Settings, path: Path, metrics: Metrics, computation: object) -> Computes:
-    return Batcher(computation or computation_of(path, settings.limits.pixels), metrics.batches.observe)  # type: ignore[arg-type]
+def _computes(settings: Settings, metrics: Metrics, make: Callable[[], Computation]) -> Computes:
+    if settings.workers == 1:
+        return Batcher(make(), metrics.batches.observe)
+    path = resolved(settings.recogniser)
+    return WorkerPool(
+        settings.workers,
+        partial(computation_of, path, settings.limits.pixels),
+        metrics.batches.observe,
+        settings.limits.answer_seconds,
+    )
 
 
 def read_token(path: Path) -> str:
