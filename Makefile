@@ -44,5 +44,5 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lowshot needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev -e '.[tensorboard,ray,onnx,hub,openvino,check,parquet]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev -e '.[tensorboard,ray,onnx,hub,openvino,check,parquet,serve]'
 	@touch $@

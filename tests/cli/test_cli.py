@@ -33,7 +33,7 @@ COMMANDS = [
     "validate",
     "convert",
 ]
-RECOGNISERS = ["teach", "predict", "classes", "check", "suggest", "export"]
+RECOGNISERS = ["teach", "predict", "classes", "check", "suggest", "serve", "export"]
 RECIPE = {"recipe", "overrides", "force", "output"}
 ENGINE = {"engine", "workers", "address"}
 OPTIONS = {
@@ -59,6 +59,10 @@ OPTIONS = {
     "classes": {"recogniser", "rename", "remove", "move", "forget", "undo"},
     "check": {"what", "as_json", "most"},
     "suggest": {"recogniser", "photos", "n"},
+    "serve": {
+        *{"recogniser", "host", "port", "read_only", "token_file", "workers", "allow_host", "certificate", "key"},
+        *{"max_body_mb", "max_files", "max_megapixels"},
+    },
     "export": {"recogniser", "onnx"},
 }
 

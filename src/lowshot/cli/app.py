@@ -18,6 +18,7 @@ from lowshot.cli.listing import list_parts
 from lowshot.cli.predict import predict
 from lowshot.cli.recipe import demo, run, validate
 from lowshot.cli.report import report
+from lowshot.cli.serve import serve
 from lowshot.cli.stages import episodes, evaluate, fit_classifier, fit_generator, split, train, tune
 from lowshot.cli.suggest import suggest
 from lowshot.cli.teach import teach
@@ -45,6 +46,7 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "classes": classes,
         "check": check,
         "suggest": suggest,
+        "serve": serve,
         "export": export,
     },
 }

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from lowshot.data import BadImageError, Transforms, build_transforms
+from lowshot.data.decode import MAX_PIXELS
 from lowshot.data.preprocessing import Preprocessing
 from lowshot.errors import InputError
 from lowshot.features import Embedder
@@ -116,19 +117,30 @@ class Network:
             details (bool): True adds the perceptual hash and the thumbnail.
         """
         with self.embedder as embedder, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for batch in opened_ahead(pool, photos, partial(self._open, details=details)):
+            for batch in opened_ahead(pool, photos, partial(self.open, details=details)):
                 pixels = [pixels for _, pixels in batch if pixels is not None]
                 if pixels:
                     stacked = torch.stack(pixels)
                     embedder.decide(stacked, length_hint(photos, len(pixels)))
                     features = iter(embedder.features(stacked))
                 for seen, opened in batch:
-                    yield seen if opened is None else _with_feature(seen, next(features))
+                    yield seen if opened is None else with_feature(seen, next(features))
 
-    def _open(self, photo: Photo, details: bool) -> tuple[Seen, torch.Tensor | None]:
-        """Decode a photo and make the network's input of it; without one where that fails."""
+    def open(
+        self, photo: Photo, details: bool = False, max_pixels: int = MAX_PIXELS
+    ) -> tuple[Seen, torch.Tensor | None]:
+        """Decode a photo and make the network's input of it, which :meth:`see` does for many.
+
+        Args:
+            photo (Photo): The photo.
+            details (bool): True adds the perceptual hash and the thumbnail.
+            max_pixels (int): The largest size of a photo.
+
+        Returns:
+            The photo without its feature, and the pixels that ``embedder`` takes; None where it cannot be decoded.
+        """
         try:
-            opened = photo.open()
+            opened = photo.open(max_pixels)
         except BadImageError as error:
             return Seen(photo.name, None, str(error)), None
         seen = Seen(photo.name, None, digest=opened.digest)
@@ -137,7 +149,8 @@ class Network:
         return seen, self.embedder.transform(opened.image)
 
 
-def _with_feature(seen: Seen, feature: np.ndarray) -> Seen:
+def with_feature(seen: Seen, feature: np.ndarray) -> Seen:
+    """The photo with its feature (D,) float32, or with an error where that has NaN or infinity."""
     if not np.isfinite(feature).all():
         return Seen(seen.name, None, f"image {seen.name}: the network gives NaN or infinity", seen.digest)
     return replace(seen, feature=feature)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ class Finding:
         classes (tuple of str): The classes that it is about.
         text (str): What was found, in a sentence.
         fix (str): The option of ``lowshot classes`` that mends it, or advice.
+        digests (tuple of str): The SHA-256 of the photos, where they are taught ones.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Finding:
     classes: tuple[str, ...]
     text: str
     fix: str
+    digests: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The fields, as JSON has them."""
@@ -114,8 +116,15 @@ def shot_findings(recogniser: Recogniser) -> Iterator[Finding]:
     for doubt in found.doubtful:
         own, other = names[doubt.row], taught[int(doubt.suggestion)]
         text = f"{own} looks like {other}"
-        yield Finding("wrong label", (own,), (taught[int(doubt.label)], other), text, f'--move "{own}={other}"')
-    yield from _duplicates(found, names)
+        yield Finding(
+            "wrong label",
+            (own,),
+            (taught[int(doubt.label)], other),
+            text,
+            f'--move "{own}={other}"',
+            digests=(examples.digests[doubt.row],),
+        )
+    yield from _duplicates(found, names, examples.digests)
     base = {} if recogniser.state.base is None else dict(enumerate(recogniser.state.base.names))
     for pair in found.confused:
         one, other = ((base | taught)[int(label)] for label in (pair.label, pair.other))
@@ -127,16 +136,18 @@ def shot_findings(recogniser: Recogniser) -> Iterator[Finding]:
         yield Finding("few photos", (), (name,), text, "teach three at least; five to ten are better")
 
 
-def _duplicates(found: Findings, names: Sequence[str]) -> Iterator[Finding]:
+def _duplicates(found: Findings, names: Sequence[str], digests: Sequence[str]) -> Iterator[Finding]:
     for rows in found.duplicates_across:
         photos = tuple(names[row] for row in rows)
         classes = tuple(sorted({photo.split("/", 1)[0] for photo in photos}))
         text = f"one picture stands in {' and '.join(classes)}: {', '.join(photos)}"
-        yield Finding("two classes", photos, classes, text, f'--forget "{photos[-1]}"')
+        same = tuple(digests[row] for row in rows)
+        yield Finding("two classes", photos, classes, text, f'--forget "{photos[-1]}"', same)
     for rows in found.duplicates:
         photos = tuple(names[row] for row in rows)
         text = f"{', '.join(photos)} show the same picture"
-        yield Finding("duplicate", photos, (photos[0].split("/", 1)[0],), text, f'--forget "{photos[-1]}"')
+        same = tuple(digests[row] for row in rows)
+        yield Finding("duplicate", photos, (photos[0].split("/", 1)[0],), text, f'--forget "{photos[-1]}"', same)
 
 
 def _of_thumbnails(recogniser: Recogniser, not_checked: list[str]) -> Iterator[Finding]:
@@ -147,22 +158,25 @@ def _of_thumbnails(recogniser: Recogniser, not_checked: list[str]) -> Iterator[F
         return
     not_checked.append("sharpness and size: the photos themselves are not kept (lowshot check PHOTOS looks at files)")
     with tempfile.TemporaryDirectory(prefix="lowshot-") as folder:
-        names = {}
+        names, digests = {}, {}
         for number, (name, data) in enumerate(zip(examples.names, pictures)):
             if data:
                 path = Path(folder, f"{number}.jpg")
                 path.write_bytes(data)
-                names[path] = name
-        yield from poor_findings(names, not_checked, sharpness=False)
+                names[path], digests[path] = name, examples.digests[number]
+        yield from poor_findings(names, not_checked, sharpness=False, digests=digests)
 
 
-def poor_findings(names: dict[Path, str], not_checked: list[str], sharpness: bool) -> Iterator[Finding]:
+def poor_findings(
+    names: dict[Path, str], not_checked: list[str], sharpness: bool, digests: Mapping[Path, str] | None = None
+) -> Iterator[Finding]:
     """The findings about poor pictures.
 
     Args:
         names (dict): File → the name of its photo.
         not_checked (list of str): What could not be looked at, which is added to.
         sharpness (bool): True looks for blurred ones.
+        digests (mapping, optional): File → the SHA-256 of its photo, of taught photos.
     """
     try:
         found = poor_pictures(list(names), sharpness)
@@ -171,4 +185,5 @@ def poor_findings(names: dict[Path, str], not_checked: list[str], sharpness: boo
         return
     for path, words in sorted(found.items(), key=lambda one: names[one[0]]):
         text = f"{names[path]} is {' and '.join(words)}"
-        yield Finding("poor picture", (names[path],), (), text, "take a better picture, or leave it if it is typical")
+        advice = "take a better picture, or leave it if it is typical"
+        yield Finding("poor picture", (names[path],), (), text, advice, () if digests is None else (digests[path],))

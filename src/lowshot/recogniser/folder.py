@@ -32,6 +32,10 @@ UNDOABLE = 10
 _READ_ATTEMPTS = 5
 
 
+class UnwritableError(InputError):
+    """The system refuses to write in the folder of a recogniser, which has not changed."""
+
+
 def is_recogniser(folder: Pathlike) -> bool:
     """True for a folder with a ``recogniser.json``."""
     return is_file(Path(folder) / STATE_FILE)
@@ -73,10 +77,13 @@ def changing(folder: Path) -> Iterator[None]:
     """Hold the lock of a recogniser, so that no other process changes it meanwhile.
 
     Raises:
-        InputError: The folder cannot be written, or the system refuses a write within the block; the state has not
-            changed then.
+        UnwritableError: The folder cannot be written, or the system refuses a write within the block; the state has
+            not changed then.
     """
-    require_writable(folder, "recogniser", folder=True)
+    try:
+        require_writable(folder, "recogniser", folder=True)
+    except InputError as error:
+        raise UnwritableError(str(error)) from None
     try:
         with locked(folder / ".lock", lambda: say(f"{folder} is being changed by another process: waiting for it")):
             yield
@@ -84,7 +91,7 @@ def changing(folder: Path) -> Iterator[None]:
         if isinstance(error, InputError):
             raise
         where = f" ({error.filename})" if error.filename else ""
-        raise InputError(
+        raise UnwritableError(
             f"recogniser {folder} is unchanged: it cannot be written: {error.strerror or error}{where}"
         ) from None
 
@@ -137,6 +144,13 @@ def undo(folder: Path) -> State:
     _write(folder, restored)
     _drop_all_but(folder, earlier[1:])
     return restored
+
+
+def undoable(folder: Path, state: State) -> str | None:
+    """The change that undoing would take back, in words; None where there is nothing to undo."""
+    if not state.history or state.parent is None or not is_file(_kept_path(folder, state.parent)):
+        return None
+    return state.history[-1].what
 
 
 def check_vacant(folder: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -34,12 +34,14 @@ class Examples:
         labels (array, (N,) int64): The classifier's labels, which lie behind those of the B base classes: B + the index
             of a taught class among those sorted by name.
         names (list of N str): ``CLASS/FILE`` of each.
+        digests (list of N str): The SHA-256 of each.
     """
 
     rows: np.ndarray
     features: np.ndarray
     labels: np.ndarray
     names: list[str]
+    digests: list[str] = field(default_factory=list)
 
 
 def live_examples(state: State, shots: Shots) -> Examples:
@@ -59,7 +61,7 @@ def live_examples(state: State, shots: Shots) -> Examples:
     labels = np.array([keys[row][0] for row in rows], np.int64)
     names = [f"{state.classes[label - first].name}/{shots.names[row]}" for label, row in zip(labels.tolist(), rows)]
     chosen = np.array(rows, np.int64)
-    return Examples(chosen, shots.features[chosen], labels, names)
+    return Examples(chosen, shots.features[chosen], labels, names, [shots.digests[row] for row in rows])
 
 
 class Model:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from lowshot.data.decode import BadImageError
+from lowshot.data.decode import MAX_PIXELS, BadImageError
 from lowshot.errors import InputError
 from lowshot.files import Pathlike, read_bytes
 from lowshot.recogniser.answers import Answer
@@ -93,24 +93,25 @@ class OnnxRecogniser:
     def answers(self, photos: Iterable[Photo]) -> Iterator[Answer]:
         """Say what photos show, one by one; memory follows the batch. No answer has ``nearest`` and ``similarity``."""
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for batch in opened_ahead(pool, photos, self._open):
+            for batch in opened_ahead(pool, photos, self.open):
                 good = [pixels for _, pixels in batch if isinstance(pixels, np.ndarray)]
-                found = iter(self._asked(np.stack(good)) if good else ())
+                found = iter(self.asked(np.stack(good)) if good else ())
                 for name, pixels in batch:
                     yield (
-                        self._answer(name, *next(found))
+                        self.answer(name, *next(found))
                         if isinstance(pixels, np.ndarray)
                         else Answer(name, error=pixels)
                     )
 
-    def _open(self, photo: Photo) -> tuple[str, np.ndarray | str]:
-        """The name of a photo and its pixels, or the reason why there are none."""
+    def open(self, photo: Photo, max_pixels: int = MAX_PIXELS) -> tuple[str, np.ndarray | str]:
+        """The name of a photo and its pixels (H, W, 3) uint8, or the reason why there are none."""
         try:
-            return photo.name, pixels_of(photo.open().image, self.about.preprocessing)
+            return photo.name, pixels_of(photo.open(max_pixels).image, self.about.preprocessing)
         except BadImageError as error:
             return photo.name, str(error)
 
-    def _asked(self, pixels: np.ndarray) -> list[tuple[np.ndarray, bool]]:
+    def asked(self, pixels: np.ndarray) -> list[tuple[np.ndarray, bool]]:
+        """The probabilities (C,) float64, and whether it is unknown, of each of the pixels (N, H, W, 3) uint8."""
         try:
             probabilities, unknown = self._session.run([PROBABILITIES, UNKNOWN], {PIXELS: pixels})
         except Exception as error:
@@ -118,7 +119,8 @@ class OnnxRecogniser:
             raise InputError(f"{self.path} is damaged, ONNX Runtime cannot compute it: {reason}") from None
         return list(zip(probabilities.astype(np.float64), unknown.tolist(), strict=True))
 
-    def _answer(self, name: str, probabilities: np.ndarray, unknown: bool) -> Answer:
+    def answer(self, name: str, probabilities: np.ndarray, unknown: bool) -> Answer:
+        """The answer that the outputs of the file mean."""
         if not np.isfinite(probabilities).all():
             return Answer(name, error=f"image {name}: the network gives NaN or infinity")
         order = np.argsort(-probabilities, kind="stable")[:2].tolist()

@@ -52,14 +52,18 @@ class Photo:
 
     Attributes:
         name (str): The name that people know it by: its path, or the name of a member in a zip.
-        source (object): What it is opened from: a path, a row of a data set, an image or an array.
+        source (object): What it is opened from: a path, a row of a data set, an image, an array, the content of a
+            file, or a function that returns the content.
     """
 
     name: str
-    source: Path | tuple[ImageDataset, int] | Image.Image | np.ndarray
+    source: Path | tuple[ImageDataset, int] | Image.Image | np.ndarray | bytes | Callable[[], bytes]
 
-    def open(self) -> Opened:
+    def open(self, max_pixels: int = MAX_PIXELS) -> Opened:
         """Decode the photo.
+
+        Args:
+            max_pixels (int): The largest size; a larger photo is refused before any of its pixels is decoded.
 
         Raises:
             BadImageError: It is missing, damaged, no photo or too large; the message names it.
@@ -71,9 +75,13 @@ class Photo:
                 return _in_memory(content, self.name)
         elif isinstance(source, Path):
             content = _read(source, self.name)
-        else:
+        elif isinstance(source, bytes):
+            content = source
+        elif isinstance(source, Image.Image | np.ndarray):
             return _in_memory(source, self.name)
-        return Opened(decode(io.BytesIO(content), self.name), hashlib.sha256(content).hexdigest())
+        else:
+            content = source()
+        return Opened(decode(io.BytesIO(content), self.name, max_pixels), hashlib.sha256(content).hexdigest())
 
 
 def as_photo(image: ImageLike, number: int = 0) -> Photo:

@@ -177,6 +177,25 @@ class Recogniser:
         given = named_photos(photos) if isinstance(photos, Mapping) else labelled_photos(os.fspath(photos))
         check_distinct(given, self.classes)
         seen = self._see([(name, photo) for name, group in given.items() for photo in group], "teach")
+        return self.add(seen, skip_bad=skip_bad, keep_repeated=keep_repeated)
+
+    def add(self, seen: Sequence[tuple[str, Seen]], *, skip_bad: bool = False, keep_repeated: bool = False) -> Taught:
+        """Teach photos that the network has seen, with their details; :meth:`teach` is this after it.
+
+        Args:
+            seen (sequence of (str, Seen)): The class of each photo, and the photo.
+            skip_bad (bool): As of :meth:`teach`.
+            keep_repeated (bool): As of :meth:`teach`.
+
+        Returns:
+            What was done.
+
+        Raises:
+            InputError: As of :meth:`teach`.
+        """
+        seen = [(checked_name(name), one) for name, one in seen]
+        given = sorted({name for name, _ in seen})
+        check_distinct(given, self.classes)
         taught = Taught(unreadable=[one.error for _, one in seen if one.error])
         if taught.unreadable and not skip_bad:
             raise InputError(
@@ -193,6 +212,15 @@ class Recogniser:
 
         self._change(edit)
         return taught
+
+    def refresh(self) -> None:
+        """Take the state that the folder is in, where another process has changed it.
+
+        Raises:
+            InputError: The folder is damaged.
+        """
+        if folders.read_state(self.folder) != self._state:
+            self._read()
 
     def remove(self, *names: str) -> None:
         """Forget classes.
@@ -238,7 +266,8 @@ class Recogniser:
         """Give a taught photo to another class, or forget it.
 
         Args:
-            photo (str): The photo, as ``CLASS/FILE`` or the start of its digest.
+            photo (str): The photo, as ``CLASS/FILE``, the start of its digest, or ``CLASS/`` and the start of its
+                digest, which names one photo even where the same file was taught in two classes.
             to (str or None): The class, which may be new; None forgets the photo.
 
         Raises:
@@ -247,17 +276,17 @@ class Recogniser:
         target = None if to is None else checked_name(to)
 
         def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
-            row = self._row_of(photo, shots)
+            row, shown = self._row_of(photo, shots)
             removed = sorted({*state.removed, row})
             changed = state.model_copy(update={"removed": removed})
             if target is None:
-                return without_empty(changed, shots), Shots.none(state.backbone.dim), f"removed photo {photo}"
+                return without_empty(changed, shots), Shots.none(state.backbone.dim), f"removed photo {shown}"
             check_distinct([target], self.classes)
             changed = with_class(changed, target)
             moved = shots.take([row])
             moved.labels = np.array([changed.id_of[target]], np.int64)
             moved.thumbnails = read_thumbnails(self.folder, [row])
-            return without_empty(changed, shots.joined(moved)), moved, f"moved photo {photo} to {target}"
+            return without_empty(changed, shots.joined(moved)), moved, f"moved photo {shown} to {target}"
 
         self._change(edit)
 
@@ -493,8 +522,7 @@ class Recogniser:
     def _change(self, edit: Callable[[State, Shots], tuple[State, Shots, str]]) -> None:
         """Make a change of the present state in the folder, which another process may have changed in the meantime."""
         with self._changing():
-            if folders.read_state(self.folder) != self._state:
-                self._read()
+            self.refresh()
             state, new, what = edit(self._state, self._shots)
             if state == self._state and not len(new):
                 return
@@ -564,12 +592,20 @@ class Recogniser:
             raise InputError(f"recogniser {self.folder} has no class {name!r}. {did_you_mean(name, self.classes)}")
         return composed
 
-    def _row_of(self, photo: str, shots: Shots) -> int:
-        rows = [
-            int(row)
+    def _row_of(self, photo: str, shots: Shots) -> tuple[int, str]:
+        """The row of a taught photo, and its name."""
+        within, _, start = photo.rpartition("/")
+        found = [
+            (int(row), name)
             for row, name in zip(self._examples.rows, self._examples.names)
-            if name == photo or (len(photo) >= 8 and shots.digests[row].startswith(photo))
+            if name == photo
+            or (
+                len(start) >= 8
+                and shots.digests[row].startswith(start)
+                and (not within or name.startswith(f"{within}/"))
+            )
         ]
+        rows = [row for row, _ in found]
         if len(rows) > 1:
             digests = [shots.digests[row][:12] for row in rows]
             raise InputError(
@@ -581,7 +617,7 @@ class Recogniser:
                 f"recogniser {self.folder} has no taught photos called {photo!r}: "
                 f"expected CLASS/FILE, such as {first_few(self._examples.names, 2) or 'robin/a.jpg'}"
             )
-        return rows[0]
+        return found[0]
 
 
 def _saved(folder: Path, model: Model | None) -> str:

@@ -10,7 +10,7 @@ While the file is small it is rewritten whole with every change. A large one is 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -113,8 +113,14 @@ def read_shots(folder: Path, rows: int, dim: int, thumbnails: bool = False) -> S
     return found if len(found) == rows else found.take(np.arange(rows))
 
 
-def read_thumbnails(folder: Path, rows: Sequence[int]) -> list[bytes]:
+def read_thumbnails(folder: Path, rows: Sequence[int], digests: Mapping[int, str] | None = None) -> list[bytes]:
     """Read the thumbnails of some rows, without reading the rest; nothing where a row has none.
+
+    Args:
+        folder (Path): The folder of the recogniser.
+        rows (sequence of int): The rows.
+        digests (mapping, optional): Row → the digest that it must have. Another process may have undone a change and
+            written other photos to the same rows; they come out with nothing.
 
     Raises:
         InputError: A file is missing or damaged.
@@ -126,8 +132,9 @@ def read_thumbnails(folder: Path, rows: Sequence[int]) -> list[bytes]:
             continue
         with _opened(path) as file:
             ends, stored = _dataset(file, "thumbnail_ends", path)[...], _dataset(file, "thumbnails", path)
+            known = _dataset(file, "digests", path)
             for row in wanted:
-                if row - first < len(ends):
+                if row - first < len(ends) and (digests is None or known[row - first] == digests[row].encode()):
                     start = int(ends[row - first - 1]) if row > first else 0
                     found[row] = stored[start : int(ends[row - first])].tobytes()
     return [found.get(row, b"") for row in rows]
