@@ -48,7 +48,7 @@ OPTIONS = {
     "evaluate": {*RECIPE, *ENGINE},
     "episodes": {*RECIPE, *ENGINE},
     "report": {"sources", "force", "output", "metric", "paper"},
-    "list": {"what", "pattern", "parameters"},
+    "list": {"what", "pattern", "parameters", "plugins"},
     "validate": {"recipe", "overrides", "output", "deep"},
     "convert": {"source", "target", "to", "model", "features", "setup", "query_steps", "names", "force"},
     "teach": {
@@ -184,6 +184,20 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert run(["--version"]) == 0
     assert capsys.readouterr().out == f"lowshot {__version__}\n"
+
+
+def test_list_shows_the_parts_of_a_plugin_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plugin = tmp_path / "listed.py"
+    plugin.write_text(
+        "from lowshot.registry import LOSSES\n\n"
+        "@LOSSES.register('listed_loss', 'a loss of a plug-in')\n"
+        "def listed_loss():\n    raise NotImplementedError\n"
+    )
+    assert run(["list", "losses", "--plugins", str(plugin)]) == 0
+    out = capsys.readouterr().out
+    assert "listed_loss" in out
+    assert "listed.py" in "".join(out.split())
+    assert run(["list", "--plugins", str(tmp_path / "none.py")]) == 2
 
 
 def test_list_names_every_kind_of_part(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from lowshot.errors import LowshotError
+from lowshot.pipeline.decisions import announce
 from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stamps import Stamps, differences
 
@@ -57,7 +58,7 @@ def test_a_change_reaches_what_is_downstream_and_nothing_else(tmp_path_factory: 
 
 def test_the_reason_names_the_change_and_the_stage_upstream(tmp_path: Path) -> None:
     stamps = Stamps(tmp_path / "state")
-    assert stamps.statuses(_chain(tmp_path))[0].why == "has not finished yet"
+    assert stamps.statuses(_chain(tmp_path))[0].why == "not done yet"
     _run(stamps, _chain(tmp_path))
     train, extract, evaluate = stamps.statuses(_chain(tmp_path, epochs=10))
     assert (train.why, extract.why) == ("epochs: 5 → 10", "after train")
@@ -87,3 +88,32 @@ def test_differences_are_dotted_and_show_both_sides() -> None:
     new = {"train": {"lr": 0.1, "loss": "sgm"}, "seed": 0, "base": (1, 2)}
     assert differences(old, new) == ["train.loss: None → sgm", "base: unset → [1, 2]"]
     assert differences(old, old) == []
+
+
+def test_a_changed_digest_is_not_shown() -> None:
+    assert differences({"code": {"knn.py": "0" * 16}}, {"code": {"knn.py": "1" * 16}}) == ["code.knn.py changed"]
+    assert differences({"code": "0" * 16}, {"code": None}) == [f"code: {'0' * 16} → None"]
+
+
+def test_reasons_are_said_where_a_stage_runs_again_and_many_stages_share_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stamps = Stamps(tmp_path / "state")
+
+    def said(stages: list[Stage], force: tuple[str, ...] = ()) -> list[str]:
+        statuses = stamps.statuses(stages, force)
+        assert announce(statuses, stamps) == [status.runs for status in statuses]
+        return capsys.readouterr().err.splitlines()
+
+    def several(n: int, **inputs: object) -> list[Stage]:
+        paths = [tmp_path / f"{i}.txt" for i in range(n)]
+        for path in paths:
+            path.write_text("x")
+        return [Stage("evaluate", f"a/m{i}", inputs, (), (path,), None) for i, path in enumerate(paths)]
+
+    assert said(several(2)) == ["▶ evaluate:a/m0", "▶ evaluate:a/m1"]
+    assert said(several(5)) == ["▶ evaluate: 5 of 5 methods"]
+    for stage in several(5)[:4]:
+        stamps.write(stage, 1.0)
+    assert said(several(5)) == ["▶ evaluate:a/m4", "✓ evaluate: 4 of 5 are up to date"]
+    assert said(several(4, seed=1)) == [f"▶ evaluate:a/m{i}: seed: unset → 1" for i in range(4)]

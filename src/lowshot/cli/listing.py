@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,11 +27,20 @@ def list_parts(
     parameters: Annotated[
         bool, typer.Option("--parameters", "-p", help="Show parameters, defaults and grids.")
     ] = False,
+    plugins: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--plugins", metavar="FILE", help="Plug-in file whose parts are listed too; more than one by repeating."
+        ),
+    ] = None,
 ) -> None:
     """Print everything that a recipe can name, a line each: parts of lowshot and of plug-ins, and the recipes."""
     from lowshot.data import PRESETS
+    from lowshot.plugins import import_plugin
     from lowshot.registry import REGISTRIES
 
+    for plugin in plugins or ():
+        import_plugin(plugin)
     registries = {**REGISTRIES, "presets": PRESETS}
     known = ["all", "recipes", "keys", *registries]
     if what not in known:
@@ -97,7 +107,7 @@ def _key_table(pattern: str) -> Table:
 def _table(title: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 2))
     table.add_column("name", style="cyan", no_wrap=True)
-    table.add_column("description")
+    table.add_column("description", overflow="fold")
     return table
 
 

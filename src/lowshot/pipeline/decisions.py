@@ -10,6 +10,9 @@ from lowshot.pipeline.stage import KINDS, Stage
 from lowshot.pipeline.stamps import Stamps, Status
 from lowshot.progress import SafeConsole, say
 
+MOST_LINES = 3
+"""Up to this many stages of one kind have a line each; more share one."""
+
 
 def decide(plan: Plan, stamps: Stamps, only: str | None, force: bool) -> list[Status]:
     """The status of every stage of a plan.
@@ -48,17 +51,40 @@ def _check_needs(statuses: Sequence[Status], only: str) -> None:
                 )
 
 
-def announce(status: Status, stamps: Stamps) -> bool:
-    """Say whether a stage runs, now that those before it are done, and forget that it has finished if it does."""
-    stage, why = status.stage, status.why
-    runs = status.runs and not (status.follows and stamps.stale(stage) is None)
-    if runs:
-        say(f"▶ {stage.key}: {why}", style="bold")
-        stamps.clear(stage)
-    else:
-        say(f"✓ {stage.key}: {'the same again ' if status.runs else ''}{why}", style="dim")
-        stamps.confirm(stage)
+def announce(statuses: Sequence[Status], stamps: Stamps) -> list[bool]:
+    """Say which stages run, now that those before them are done, and forget that these have finished.
+
+    A stage that runs for the first time, or because one before it did, needs no reason; many of them share a line.
+
+    Args:
+        statuses (sequence of Status): Stages of one kind.
+        stamps (Stamps): The stamps of earlier runs.
+
+    Returns:
+        list of bool: True for each stage that runs.
+    """
+    runs = [status.runs and not (status.follows and stamps.stale(status.stage) is None) for status in statuses]
+    plain = [one.stage for one, does in zip(statuses, runs) if does and not _has_reason(one, stamps)]
+    idle = [one.stage for one, does in zip(statuses, runs) if not does]
+    together = {stage.key for group in (plain, idle) if len(group) > MOST_LINES for stage in group}
+    for status, does in zip(statuses, runs):
+        stage, why = status.stage, status.why
+        if stage.key not in together:
+            if does:
+                say(f"▶ {stage.key}{f': {why}' if _has_reason(status, stamps) else ''}", style="bold")
+            else:
+                say(f"✓ {stage.key}: {'the same again ' if status.runs else ''}{why}", style="dim")
+        (stamps.clear if does else stamps.confirm)(stage)
+    if len(idle) > MOST_LINES:
+        say(f"✓ {idle[0].kind}: {len(idle)} of {len(statuses)} are up to date", style="dim")
+    if len(plain) > MOST_LINES:
+        say(f"▶ {plain[0].kind}: {len(plain)} of {len(statuses)} methods", style="bold")
     return runs
+
+
+def _has_reason(status: Status, stamps: Stamps) -> bool:
+    """True where people may wonder why a stage runs: it has finished before."""
+    return not status.follows and stamps.read(status.stage) is not None
 
 
 def finished(stage: Stage, seconds: float, stamps: Stamps, named: bool = False) -> None:

@@ -108,7 +108,7 @@ def _run_plan(
 def _run_action(status: Status, stamps: Stamps, ranks: Ranks, engine: Engine) -> bool:
     """Do the work of a stage, if it is due."""
     stage = status.stage
-    runs = ranks.share(announce(status, stamps) if ranks.first else None)
+    runs = ranks.share(announce([status], stamps)[0] if ranks.first else None)
     if runs:
         start = time.perf_counter()
         if ranks.first or stage.collective:
@@ -129,7 +129,7 @@ def _run_tasks(
     """Do the work of all stages that are due, their tasks together; each is stamped when its own are done."""
     due = []
     if ranks.first:
-        due = [status.stage for status in statuses if announce(status, stamps)]
+        due = [status.stage for status, runs in zip(statuses, announce(statuses, stamps)) if runs]
         try:
             if due:
                 groups = [stage.tasks() for stage in due if stage.tasks is not None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,12 @@ _ENTRIES: dict[str, Any] = {
     "result": str,
     "seconds": (int, float),
 }
+
+
+NEVER_DONE = "not done yet"
+"""The reason to run a stage that never finished."""
+
+_DIGEST = re.compile(r"[0-9a-f]{16,64}")
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class Stamps:
         """The reason why the last result of a stage is out of date, or None when it is not."""
         stamp = self.read(stage)
         if stamp is None:
-            return "has not finished yet"
+            return NEVER_DONE
         if missing := [path for path in (*stage.outputs, *stage.shared) if not exists(path)]:
             return f"{missing[0]} is missing"
         if stamp["fingerprint"] != stage.fingerprint:
@@ -204,10 +211,16 @@ class Stamps:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Readable changes between two nested mappings: ``train.epochs: 5 → 10``."""
+    """Readable changes between two nested mappings: ``train.epochs: 5 → 10``, and ``knn.py changed`` for digests."""
     before, after = _flat(old), _flat(new)
     changed = [key for key in dict.fromkeys([*before, *after]) if before.get(key) != after.get(key)]
-    return [f"{key}: {_short(before.get(key, 'unset'))} → {_short(after.get(key, 'unset'))}" for key in changed]
+    return [_change(key, before.get(key, "unset"), after.get(key, "unset")) for key in changed]
+
+
+def _change(key: str, before: Any, after: Any) -> str:
+    if _DIGEST.fullmatch(str(before)) and _DIGEST.fullmatch(str(after)):
+        return f"{key} changed"
+    return f"{key}: {_short(before)} → {_short(after)}"
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
