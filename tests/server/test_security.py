@@ -44,7 +44,7 @@ def test_other_names_are_refused_since_they_may_have_been_made_to_lead_here(clie
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://localhost:9999"},
-        {"Origin": "https://localhost"},
+        {"Origin": "https://localhost:8080"},
         {"Origin": "file://"},
         {"Origin": "http://[bad"},
         {"Sec-Fetch-Site": "cross-site"},
@@ -62,6 +62,8 @@ def test_its_own_page_and_programs_may_change_it(client: TestClient) -> None:
     own = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
     assert client.patch("/classes/red", json={"name": "crimson"}, headers=own).status_code == 200
     assert client.patch("/classes/crimson", json={"name": "red"}).status_code == 200  # a program sends no Origin
+    behind_a_proxy = {"Origin": "https://localhost", "Sec-Fetch-Site": "same-origin"}
+    assert client.patch("/classes/red", json={"name": "crimson"}, headers=behind_a_proxy).status_code == 200
 
 
 def test_other_sites_may_link_to_the_page_but_not_load_parts_of_it(client: TestClient) -> None:
