@@ -45,6 +45,9 @@ def described(app: FastAPI) -> dict[str, Any]:
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schema.pop("$defs", None)
             schemas[model.__name__] = schema
+        for route in (one for methods in found["paths"].values() for one in methods.values()):
+            if "application/json" in route["responses"].get("422", {}).get("content", {}):
+                del route["responses"]["422"]  # FastAPI's own, of routes whose parameters may be any text
         app.openapi_schema = found
     return app.openapi_schema
 

@@ -25,7 +25,8 @@ def checked(recogniser: Recogniser) -> CheckBody:
     report, estimate = check_recogniser(recogniser), recogniser.state.estimate
     accuracy = None
     if estimate is not None:
-        accuracy = Accuracy(value=estimate.accuracy, low=estimate.low, high=estimate.high, n=estimate.shots)
+        value, low, high = (round(share, 4) for share in (estimate.accuracy, estimate.low, estimate.high))
+        accuracy = Accuracy(value=value, low=low, high=high, n=estimate.shots)
     return CheckBody(
         state=recogniser.state.number,
         findings=[_body(finding) for finding in report.findings],

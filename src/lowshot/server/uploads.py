@@ -69,9 +69,18 @@ async def read_uploads(request: Request, limits: Limits) -> Uploads:
     return found
 
 
+class _WholeParser(MultiPartParser):
+    """The parser of Starlette, which takes a body that was cut off for a shorter one."""
+
+    complete = False
+
+    def on_end(self) -> None:
+        self.complete = True
+
+
 async def _read_multipart(request: Request, limits: Limits, found: Uploads) -> None:
     try:
-        parser = MultiPartParser(
+        parser = _WholeParser(
             request.headers,
             request.stream(),
             max_files=limits.files,
@@ -79,6 +88,8 @@ async def _read_multipart(request: Request, limits: Limits, found: Uploads) -> N
             max_part_size=_FIELD_BYTES,
         )
         form = await parser.parse()
+        if not parser.complete:
+            raise MultiPartException("it ends before its last boundary.")
     except MultiPartException as error:
         status = 413 if error.message.startswith(("Too many", "Part exceeded")) else 400
         more = f" (at most {limits.files} photos in a request: send several)" if "files" in error.message else ""

@@ -138,8 +138,9 @@ class WorkerPool:
         except _DiedError:
             self.workers[number].end()
             self._again(jobs)
-            self.workers[number] = self._make()
-            self.workers[number].wait_until_ready()
+            with contextlib.suppress(LowshotError):  # without a new one, the next photos find none and go to others
+                self.workers[number] = self._make()
+                self.workers[number].wait_until_ready()
             return
         for job, result in zip(jobs, results, strict=True):
             job.future.set_result(result)
@@ -201,7 +202,7 @@ class _Worker:
         answer = self._receive(self._seconds)
         if isinstance(answer, BaseException):
             raise answer
-        return answer  # type: ignore[no-any-return]
+        return answer
 
     def end(self) -> None:
         self._connection.close()
