@@ -65,7 +65,7 @@ export class AnswerPanel {
     const confirm = (look, words) => () => button(look, "check", [words, named(name)], () => this.on.confirm(name));
     const correct = (look, words) => () => button(look, "edit", words, () => this.on.correct());
     if (unknown) this.#buttons(`unknown ${name}`, [correct("main", "This is …"), confirm("", "It is ")]);
-    else this.#buttons(`known ${name}`, [confirm("", "Right, teach it as "), correct("quiet", "This is …")]);
+    else this.#buttons(`known ${name}`, [confirm("", "Right, teach it as "), correct("quiet", "No, this is …")]);
   }
 
   /** Buttons are made anew only for other words: one that has the focus keeps it. */

@@ -13,6 +13,8 @@ import { chooseClass } from "./this_is.js";
 import { toast } from "./toast.js";
 import { welcome } from "./welcome.js";
 
+const touch = () => matchMedia("(pointer: coarse)").matches;
+
 const SIDE = 720; // of a photo that is taken with the camera
 const NEIGHBOURS_EVERY = 1200; // milliseconds between changes of the nearest photos of a camera's answers
 
@@ -42,7 +44,7 @@ export class AskView {
   #build() {
     this.stage = el("div.stage");
     this.caption = el("div.caption", { hidden: true });
-    this.finder = el("figure.finder", {}, this.stage, el("span.corners", { "aria-hidden": "true" }), this.caption);
+    this.finder = el("figure.finder", {}, el("div.sight", {}, this.stage, el("span.corners", { "aria-hidden": "true" })), this.caption);
     this.controls = el("div.row.controls");
     this.hint = el("p.notice.bad", { role: "alert" });
     this.start = el("div.start");
@@ -95,9 +97,12 @@ export class AskView {
     this.start.hidden = false;
     this.start.replaceChildren(...welcome());
     if (!this.stage.querySelector(".invitation")) {
-      this.stage.replaceChildren(
-        el("div.invitation", {}, icon("images"), el("strong", {}, "Drop photos here"), el("span", {}, "or paste one")),
-      );
+      const words = touch() ? ["Take or choose a photo", "of anything it may know"] : ["Drop photos here", "or paste one"];
+      const [first, second] = words;
+      const choosing = async () => this.#take(await choose());
+      const inside = [icon("images"), el("strong", {}, first), el("span", {}, second)];
+      // A large target for a pointer; the button below does the same for the keyboard and for readers of the screen.
+      this.stage.replaceChildren(el("div.invitation", { on: { click: choosing } }, ...inside));
     }
     this.#controls("nothing");
   }
@@ -121,7 +126,6 @@ export class AskView {
     if (this.controls.dataset.state === state) return;
     const hadFocus = this.controls.contains(document.activeElement);
     this.controls.dataset.state = state;
-    const touch = matchMedia("(pointer: coarse)").matches;
     const pick = async (options) => this.#take(await choose(options));
     this.controls.replaceChildren(
       ...(state === "live"
@@ -132,7 +136,7 @@ export class AskView {
           ]
         : [
             button("main", "images", "Choose photos", () => pick({})),
-            touch ? button("", "camera", "Take a photo", () => pick({ capture: true })) : null,
+            touch() ? button("", "camera", "Take a photo", () => pick({ capture: true })) : null,
             cameraPossible() ? button("", "video", "Live camera", () => this.#startCamera()) : null,
           ].filter(Boolean)),
     );

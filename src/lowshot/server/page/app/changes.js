@@ -24,17 +24,18 @@ export async function change(work, words, complain = (message) => toast(message,
   }
 }
 
-/** Tell of a change that was made. */
-export function said(words) {
-  toast(words, { act: { words: "Undo", click: undo } });
+/** Tell of a change that was made, in so many steps. */
+export function said(words, steps = 1) {
+  toast(words, { act: { words: "Undo", click: () => undo(steps) } });
 }
 
-/** Take back the last change, whoever made it. */
-export async function undo() {
+/** Take back the last changes, whoever made them. */
+export async function undo(steps = 1) {
   if (!model.canChange) return;
   try {
-    const reply = await call("POST", "undo");
-    toast(`Undone: ${reply.undone}`);
+    const undone = [];
+    for (let i = 0; i < steps; i += 1) undone.push((await call("POST", "undo")).undone);
+    toast(`Undone: ${undone.join("; ")}`);
     await refresh();
   } catch (problem) {
     toast(sentence(problem.message), { bad: true });
@@ -42,4 +43,4 @@ export async function undo() {
 }
 
 /** The change was made; that the classes cannot be fetched just now is another matter, which the banner tells of. */
-const refresh = () => model.reload().catch(() => {});
+export const refresh = () => model.reload().catch(() => {});

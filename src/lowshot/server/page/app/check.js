@@ -81,13 +81,13 @@ function finding(one) {
     return act;
   });
   const pictures = (one.digests ?? []).slice(0, 6).map((digest, i) => el("img", { src: thumbnail(digest), alt: one.photos[i] ?? "", title: one.photos[i] ?? "", width: 96, height: 96, loading: "lazy" }));
-  const open = (one.classes ?? []).map((name) => el("a.button.slim.quiet", { href: `#classes/${encodeURIComponent(name)}` }, "Open ", el("span.name", {}, name)));
+  const open = (one.classes ?? []).map((name) => el("a.name", { href: `#classes/${encodeURIComponent(name)}` }, name));
   return el(
     "li.finding",
     {},
     pictures.length ? el("span.finding-pictures", {}, ...pictures) : null,
-    el("div.grow", {}, el("p.finding-text.name", {}, sentence(one.text)), one.advice ? el("p.soft.small", {}, sentence(one.advice)) : null, complaint),
-    el("div.row.fixes", {}, ...(model.canChange ? fixes : []), ...open),
+    el("div.grow", {}, el("p.finding-text.name", {}, one.text), one.advice ? el("p.soft.small", {}, sentence(one.advice)) : null, open.length ? el("p.small.open", {}, ...open) : null, complaint),
+    model.canChange && fixes.length ? el("div.row.fixes", {}, ...fixes) : null,
   );
 }
 
@@ -110,8 +110,8 @@ function accuracy(estimate) {
     el(
       "div.grow",
       {},
-      el("h2", {}, `About ${hundred(value)} of 100 answers are right`),
-      el("p.soft", {}, `for photos like the taught ones; likely between ${hundred(low)} and ${hundred(high)}.${n ? ` Measured on ${count(n, "taught photo")}, each answered by the others alone.` : ""}`),
+      el("h2", {}, "Expected accuracy"),
+      el("p.soft.prose", {}, `About ${hundred(value)} of 100 photos like the taught ones are answered right; likely between ${hundred(low)} and ${hundred(high)}.${n ? ` Measured on ${count(n, "taught photo")}, each answered by the others alone.` : ""}`),
       el("div.range", { role: "img", "aria-label": `Between ${hundred(low)} and ${hundred(high)} of 100` }, range, point),
       el("div.range-ends.small.soft.number", { "aria-hidden": "true" }, el("span", {}, "0"), el("span", {}, "100")),
     ),

@@ -28,7 +28,7 @@ export const icon = (name) => el(`span.icon.icon-${name}`, { "aria-hidden": "tru
 /** A button with an icon and words. */
 export function button(look, name, words, click, options = {}) {
   const classes = look ? `.${look.split(" ").join(".")}` : "";
-  return el(`button.button${classes}`, { ...options, on: { click } }, name ? icon(name) : null, words);
+  return el(`button.button${classes}`, { ...options, on: { click } }, name ? icon(name) : null, el("span", {}, words));
 }
 
 /** A round button with an icon alone; the words are its label. */

@@ -31,7 +31,7 @@ function previewFolders(groups, loose, others) {
   const total = () => names.filter((name) => taken.has(name)).reduce((sum, name) => sum + groups.get(name).length, 0);
   const ready = () => {
     act.disabled = !taken.size;
-    act.lastChild.textContent = `Teach ${photos(total())} of ${classes(taken.size)}`;
+    act.lastElementChild.textContent = `Teach ${photos(total())} of ${classes(taken.size)}`;
   };
   const rows = names.map((name) => {
     const files = groups.get(name);

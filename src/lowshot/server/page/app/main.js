@@ -10,7 +10,7 @@ import { receiveDrops } from "./drop.js";
 import { login } from "./login.js";
 import { model } from "./model.js";
 import { themeButton } from "./theme_button.js";
-import { classes, photos } from "./words.js";
+import { classes, photos, sentence } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const views = { ask: new AskView(), classes: new ClassesView(), class: new ClassPage(), check: new CheckView() };
@@ -66,8 +66,10 @@ function drawHeader() {
 
 function drawBanner() {
   const banner = $("banner");
-  banner.hidden = !model.gone;
-  if (!model.gone) return banner.replaceChildren();
+  const stale = model.health?.status === "stale";
+  banner.hidden = !model.gone && !stale;
+  if (banner.hidden) return banner.replaceChildren();
+  if (!model.gone) return banner.replaceChildren(icon("alert"), sentence(model.health.detail ?? "The recogniser cannot be read any more."));
   const seconds = Math.max(1, Math.round((model.retryAt - Date.now()) / 1000));
   banner.replaceChildren(icon("offline"), `The server does not answer. Trying again in ${seconds} s.`, button("slim", null, "Try now", () => model.ask()));
 }
@@ -89,12 +91,12 @@ const receiver = () => {
 
 async function start() {
   themeButton($("theme"));
-  $("undo").addEventListener("click", undo);
+  $("undo").addEventListener("click", () => undo());
   document.addEventListener("keydown", keys);
   receiveDrops(receiver);
   requests.addEventListener("token", () => login().then(() => model.ask()));
   for (const event of ["health", "state"]) model.addEventListener(event, drawHeader);
-  for (const event of ["gone", "back"]) model.addEventListener(event, drawBanner);
+  for (const event of ["gone", "back", "health"]) model.addEventListener(event, drawBanner);
   document.querySelector(".skip").addEventListener("click", (event) => {
     event.preventDefault(); // its address is no view
     $("main").focus();

@@ -49,8 +49,8 @@ class Model extends EventTarget {
     try {
       const health = await call("GET", "health");
       const before = JSON.stringify(this.health);
-      this.health = health;
-      if (health.state !== this.#state) await this.reload();
+      if (health.state !== undefined) this.health = health; // without a token the server says no more than that it runs
+      if (!this.health || health.state !== this.#state) await this.reload();
       else if (JSON.stringify(health) !== before) this.#tell("health");
     } catch {
       // the banner says so

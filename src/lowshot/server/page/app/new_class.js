@@ -32,7 +32,7 @@ function open(title, found, { body, name, field, note }) {
     note(name());
     const number = gather.found.length;
     act.disabled = !number || !name();
-    act.lastChild.textContent = number ? `Teach ${photos(number)}` : "Teach";
+    act.lastElementChild.textContent = number ? `Teach ${photos(number)}` : "Teach";
     advice.hidden = number === 0 || number >= FEW || Boolean(model.find(name()));
   };
   const gather = new Gather(() => ready());

@@ -1,147 +1,107 @@
 // Teaching photos: sends them, shows progress, asks what to do about damaged ones, and tells what became of them.
 import { Problem, path } from "./api.js";
-import { change } from "./changes.js";
-import { openDialog } from "./dialogs.js";
-import { button, el, named } from "./dom.js";
+import { refresh, said } from "./changes.js";
 import { model } from "./model.js";
+import { parts } from "./parts.js";
 import { toast } from "./toast.js";
+import { Work, leftOut, nothingTaught, withoutDamaged } from "./teaching_dialogs.js";
 import { upload } from "./upload.js";
-import { classes, few, photos, sentence } from "./words.js";
+import { classes, few, photos } from "./words.js";
 
-const QUIET = 500; // milliseconds before progress is shown
+const AGAIN = Symbol("again");
 
 /**
  * Teach photos to one class, known or new.
  *
  * @param {string} name
  * @param {Array<{file: Blob, path: string}>} found
- * @returns {Promise<object|null>} the server's reply; null where nothing was taught
+ * @returns {Promise<boolean>} true where something was taught
  */
 export function teachClass(name, found) {
-  const form = new FormData();
-  const known = model.find(name);
-  if (!known) form.append("name", name);
-  for (const { file, path: where } of found) form.append("photos", file, where.split("/").at(-1));
-  return teach(known ? `classes/${path(name)}/photos` : "classes", form, found.length);
+  const sent = found.map(({ file, path: where }) => ({ file, name: where.split("/").at(-1) }));
+  return teach(sent, () => (model.find(name) ? [`classes/${path(name)}/photos`, null] : ["classes", name]));
 }
 
 /**
- * Teach photos to many classes in one change.
+ * Teach photos to many classes.
  *
  * @param {Map<string, File[]>} groups class → its photos
  */
 export function teachClasses(groups) {
-  const form = new FormData();
-  let total = 0;
-  for (const [name, files] of groups) {
-    for (const file of files) form.append("photos", file, `${name}/${file.name}`);
-    total += files.length;
-  }
-  return teach("classes", form, total);
+  const sent = [...groups].flatMap(([name, files]) => files.map((file) => ({ file, name: `${name}/${file.name}` })));
+  return teach(sent, () => ["classes", null]);
 }
 
-async function teach(where, form, total) {
-  const work = new Work(total);
+/** @param {() => [string, string|null]} target the path, and the name of a new class; asked anew for each part */
+async function teach(sent, target) {
+  const work = new Work(sent.length);
+  const sum = { added: {}, repeated: [], unreadable: [], steps: 0 };
+  const plan = { skipBad: false };
+  const queue = parts(sent);
   try {
-    let reply;
-    try {
-      reply = await work.during(where, form);
-    } catch (problem) {
-      if (!(problem instanceof Problem) || problem.status !== 422 || !problem.errors?.length) throw problem;
-      if (problem.errors.length === total || !(await withoutDamaged(problem.errors, total))) {
-        if (problem.errors.length === total) throw problem;
-        return null;
-      }
-      reply = await work.during(`${where}?skip_bad=true`, form);
+    for (let part; (part = queue.shift()); ) {
+      const reply = await teachPart(part, target, work, plan).catch(halved(part, queue));
+      if (reply === AGAIN) continue;
+      if (!reply) break; // the user would rather have none than without the damaged photos
+      add(sum, reply);
+      work.finished += part.length;
+      await refresh();
     }
-    const left = [...(reply.repeated ?? []), ...(reply.unreadable ?? [])];
-    if (!sum(reply.added)) {
-      toast(`Nothing was taught: ${left.length ? few(left.map(words), 2) : "no photo was new"}.`, { bad: true });
-      return null;
-    }
-    await change(async () => reply, said);
-    if (left.length) leftOut(reply);
-    return reply;
   } catch (problem) {
     if (problem.name === "AbortError") {
       await model.ask();
-      toast("Cancelled. Nothing was taught.");
-    } else if (problem instanceof Problem) {
-      complain(problem);
-    } else throw problem;
-    return null;
+      toast(sum.steps ? "Cancelled. What was taught by then stays." : "Cancelled.");
+    } else if (problem instanceof Problem) nothingTaught(problem, sum.steps > 0);
+    else throw problem;
+  } finally {
+    work.close();
+  }
+  tell(sum);
+  return total(sum.added) > 0;
+}
+
+/** What the server finds too large it gets in two halves: it may have been started with lower limits. */
+const halved = (part, queue) => (problem) => {
+  if (problem.status !== 413 || part.length < 2) throw problem;
+  const middle = Math.ceil(part.length / 2);
+  queue.unshift(part.slice(0, middle), part.slice(middle));
+  return AGAIN;
+};
+
+async function teachPart(part, target, work, plan) {
+  const [where, name] = target();
+  const form = new FormData();
+  if (name !== null) form.append("name", name);
+  for (const one of part) form.append("photos", one.file, one.name);
+  const send = () => upload(plan.skipBad ? `${where}?skip_bad=true` : where, form, work.options());
+  try {
+    return await send();
+  } catch (problem) {
+    const damaged = problem instanceof Problem && problem.status === 422 ? (problem.errors ?? []) : [];
+    if (plan.skipBad || !damaged.length || damaged.length === part.length) throw problem;
+    work.close();
+    plan.skipBad = await withoutDamaged(damaged, work.total - work.finished);
+    return plan.skipBad ? send() : null;
   }
 }
 
-const sum = (added) => Object.values(added ?? {}).reduce((all, one) => all + one, 0);
-const words = (one) => (typeof one === "string" ? one : [one.file, one.detail].filter(Boolean).join(": "));
-
-function said({ added }) {
-  const names = Object.keys(added);
-  return names.length === 1 ? `Taught ${photos(sum(added))} to ${names[0]}.` : `Taught ${photos(sum(added))} to ${classes(names.length)}.`;
+function add(sum, reply) {
+  for (const [name, number] of Object.entries(reply.added)) sum.added[name] = (sum.added[name] ?? 0) + number;
+  sum.repeated.push(...(reply.repeated ?? []));
+  sum.unreadable.push(...(reply.unreadable ?? []));
+  if (total(reply.added)) sum.steps += 1;
 }
 
-/** A request with its progress, in a dialog that appears where it takes long. */
-class Work {
-  constructor(total) {
-    this.total = total;
+const total = (added) => Object.values(added).reduce((all, one) => all + one, 0);
+
+function tell(sum) {
+  const left = [...sum.repeated, ...sum.unreadable];
+  const names = Object.keys(sum.added).filter((name) => sum.added[name]);
+  if (!names.length) {
+    if (left.length) toast(`Nothing was taught: ${few(left, 2)}.`, { bad: true });
+    return;
   }
-
-  async during(where, form) {
-    const giveUp = new AbortController();
-    const bar = el("progress", { max: 1, value: 0, "aria-label": "Progress" });
-    const line = el("p.soft.number", { role: "status" }, "Sending …");
-    let dialog = null;
-    let over = false;
-    const show = () => {
-      const cancel = button("", null, "Cancel", () => giveUp.abort());
-      dialog = openDialog(`Teaching ${photos(this.total)}`, [el("div.progress", {}, bar, line)], {
-        foot: [cancel],
-        closable: false,
-        onClose: () => over || giveUp.abort(),
-      });
-    };
-    const timer = setTimeout(show, QUIET);
-    const progress = ({ phase, done, of }) => {
-      const share = of ? done / of : 0;
-      bar.value = phase === "send" ? 0.2 * share : 0.2 + 0.8 * share;
-      line.textContent = phase === "send" ? `Sending, ${Math.round(100 * share)} %` : `Learning ${done} of ${photos(of)}`;
-    };
-    try {
-      return await upload(where, form, { progress, signal: giveUp.signal });
-    } finally {
-      over = true;
-      clearTimeout(timer);
-      dialog?.close();
-    }
-  }
-}
-
-const listed = (lines) => el("ul.lines", { tabindex: 0, "aria-label": "Photos" }, ...lines.map((line) => named(line, "li")));
-
-/** Damaged photos are named; resolves with true where the others are to be taught. */
-function withoutDamaged(errors, total) {
-  return new Promise((resolve) => {
-    let answer = false;
-    const rest = button("main", "check", `Leave them out, teach the other ${total - errors.length}`, () => {
-      answer = true;
-      dialog.close();
-    });
-    const title = `${photos(errors.length)} cannot be read`;
-    const body = [el("p", {}, "Nothing has been taught yet."), listed(errors.map(words))];
-    const dialog = openDialog(title, body, { foot: [button("", null, "Cancel", () => dialog.close()), rest], onClose: () => resolve(answer) });
-  });
-}
-
-function leftOut(reply) {
-  const body = [];
-  if (reply.repeated?.length) body.push(el("h3", {}, "Known already, and left out"), listed(reply.repeated.map(words)));
-  if (reply.unreadable?.length) body.push(el("h3", {}, "Not readable, and left out"), listed(reply.unreadable.map(words)));
-  const dialog = openDialog(said(reply).replace(/\.$/, ""), body, { foot: [button("main", null, "Good", () => dialog.close())] });
-}
-
-function complain(problem) {
-  const body = [el("p", {}, sentence(problem.message))];
-  if (problem.errors?.length) body.push(listed(problem.errors.map(words)));
-  const dialog = openDialog("Nothing was taught", body, { foot: [button("main", null, "Close", () => dialog.close())] });
+  const words = `Taught ${photos(total(sum.added))} to ${names.length === 1 ? names[0] : classes(names.length)}.`;
+  said(words, sum.steps);
+  if (left.length) leftOut(words, sum);
 }
