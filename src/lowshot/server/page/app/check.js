@@ -111,11 +111,17 @@ function accuracy(estimate) {
       "div.grow",
       {},
       el("h2", {}, "Expected accuracy"),
-      el("p.soft.prose", {}, `About ${hundred(value)} of 100 photos like the taught ones are answered right; likely between ${hundred(low)} and ${hundred(high)}.${n ? ` Measured on ${count(n, "taught photo")}, each answered by the others alone.` : ""}`),
+      el("p.soft.prose", {}, inWords(value, hundred(value), hundred(low), hundred(high), n)),
       el("div.range", { role: "img", "aria-label": `Between ${hundred(low)} and ${hundred(high)} of 100` }, range, point),
       el("div.range-ends.small.soft.number", { "aria-hidden": "true" }, el("span", {}, "0"), el("span", {}, "100")),
     ),
   );
+}
+
+function inWords(value, point, low, high, n) {
+  const measured = `Measured on ${count(n, "taught photo")}, each answered by the others alone.`;
+  if (value === 1) return `All ${count(n, "taught photo")} are recognised by the others alone. Of 100 new photos like them, expect between ${low} and ${high} right answers.`;
+  return `About ${point} of 100 photos like the taught ones are answered right; likely between ${low} and ${high}. ${measured}`;
 }
 
 const notChecked = (lines) => (lines?.length ? el("section.not-checked", {}, el("h2", {}, "Not looked at"), el("ul", {}, ...lines.map((line) => el("li.soft", {}, sentence(line))))) : null);
