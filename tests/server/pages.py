@@ -54,7 +54,7 @@ def servers() -> Iterator[Callable[..., str]]:
             process.stdin.write(json.dumps({"folder": str(folder), **settings}) + "\n")
             process.stdin.flush()
             address = process.stdout.readline().strip()
-            assert address, "the server did not start; its message stands above"
+            assert address.startswith("http"), address or "the server did not start; its message stands above"
             return address
 
         yield start
@@ -140,10 +140,14 @@ def visit(browser: Any, servers: Callable[..., str], tmp_path: Path) -> Iterator
     contexts, visitors = [], []
 
     def open_page(
-        address: str | None = None, context: dict[str, Any] | None = None, colours: Any = COLOURS, **settings: Any
+        address: str | None = None,
+        context: dict[str, Any] | None = None,
+        folder: Path = tmp_path / "colours",
+        colours: dict[str, int] | None = COLOURS,
+        **settings: Any,
     ) -> Visitor:
-        address = address or servers(tmp_path / "colours", colours=colours, **settings)
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}, **(context or {})))
+        address = address or servers(folder, colours=colours, **settings)
+        contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **(context or {})}))
         visitors.append(Visitor(contexts[-1].new_page(), address))
         return visitors[-1]
 

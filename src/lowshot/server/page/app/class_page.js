@@ -6,7 +6,7 @@ import { button, el, icon, round } from "./dom.js";
 import { model } from "./model.js";
 import { morePhotos } from "./new_class.js";
 import { chooseClass } from "./this_is.js";
-import { basename, photos, sentence } from "./words.js";
+import { asName, basename, photos, sentence } from "./words.js";
 
 export class ClassPage {
   #name = "";
@@ -98,14 +98,16 @@ export class ClassPage {
 
   #startRename() {
     this.#editing = true;
-    const field = el("input.field", { type: "text", maxlength: 200, $value: this.#name, "aria-label": "New name of the class", autocomplete: "off", spellcheck: "false" });
+    const field = el("input.field", { type: "text", maxlength: 100, $value: this.#name, "aria-label": "New name of the class", autocomplete: "off", spellcheck: "false" });
     const save = el("button.button.main", { $type: "submit" }, "Save");
     this.rename.replaceChildren(field, save, button("quiet", null, "Cancel", () => this.#endRename(true)));
     this.rename.onsubmit = (event) => {
       event.preventDefault();
-      this.#save(field.value.trim());
+      this.#save(asName(field.value));
     };
-    this.rename.onkeydown = (event) => event.key === "Escape" && this.#endRename(true);
+    this.rename.onkeydown = (event) => {
+      if (event.key === "Escape") this.#endRename(true);
+    };
     this.rename.hidden = false;
     this.heading.hidden = true;
     field.select();

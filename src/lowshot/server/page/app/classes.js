@@ -1,7 +1,7 @@
 // The view "Classes": a wall of cards, one for each class.
 import { path, thumbnail } from "./api.js";
 import { button, el, icon } from "./dom.js";
-import { choose } from "./files.js";
+import { choose, classFolders } from "./files.js";
 import { importFound } from "./import_folder.js";
 import { model } from "./model.js";
 import { morePhotos, newClass } from "./new_class.js";
@@ -77,6 +77,9 @@ export class ClassesView {
   }
 }
 
+/** A folder of class folders means the classes, also where it is dropped on the card of one. */
+const holdsClasses = (found) => classFolders(found).groups.size > 1;
+
 function newCard() {
   const words = model.empty ? "Teach the first class" : "New class";
   return el("li", {}, el("button.card.new", { "data-key": " new", on: { click: () => newClass() } }, el("span.corners", { "aria-hidden": "true" }), el("span.new-in", {}, icon("plus"), el("strong", {}, words), el("span.soft.small", {}, "or drop photos or a folder here"))));
@@ -92,7 +95,7 @@ function card(one) {
   const node = el("a.card", { href: `#classes/${path(one.name)}`, "data-key": one.name }, ...inside);
   if (model.canChange) {
     node.dataset.drop = "";
-    node.receiver = { words: `Drop to add photos to ${one.name}`, take: (found) => morePhotos(one.name, found) };
+    node.receiver = { words: `Drop to add photos to ${one.name}`, take: (found) => (holdsClasses(found) ? importFound(found) : morePhotos(one.name, found)) };
   }
   return el("li", {}, node);
 }

@@ -1,4 +1,5 @@
 // Photos from what is dropped, pasted or chosen, with the folders that they lie in.
+import { asName } from "./words.js";
 
 const IMAGE = /\.(jpe?g|jfif|png|webp|gif|bmp|tiff?|heic|heif|avif|ppm|pgm)$/i;
 const CHOOSE = "image/*,.heic,.heif,.avif,.tif,.tiff,.bmp";
@@ -82,8 +83,9 @@ export function classFolders(found) {
       loose.push(file);
       continue;
     }
-    if (!groups.has(parts[0])) groups.set(parts[0], []);
-    groups.get(parts[0]).push(file);
+    const name = asName(parts[0]);
+    if (!groups.has(name)) groups.set(name, []);
+    groups.get(name).push(file);
   }
   return { groups, loose, others };
 }

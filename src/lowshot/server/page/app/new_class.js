@@ -4,17 +4,17 @@ import { button, el } from "./dom.js";
 import { Gather } from "./gather.js";
 import { model } from "./model.js";
 import { teachClass } from "./teaching.js";
-import { photos } from "./words.js";
+import { asName, photos } from "./words.js";
 
 const FEW = 3;
 
 /** Teach a new class. */
 export function newClass({ found = [], name = "" } = {}) {
-  const field = el("input.field", { id: "new-name", type: "text", maxlength: 200, autocomplete: "off", spellcheck: "false", $value: name, placeholder: "For example robin" });
+  const field = el("input.field", { id: "new-name", type: "text", maxlength: 100, autocomplete: "off", spellcheck: "false", $value: name, placeholder: "For example robin" });
   const complaint = el("p.notice.doubt", { role: "status" });
   open("New class", found, {
     body: [el("div", {}, el("label.label", { for: "new-name" }, "Name"), field), complaint],
-    name: () => field.value.trim(),
+    name: () => asName(field.value),
     field,
     note: (dialogName) => {
       complaint.textContent = model.find(dialogName) ? "There is a class of this name: the photos are added to it." : "";

@@ -3,7 +3,7 @@ import { thumbnail } from "./api.js";
 import { openDialog } from "./dialogs.js";
 import { el, icon, unique } from "./dom.js";
 import { model } from "./model.js";
-import { photos } from "./words.js";
+import { asName, photos } from "./words.js";
 
 const SHOWN = 60;
 
@@ -18,7 +18,7 @@ export function chooseClass({ title = "This is …", first = [], without = null 
     let chosen = null;
     const list = el("ul.options", { id: unique("options"), role: "listbox", "aria-label": "Classes" });
     const field = el("input.field", {
-      id: unique("class"), type: "text", role: "combobox", autocomplete: "off", maxlength: 200, spellcheck: "false",
+      id: unique("class"), type: "text", role: "combobox", autocomplete: "off", maxlength: 100, spellcheck: "false",
       "aria-expanded": "true", "aria-controls": list.id, "aria-autocomplete": "list", placeholder: "Find a class, or name a new one",
     });
     const label = el("label.unseen", { for: field.id }, "Class");
@@ -37,7 +37,7 @@ export function chooseClass({ title = "This is …", first = [], without = null 
       options[active]?.scrollIntoView({ block: "nearest" });
     };
     const draw = () => {
-      const wanted = field.value.trim();
+      const wanted = asName(field.value);
       const found = matching(wanted, first).filter((one) => one.name !== without);
       options = found.slice(0, SHOWN).map((one) => known(one, take));
       if (wanted && !model.find(wanted)) options.push(fresh(wanted, take));

@@ -21,6 +21,9 @@ export function few(names, limit = 3) {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
+/** The name of a class as the server keeps it: composed, without white space around it. */
+export const asName = (text) => text.normalize("NFC").trim();
+
 /** The last part of a path. */
 export const basename = (path) => path.split("/").at(-1);
 
