@@ -77,6 +77,7 @@ class Visitor:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._console)
         page.on("request", self._request)
+        page.on("filechooser", lambda chooser: None)  # from the start: a key is quicker than the listening for one
 
     def _console(self, message: Any) -> None:
         if message.type == "error" and "Failed to load resource" not in message.text:
