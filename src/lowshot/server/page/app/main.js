@@ -1,0 +1,109 @@
+// Starts the page: the header, the banner, the keyboard, and the view that the address names.
+import { requests } from "./api.js";
+import { AskView } from "./ask.js";
+import { undo } from "./changes.js";
+import { CheckView } from "./check.js";
+import { ClassPage } from "./class_page.js";
+import { ClassesView } from "./classes.js";
+import { button, icon } from "./dom.js";
+import { receiveDrops } from "./drop.js";
+import { login } from "./login.js";
+import { model } from "./model.js";
+import { themeButton } from "./theme_button.js";
+import { classes, photos, sentence } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+const views = { ask: new AskView(), classes: new ClassesView(), class: new ClassPage(), check: new CheckView() };
+let shown = null;
+
+/** The view and its argument that an address names: #ask, #classes, #classes/robin, #check. */
+function route() {
+  const [first, second] = location.hash.slice(1).split("/");
+  if (first === "classes" && second) {
+    try {
+      return ["class", decodeURIComponent(second)];
+    } catch {
+      return ["classes"]; // a broken address
+    }
+  }
+  return [first in views && first !== "class" ? first : "ask"];
+}
+
+function go(focus) {
+  if (!model.health) return; // nothing is known yet: the server is silent, or wants a token
+  for (const dialog of document.querySelectorAll("dialog[open]:not(.narrow)")) dialog.close(); // by the button "back"
+  const [name, argument] = route();
+  const view = views[name];
+  if (shown !== view) {
+    shown?.hide();
+    shown = view;
+    $("main").replaceChildren(view.node);
+  }
+  view.show(argument);
+  for (const link of document.querySelectorAll(".tabs a")) {
+    if (link.dataset.view === (name === "class" ? "classes" : name)) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = [view.title, model.health?.recogniser].filter(Boolean).join(" · ") || "lowshot";
+  if (!focus) return;
+  scrollTo(0, 0);
+  view.node.querySelector("h1:not([hidden])")?.focus({ preventScroll: true });
+}
+
+function drawHeader() {
+  const { health } = model;
+  if (!health) return;
+  $("recogniser").textContent = health.recogniser;
+  $("version").textContent = `lowshot ${health.version}`;
+  $("counts").textContent = health.photos ? `${classes(health.classes)} · ${photos(health.photos)}` : classes(health.classes);
+  $("read-only").hidden = model.canChange;
+  $("read-only").title = model.exported ? "An exported file cannot be changed" : "Whoever started this server switched changes off";
+  const undoButton = $("undo");
+  undoButton.hidden = !model.canChange || !model.undoable;
+  undoButton.title = `Undo: ${model.undoable}`;
+  undoButton.setAttribute("aria-label", `Undo: ${model.undoable}`);
+}
+
+function drawBanner() {
+  const banner = $("banner");
+  const stale = model.health?.status === "stale";
+  banner.hidden = !model.gone && !stale;
+  if (banner.hidden) return banner.replaceChildren();
+  if (!model.gone) return banner.replaceChildren(icon("alert"), sentence(model.health.detail ?? "The recogniser cannot be read any more."));
+  const seconds = Math.max(1, Math.round((model.retryAt - Date.now()) / 1000));
+  banner.replaceChildren(icon("offline"), `The server does not answer. Trying again in ${seconds} s.`, button("slim", null, "Try now", () => model.ask()));
+}
+
+function keys(event) {
+  const typing = event.target.closest("input, textarea, [contenteditable]");
+  if (typing || document.querySelector("dialog[open]") || event.shiftKey || event.altKey) return;
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
+    event.preventDefault();
+    undo();
+  }
+}
+
+/** A dialog that takes photos gets those that are pasted while it is open. */
+const receiver = () => {
+  const dialog = [...document.querySelectorAll("dialog[open]")].at(-1);
+  return dialog ? (dialog.receiver ?? null) : (shown?.receiver ?? null);
+};
+
+async function start() {
+  themeButton($("theme"));
+  $("undo").addEventListener("click", () => undo());
+  document.addEventListener("keydown", keys);
+  receiveDrops(receiver);
+  requests.addEventListener("token", () => login().then(() => model.ask()));
+  for (const event of ["health", "state"]) model.addEventListener(event, drawHeader);
+  for (const event of ["gone", "back", "health"]) model.addEventListener(event, drawBanner);
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault(); // its address is no view
+    $("main").focus();
+  });
+  addEventListener("hashchange", () => go(true));
+  model.addEventListener("state", () => shown ?? go(false));
+  await model.start();
+}
+
+start();
