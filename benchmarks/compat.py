@@ -3,9 +3,10 @@
     python benchmarks/compat.py [PROGRAM ...] [--repeats 3] [--threads 1] [--json FILE]
 
 Both are started as processes of their own with the same flags on the same files, and timed in processor seconds (user
-and system), so that other work on the machine hardly counts; the two take turns, and the shortest of the repeats counts.
-Every pair is run at two lengths: the shortest there is, which is the start, and one that shows what a further step, episode or image costs.
-A time is start + length × cost, so the ratio at any length lies between that of the starts and that of the costs.
+and system), so that other work on the machine hardly counts; the two take turns, and the shortest of the repeats is
+taken. Every pair is run at two lengths: the shortest there is, which is the start, and one that shows what a further
+step, episode or image costs. A time is start + length × cost, so the ratio at any length lies between that of the
+starts and that of the costs.
 
 Target: at least 1.2 at either end.
 """

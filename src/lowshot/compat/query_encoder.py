@@ -32,7 +32,7 @@ def embed_queries(
     weights = (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
     if not torch.is_grad_enabled():
         return _embed(queries, encoded, weights, n_steps, log_times, None)
-    embeddings: Tensor = _Embedding.apply(queries, encoded, *weights, n_steps, log_times)  # type: ignore[no-untyped-call]
+    embeddings: Tensor = _Embedding.apply(queries, encoded, *weights, n_steps, log_times)
     return embeddings
 
 
@@ -136,4 +136,13 @@ class _Embedding(torch.autograd.Function):
         torch.mm(per_step, record.reads.flatten(0, 1), out=of_weight_ih[:, dim:])
         of_bias = of_gates.sum(dim=(0, 1))
         of_weight_hh = per_step @ record.hidden.flatten(0, 1)
-        return of_queries if needs_queries else None, of_encoded, of_weight_ih, of_weight_hh, of_bias, of_bias, None, None
+        return (
+            of_queries if needs_queries else None,
+            of_encoded,
+            of_weight_ih,
+            of_weight_hh,
+            of_bias,
+            of_bias,
+            None,
+            None,
+        )
