@@ -3,9 +3,10 @@
     python benchmarks/compat.py [PROGRAM ...] [--repeats 3] [--threads 1] [--json FILE]
 
 Both are started as processes of their own with the same flags on the same files, and timed in processor seconds (user
-and system), so that other work on the machine does not count; the shortest of the repeats counts. Every pair is run at
-two lengths: the shortest there is, which is the start, and one that shows what a further step, episode or image costs.
-A time is start + length × cost, so the ratio at any length lies between that of the starts and that of the costs.
+and system), so that other work on the machine hardly counts; the two take turns, and the shortest of the repeats is
+taken. Every pair is run at two lengths: the shortest there is, which is the start, and one that shows what a further
+step, episode or image costs. A time is start + length × cost, so the ratio at any length lies between that of the
+starts and that of the costs.
 
 Target: at least 1.2 at either end.
 """
@@ -194,35 +195,41 @@ def pairs(folder: Path) -> Iterator[Pair]:
     yield Pair("parse_results", "parse_results", results, "run", (25, 25), lambda n: ("", "", {}))
 
 
-def seconds(command: Sequence[str], folder: Path, threads: int, more: dict[str, str], repeats: int) -> float:
-    """Processor seconds of a process and its children, the shortest of some runs."""
+def seconds(command: Sequence[str], folder: Path, threads: int, more: dict[str, str]) -> float:
+    """Processor seconds of a process and its children."""
     environment = {**os.environ, **more, "OMP_NUM_THREADS": str(threads), "LOWSHOT_COMPAT_OVERWRITE": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "src"), environment.get("PYTHONPATH")]))
-    found = []
-    for _ in range(repeats):
-        with open(folder / "log", "w") as log:
-            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            sys.exit(f"{' '.join(command)} failed:\n{(folder / 'log').read_text()}")
-        found.append(usage.ru_utime + usage.ru_stime)
-    return min(found)
+    with open(folder / "log", "w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{(folder / 'log').read_text()}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def commands(pair: Pair, length: int) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """The commands of both programs at a length, and the variables they run with."""
+    ours, plain, variables = pair.change(length)
+    start = OURS.get(pair.program, ["-m", f"lowshot.compat.{pair.program}"])
+    return {
+        "ours": [sys.executable, *start, *pair.flags.split(), *ours.split()],
+        "plain": [sys.executable, str(PLAIN / f"{pair.program}.py"), *pair.flags.split(), *plain.split()],
+    }, variables
 
 
 def measure(pair: Pair, folder: Path, threads: int, repeats: int) -> dict[str, object]:
-    times: dict[str, list[float]] = {"ours": [], "plain": []}
-    for length in dict.fromkeys(pair.lengths):
-        ours, plain, variables = pair.change(length)
-        for kind, flags in (("ours", ours), ("plain", plain)):
-            start = OURS.get(pair.program, ["-m", f"lowshot.compat.{pair.program}"])
-            start = start if kind == "ours" else [str(PLAIN / f"{pair.program}.py")]
-            command = [sys.executable, *start, *pair.flags.split(), *flags.split()]
-            times[kind].append(seconds(command, folder, threads, variables, repeats))
+    lengths = list(dict.fromkeys(pair.lengths))
+    times: dict[str, list[float]] = {kind: [float("inf")] * len(lengths) for kind in ("ours", "plain")}
+    for _ in range(repeats):
+        for place, length in enumerate(lengths):
+            both, variables = commands(pair, length)
+            for kind, command in both.items():
+                times[kind][place] = min(times[kind][place], seconds(command, folder, threads, variables))
     ratios = {"shortest": times["plain"][0] / times["ours"][0]}
     costs = {}
-    if len(times["ours"]) > 1:
-        span = pair.lengths[1] - pair.lengths[0]
+    if len(lengths) > 1:
+        span = lengths[1] - lengths[0]
         costs = {kind: (long - short) / span for kind, (short, long) in times.items()}
         ratios["further"] = costs["plain"] / costs["ours"]
     return {"name": pair.name, "unit": pair.unit, "seconds": times, "cost": costs, "ratio": ratios}

@@ -7,21 +7,26 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
 from torch import multiprocessing
 
 from lowshot.checks import environment_number
 from lowshot.devices import pick_device
 from lowshot.errors import InputError, LowshotError
 from lowshot.plugins import packed, unpacked
+from lowshot.representation.one_process import OneProcess
 
-Work = Callable[[Fabric, Any], str]
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    Work = Callable[[Fabric, Any], str]
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+
+# One of these variables is set where torchrun or srun started the process.
+LAUNCHED = ("TORCHELASTIC_RUN_ID", "SLURM_PROCID")
 
 
 class ProcessDied(LowshotError):
@@ -31,6 +36,7 @@ class ProcessDied(LowshotError):
 def launch(work: Work, argument: Any, devices: int, precision: str) -> str:
     """Call ``work(fabric, argument)`` in several processes and return the result of rank 0.
 
+    One process in float32 is this one, and ``fabric`` is a :class:`~lowshot.representation.one_process.OneProcess`.
     Under torchrun or ``srun`` the processes exist already, and this is one of them. Otherwise ``devices`` processes are
     started if it is more than 1; they run nothing but ``work``.
 
@@ -46,6 +52,11 @@ def launch(work: Work, argument: Any, devices: int, precision: str) -> str:
         ProcessDied: A process ended in another way.
     """
     accelerator = pick_device()
+    if devices == 1 and precision == "32-true" and not any(name in os.environ for name in LAUNCHED):
+        return work(cast("Fabric", OneProcess(accelerator)), argument)
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment
+
     options: dict[str, Any] = {"accelerator": accelerator, "precision": precision}
     if (launched := _launched_outside()) is not None:
         local, nodes = launched
@@ -100,6 +111,8 @@ def _leave_group() -> None:
 
 def _launched_outside() -> tuple[int, int] | None:
     """The numbers of processes on this machine and of machines, if torchrun or srun started this process."""
+    from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+
     if TorchElasticEnvironment.detect():
         local = max(1, environment_number("LOCAL_WORLD_SIZE", 1))
         return local, environment_number("WORLD_SIZE", 1) // local

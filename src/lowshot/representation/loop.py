@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from lowshot.data import ImageDataset, ImageLoader, Transforms, make_loader
@@ -33,6 +32,9 @@ from lowshot.representation.pretrained import build_pretrained
 from lowshot.representation.settings import TrainSettings
 from lowshot.representation.step import Trainer
 from lowshot.torch_files import load_torch
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _LOSS_EVERY = 10  # steps; each reading of the running loss makes a GPU wait
 

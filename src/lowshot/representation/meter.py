@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from lowshot.errors import LowshotError
 from lowshot.representation.step import StepResult, Trainer
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class EpochMeter:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from lowshot.registry import LOSSES
 from lowshot.representation.backbones import Backbone
 from lowshot.representation.losses import AuxiliaryLoss
 from lowshot.representation.settings import TrainSettings
+from lowshot.representation.sgd import SGD
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class StepResult(NamedTuple):
@@ -52,7 +55,7 @@ class Trainer:
             LOSSES.build(settings.loss, **settings.loss_options) if settings.loss is not None else None
         )
         backbone.to(memory_format=self.memory_format)
-        optimizer = torch.optim.SGD(
+        optimizer = SGD(
             backbone.parameters(),
             lr=settings.lr,
             momentum=settings.momentum,
