@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lowshot.errors import InputError
-from lowshot.recogniser import Recogniser
 from lowshot.recogniser.class_names import checked_name
 from lowshot.server import teaching
 from lowshot.server.describing import fails, multipart
@@ -18,6 +17,9 @@ from lowshot.server.problems import Problem
 from lowshot.server.schemas import Changed, NewName, OtherClass, Taught, Undone
 from lowshot.server.services import changeable, limits_of
 from lowshot.server.uploads import Uploads, read_uploads
+
+if TYPE_CHECKING:
+    from lowshot.recogniser import Recogniser
 
 router = APIRouter(tags=["changes"])
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING
 
-from lowshot.recogniser import Recogniser
 from lowshot.recogniser.class_names import checked_name
-from lowshot.recogniser.embedding import Seen
 from lowshot.server.problems import Problem
 from lowshot.server.schemas import Taught
-from lowshot.server.service import FolderService
 from lowshot.server.uploads import Uploads
+
+if TYPE_CHECKING:
+    from lowshot.recogniser import Recogniser
+    from lowshot.recogniser.embedding import Seen
+    from lowshot.server.service import FolderService
 
 Precondition = Callable[[Sequence[str], str | None], None]
 """Checks the known classes and the name that a request gives."""
