@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import resource
 import signal
 import socket
 import stat
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -87,6 +89,9 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
         if path is not None and not is_file(path):
             raise InputError(f"{what} {path} is not there")
     _raise_file_limit()
+    # They would report the damage in every client's photos and bodies to standard error.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module="PIL")
     with _listening(settings.host, settings.port) as listener:
         metrics = Metrics()
         service = build_service(settings, metrics)
