@@ -5,8 +5,8 @@
 Photos are made here (300 x 225 px JPEGs); with `--photos FOLDER` those of a folder with a folder per class are taken.
 Baselines are measured in the same run: `Recogniser.predict` on the same files in one process, and, for one client, the
 decoding and the forward pass of one photo at a time. The clients are threads with plain sockets in a process beside the
-server, on the same cores. Targets: no error; 80 % of the rate of `predict`; for one client a median of 1.3 times forward
-pass plus decoding; every answer equal to that of the state it names; memory that does not grow; slow and broken clients
+server, on the same cores. Targets: no error; 80 % of the rate of `predict`; for one client a median of 1.3 times the
+forward pass plus decoding; every answer equal to that of the state it names; memory that does not grow; slow and broken clients
 change the median of others by nothing; after each kill the state before or after.
 """
 
@@ -37,6 +37,7 @@ import torch
 from PIL import Image
 
 from lowshot.recogniser import Recogniser
+from lowshot.recogniser.answering import answered
 from lowshot.recogniser.photos import Photo, photos_at
 
 CLASSES, SHOTS = 10, 5
@@ -216,12 +217,10 @@ def while_taught(
     teacher.close()
     network = next(iter(copies.values())).network
     wrong = 0
-    seen = {i: one for i, one in enumerate(network.see([Photo(f"{i}.jpg", c) for i, c in enumerate(contents)]))}
-    from lowshot.recogniser.answering import answered
-
+    seen = list(network.see([Photo(f"{i}.jpg", content) for i, content in enumerate(contents)]))
     for state, copy in copies.items():
         own = [one["answers"][0] for one in found if one["state"] == state]
-        expected = {a.file: a.as_dict() for a in answered(copy.model, list(seen.values()))}
+        expected = {a.file: a.as_dict() for a in answered(copy.model, seen)}
         for answer in own:
             known = expected[answer["file"]]
             same = answer["class"] == known["class"] and answer["nearest"] == known["nearest"]

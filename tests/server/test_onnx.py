@@ -103,9 +103,8 @@ def _modules_of(group: list[str]) -> list[str]:
         if name in needed:
             continue
         needed.add(name)
-        for requirement in distribution(name).requires or ():
-            if "extra ==" not in requirement and "sys_platform" not in requirement:
-                waiting.append(re.split(r"[<>=!\[;( ~]", requirement)[0])
+        required = distribution(name).requires or ()
+        waiting += [re.split(r"[<>=!\[;( ~]", one)[0] for one in required if "extra ==" not in one]
     modules = packages_distributions()
     return sorted(
         module for module, names in modules.items() if {re.sub(r"[-_.]+", "-", name).lower() for name in names} & needed
@@ -122,7 +121,7 @@ def test_serving_a_file_imports_nothing_but_the_group(exported: Path, tmp_path: 
     command = [
         sys.executable,
         "-c",
-        textwrap.dedent(GUARDED),
+        GUARDED,
         str(exported),
         str(tmp_path / "a.png"),
         json.dumps(allowed),
