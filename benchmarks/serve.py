@@ -6,7 +6,7 @@ Photos are made here (300 x 225 px JPEGs); with `--photos FOLDER` those of a fol
 Baselines are measured in the same run: `Recogniser.predict` on the same files in one process, and, for one client, the
 decoding and the forward pass of one photo at a time. The clients are threads with plain sockets in a process beside the
 server, on the same cores. Targets: no error; 80 % of the rate of `predict`; for one client a median of 1.3 times the
-forward pass plus decoding; every answer equal to that of the state it names; memory that does not grow; slow and broken clients
+forward pass plus decoding; every answer equal to that of the state it names; flat memory; slow and broken clients
 change the median of others by nothing; after each kill the state before or after.
 """
 
@@ -154,7 +154,7 @@ def load(port: int, clients: int, each: int, contents: list[bytes], look: Callab
 
 
 def single(port: int, opened: Recogniser, contents: list[bytes], n: int) -> dict[str, float]:
-    """The median of one client beside that of decoding and forward pass, in turns, so that both see the same machine."""
+    """The median of one client beside that of decoding and forward pass, in turns: both see the same machine."""
     network = opened.network
     client = Client(port)
     ours, bare = [], []

@@ -167,7 +167,7 @@ def read_token(path: Path) -> str:
         InputError: The file is missing, can be read by other users, or its token is too short to be safe.
     """
     text = read_text(path, "token file").strip()
-    if stat.S_IMODE(os.stat(path).st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+    if stat.S_IMODE(os.stat(path).st_mode) & stat.S_IRWXO:
         raise InputError(f"token file {path} can be read by other users of this machine: chmod 600 {path}")
     if len(text) < LEAST_TOKEN or not text.isascii() or not text.isprintable() or " " in text:
         raise InputError(
