@@ -309,7 +309,44 @@ def test_a_folder_that_is_gone_leaves_the_last_state_and_says_so(client: TestCli
     assert body["status"] == "stale"
     assert "recogniser" in body["detail"]
     assert client.post("/predict", files=files(("a.png", png("red", 50)))).status_code == 200
-    problem(client.delete("/classes/red"), 422)
+    problem(client.delete("/classes/red"), 503)
+
+
+def test_another_network_in_the_folder_is_not_answered_with(client: TestClient, colours: Path) -> None:
+    state = json.loads((colours / "recogniser.json").read_text())
+    state["backbone"]["name"], state["number"] = "another", 2
+    (colours / "recogniser.json").write_text(json.dumps(state))
+    body = client.get("/health").json()
+    assert (body["status"], body["state"]) == ("stale", 1)
+    assert "start the server again" in body["detail"]
+    problem(client.post("/classes", data={"name": "blue"}, files=pictures("blue", range(2))), 503)
+
+
+def test_a_failure_of_the_server_is_a_problem_and_a_few_lines_on_standard_error(
+    client: TestClient, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(client.service, "answers", fail)  # type: ignore[attr-defined]
+    body = problem(client.post("/predict", files=files(("a.png", png("red", 1)))), 500)
+    assert "fault" not in body["detail"]
+    assert "RuntimeError: a fault" in capfd.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_unchanged_and_said_so(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lowshot.recogniser.folder.append_shots", refuse)
+        response = client.post("/classes", data={"name": "blue"}, files=pictures("blue", range(2)))
+        assert "No space left" in problem(response, 503)["detail"]
+        assert response.headers["retry-after"]
+    assert client.get("/classes").json()["state"] == 1
+    assert client.post("/classes", data={"name": "blue"}, files=pictures("blue", range(2))).status_code == 201
 
 
 def test_changes_of_other_processes_are_seen(client: TestClient, colours: Path) -> None:

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from lowshot.recogniser import Recogniser
 from tests.recogniser.conftest import photo
@@ -252,6 +254,30 @@ def test_more_connections_than_the_limit_are_closed(colours: Path) -> None:
         time.sleep(0.2)
         with server.client() as client:
             assert client.get("/health").status_code == 200
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_https_with_a_token_whose_cookie_is_sent_over_https_alone(colours: Path, tmp_path: Path) -> None:
+    made = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=localhost"
+    subprocess.run(
+        [*made.split(), "-addext", "subjectAltName=IP:127.0.0.1"], cwd=tmp_path, check=True, capture_output=True
+    )
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef0123\n")
+    token.chmod(0o600)
+    pair = ["--certificate", tmp_path / "cert.pem", "--key", tmp_path / "key.pem"]
+    context = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+    with running(colours, "--token-file", token, *pair) as server, server.client(verify=context) as client:
+        assert server.address.startswith("https://")
+        assert client.get("/classes").status_code == 401
+        response = client.post("/login", json={"token": "0123456789abcdef0123"})
+        assert "Secure" in response.headers["set-cookie"]
+        assert client.get("/classes").status_code == 200
+    mixed = ["--certificate", token, "--key", tmp_path / "key.pem"]
+    command = [sys.executable, "-m", "tests.server.tiny_program", "serve", colours, *mixed]
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "do not fit" in done.stderr
 
 
 def _workers(server: Running) -> list[int]:

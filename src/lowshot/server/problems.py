@@ -114,6 +114,10 @@ def install(app: FastAPI) -> None:
     async def of_input(request: Request, error: Exception) -> Response:
         return Problem(422, str(error)).response()
 
+    async def of_failure(request: Request, error: Exception) -> Response:
+        return Problem(500, "the server failed; its standard error says why").response()
+
+    app.add_exception_handler(Exception, of_failure)
     app.add_exception_handler(Problem, of_problem)
     app.add_exception_handler(InputError, of_input)
     app.add_exception_handler(HTTPException, of_http)

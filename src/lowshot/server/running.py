@@ -119,9 +119,7 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
         try:
             config.load()
         except OSError as error:
-            raise InputError(
-                f"certificate {settings.certificate} and key {settings.key} are no pair: {error}"
-            ) from None
+            raise InputError(f"certificate {settings.certificate} and key {settings.key} do not fit: {error}") from None
         _Server(config, lambda: announce(address)).run(sockets=[listener])
 
 

@@ -36,6 +36,9 @@ _INLINE = 2**22
 _NOTHING_TAUGHT = "the recogniser knows no class yet: teach it one (POST /classes)"
 
 
+_REPLACED = "another recogniser, of another network, has taken the folder: start the server again"
+
+
 class FolderService:
     """A recogniser in a folder.
 
@@ -66,6 +69,7 @@ class FolderService:
         self._reader = ThreadPoolExecutor(1, "reads")
         self._changes = 0
         self._published = 0
+        self._refused: Stamp | str | None = "none"  # the status of a file that could not be used
         self._reload: asyncio.Task[None] | None = None
         self._checked: tuple[int, asyncio.Future[CheckBody]] | None = None
 
@@ -73,7 +77,7 @@ class FolderService:
 
     async def present(self) -> Snapshot:
         """The present state: the one that is served, unless another process has changed the folder."""
-        if not self._changes and self._present_stamp() != self._stamp:
+        if not self._changes and self._present_stamp() not in (self._stamp, self._refused):
             if self._reload is None or self._reload.done():
                 self._reload = asyncio.get_running_loop().create_task(self._read_again())
             await asyncio.shield(self._reload)
@@ -155,7 +159,7 @@ class FolderService:
 
     async def _changed(self, work: Callable[[Recogniser], Result]) -> tuple[Result, Snapshot]:
         def run() -> tuple[Result, Snapshot, Stamp | None]:
-            self._recogniser.refresh()
+            self._refresh()
             result = work(self._recogniser)
             stamp = self._stamp_of(self._recogniser)
             return result, Snapshot.of(self._recogniser), stamp
@@ -186,6 +190,14 @@ class FolderService:
         self._reader.shutdown(wait=True)
         self.pace.computes.close()
 
+    def _refresh(self) -> None:
+        try:
+            self._recogniser.refresh()
+        except InputError as error:
+            raise Problem(503, self.problem(error).detail) from None
+        if self._recogniser.state.backbone != self._backbone:
+            raise Problem(503, _REPLACED)
+
     def _publish(self, snapshot: Snapshot, stamp: Stamp | None) -> None:
         self.snapshot, self._stamp, self.stale = snapshot, stamp, None
         self._published += 1
@@ -212,10 +224,10 @@ class FolderService:
         try:
             snapshot, stamp = await asyncio.get_running_loop().run_in_executor(self._reader, read)
         except InputError as error:
-            self.stale = str(error)
+            self.stale, self._refused = self.problem(error).detail, self._present_stamp()
             return
         if snapshot.state.backbone != self._backbone:
-            self.stale = "another recogniser, of another network, has taken the folder: start the server again"
+            self.stale, self._refused = _REPLACED, stamp
             return
         if self._published == published and not self._changes:
             self._publish(snapshot, stamp)
