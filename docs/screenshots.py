@@ -26,7 +26,7 @@ from lowshot.pipeline.recogniser_demo import demonstrate
 
 PICTURES = Path(__file__).parent / "pictures"
 LARGEST = 150_000
-DESKTOP: dict[str, Any] = {"viewport": {"width": 1300, "height": 830}}
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1300, "height": 960}}
 TABLET: dict[str, Any] = {"viewport": {"width": 768, "height": 900}}
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
@@ -41,7 +41,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="lowshot-") as temporary:
         folder = Path(temporary)
         recogniser = demonstrate(folder)
-        known = sorted(write_pictures(folder / "asked", ["psi", "zhe", "omega", "lao", "two"], 2, first=20).rglob("*.png"))
+        known = sorted(
+            write_pictures(folder / "asked", ["psi", "zhe", "omega", "lao", "two"], 2, first=20).rglob("*.png")
+        )
         unknown = sorted((write_pictures(folder / "unknown", ["xi"], 6, first=20) / "xi").iterdir())
         with served(recogniser.folder) as address, chromium() as browser:
 
@@ -56,7 +58,8 @@ def main() -> None:
             save(answered, "answer")
 
             doubtful = page("ask", DESKTOP, "dark")
-            ask(doubtful, unknown[:1])
+            ask(doubtful, unknown)
+            doubtful.locator(".tile[data-mood=unknown]").first.click()
             save(doubtful, "unknown")
 
             save(page("classes", DESKTOP, "light"), "classes")
@@ -65,7 +68,7 @@ def main() -> None:
             ask(phone, known[:1])
             save(phone, "phone")
 
-            recogniser.teach({"psi": known[2:3], "xi": unknown[1:2]})  # a wrong label, and a class of one photo
+            recogniser.teach({"psi": known[2:3]})  # an omega: a wrong label
             checked = page("check", TABLET, "light")
             checked.locator(".finding").first.wait_for()
             save(checked, "check")

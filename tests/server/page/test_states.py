@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,16 @@ import pytest
 
 from lowshot.recogniser import Recogniser
 from tests.recogniser.conftest import photo, tiny_network, write_photos
-from tests.server.pages import COLOURS, Visitor, browser, servers, sync_api, visit  # noqa: F401
+from tests.server.page.visitor import COLOURS, Visitor
 
-expect = sync_api.expect
+expect = pytest.importorskip("playwright.sync_api", reason="the page is tested by playwright").expect
 
 Visit = Callable[..., Visitor]
 TOKEN = "0123456789abcdef0123456789"
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported recogniser."""
     pytest.importorskip("onnxscript")
     folder = tmp_path_factory.mktemp("exported")
@@ -29,7 +29,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         recogniser = Recogniser.create(folder / "colours")
         recogniser.teach(write_photos(folder / "photos", COLOURS))
         recogniser.export_onnx(folder / "colours.onnx")
-    yield folder / "colours.onnx"
+    return folder / "colours.onnx"
 
 
 def ask(visitor: Visitor, tmp_path: Path) -> None:
