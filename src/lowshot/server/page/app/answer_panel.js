@@ -37,7 +37,10 @@ export class AnswerPanel {
     this.#mood("failed");
     this.#text("No answer", problem.status === 0 ? "The server is silent" : "This photo cannot be answered", sentence(problem.message));
     this.#details([], false, []);
-    this.#buttons("again", [() => button("", "undo", "Try again", () => this.on.again())]);
+    const again = () => button("", "undo", "Try again", () => this.on.again());
+    const first = () => button("main", "edit", "This is …", () => this.on.correct());
+    const nothingKnown = problem.status === 409 && model.canChange; // the photo can be the first that is taught
+    this.#buttons(nothingKnown ? "first" : "again", [nothingKnown ? first : again]);
     this.#say(`No answer. ${problem.message}`);
   }
 

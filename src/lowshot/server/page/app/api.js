@@ -1,10 +1,10 @@
 // Requests to the server that this page came from, and its errors (problem+json) as exceptions.
 
-/** What went wrong with a request; `status` 0: the server did not answer. */
+/** What went wrong with a request; `status` 0: the server did not answer; `wait`: seconds. */
 export class Problem extends Error {
-  constructor({ status = 0, title = "", detail = "", file = null, errors = [] }) {
+  constructor({ status = 0, title = "", detail = "", file = null, errors = [], wait = 1 }) {
     super(detail || title || `the server answered ${status}`);
-    Object.assign(this, { status, title, detail, file, errors });
+    Object.assign(this, { status, title, detail, file, errors, wait });
   }
 }
 
@@ -22,7 +22,7 @@ export const path = (...parts) => parts.map(encodeURIComponent).join("/");
 export const thumbnail = (digest) => address(`photos/${encodeURIComponent(digest)}`);
 
 /** The problem that a reply describes, also where something between answered in the server's place. */
-export function problemOf(status, text) {
+export function problemOf(status, text, wait = null) {
   let described = {};
   try {
     described = JSON.parse(text);
@@ -31,7 +31,7 @@ export function problemOf(status, text) {
   }
   if (status === 401) tell("token");
   const detail = typeof described.detail === "string" ? described.detail : "";
-  return new Problem({ ...described, detail, status });
+  return new Problem({ ...described, detail, status, wait: Number(wait) || 1 });
 }
 
 export const noAnswer = () => {
@@ -62,6 +62,6 @@ export async function call(method, where, { json, body, headers = {}, signal } =
     throw noAnswer();
   }
   answered();
-  if (!reply.ok) throw problemOf(reply.status, text);
+  if (!reply.ok) throw problemOf(reply.status, text, reply.headers.get("Retry-After"));
   return text ? JSON.parse(text) : null;
 }

@@ -1,8 +1,9 @@
 // The view "Check": how reliable the recogniser is, and what should be looked at, each with buttons that mend it.
-import { call, thumbnail } from "./api.js";
+import { call } from "./api.js";
 import { change } from "./changes.js";
 import { button, el, icon } from "./dom.js";
 import { model } from "./model.js";
+import { taughtPhoto } from "./preview.js";
 import { count, sentence } from "./words.js";
 
 const KINDS = {
@@ -80,7 +81,7 @@ function finding(one) {
     });
     return act;
   });
-  const pictures = (one.digests ?? []).slice(0, 6).map((digest, i) => el("img", { src: thumbnail(digest), alt: one.photos[i] ?? "", title: one.photos[i] ?? "", width: 96, height: 96, loading: "lazy" }));
+  const pictures = (one.digests ?? []).slice(0, 6).map((digest, i) => taughtPhoto(digest, one.photos[i] ?? "", 96, { title: one.photos[i] ?? "", loading: "lazy" }));
   const open = (one.classes ?? []).map((name) => el("a.name", { href: `#classes/${encodeURIComponent(name)}` }, name));
   return el(
     "li.finding",

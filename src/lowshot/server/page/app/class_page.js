@@ -1,10 +1,11 @@
 // One class: its photos, its name, and everything that can be done with them.
-import { call, path, thumbnail } from "./api.js";
+import { call, path } from "./api.js";
 import { change } from "./changes.js";
 import { confirmed } from "./dialogs.js";
 import { button, el, icon, round } from "./dom.js";
 import { model } from "./model.js";
 import { morePhotos } from "./new_class.js";
+import { taughtPhoto } from "./preview.js";
 import { chooseClass } from "./this_is.js";
 import { asName, basename, photos, sentence } from "./words.js";
 
@@ -81,7 +82,7 @@ export class ClassPage {
     return el(
       "li.photo",
       {},
-      el("img", { src: thumbnail(digest), alt: file, title: file, width: 96, height: 96, loading: "lazy", decoding: "async" }),
+      taughtPhoto(digest, file, 96, { title: file, loading: "lazy" }),
       model.canChange ? el("span.photo-acts", {}, round("move", `Move ${file} to another class`, move), round("trash", `Remove ${file}`, remove)) : null,
     );
   }

@@ -1,10 +1,11 @@
 // The view "Classes": a wall of cards, one for each class.
-import { path, thumbnail } from "./api.js";
+import { path } from "./api.js";
 import { button, el, icon } from "./dom.js";
 import { choose, classFolders } from "./files.js";
 import { importFound } from "./import_folder.js";
 import { model } from "./model.js";
 import { morePhotos, newClass } from "./new_class.js";
+import { taughtPhoto } from "./preview.js";
 import { classes, photos } from "./words.js";
 
 const SEARCH_FROM = 9;
@@ -44,9 +45,9 @@ export class ClassesView {
     const taught = model.known.filter((one) => !one.base);
     const base = model.known.length - taught.length;
     const photosTaught = taught.reduce((sum, one) => sum + one.photos, 0);
-    this.sum.textContent = taught.length || base
-      ? `${classes(taught.length)} taught from ${photos(photosTaught)}${base ? `, beside ${classes(base)} known from the start` : ""}.`
-      : "Nothing has been taught yet.";
+    const from = model.exported ? "" : ` from ${photos(photosTaught)}`;
+    const beside = base ? `, beside ${classes(base)} known from the start` : "";
+    this.sum.textContent = model.known.length ? `${classes(taught.length)} taught${from}${beside}.` : "Nothing has been taught yet.";
     this.#drawActions();
     this.note.textContent = this.#why();
     this.find.hidden = model.known.length < SEARCH_FROM;
@@ -54,7 +55,9 @@ export class ClassesView {
     const found = among.filter((one) => one.name.toLocaleLowerCase().includes(wanted));
     const left = found.length - SHOWN;
     this.told.textContent = wanted && !found.length ? "No class has such a name." : left > 0 ? `${left.toLocaleString("en")} more are found by their names.` : "";
-    const cards = found.slice(0, SHOWN).map(card);
+    const plain = !model.known.some((one) => one.thumbnails.length); // no pictures at all
+    this.wall.classList.toggle("plain", plain && model.known.length > 0);
+    const cards = found.slice(0, SHOWN).map((one) => card(one, plain));
     if (model.canChange && !wanted) cards.unshift(newCard());
     const focused = this.wall.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     this.wall.replaceChildren(...cards);
@@ -85,11 +88,11 @@ function newCard() {
   return el("li", {}, el("button.card.new", { "data-key": " new", on: { click: () => newClass() } }, el("span.corners", { "aria-hidden": "true" }), el("span.new-in", {}, icon("plus"), el("strong", {}, words), el("span.soft.small", {}, "or drop photos or a folder here"))));
 }
 
-function card(one) {
-  const pictures = one.thumbnails.slice(0, 4).map((digest) => el("img", { src: thumbnail(digest), alt: "", width: 96, height: 96, loading: "lazy", decoding: "async" }));
+function card(one, plain) {
+  const pictures = one.thumbnails.slice(0, 4).map((digest) => taughtPhoto(digest, "", 96, { loading: "lazy" }));
   const inside = [
-    pictures.length ? el(`span.mosaic.of-${pictures.length}`, { "aria-hidden": "true" }, ...pictures) : el("span.mosaic.none", { "aria-hidden": "true" }, icon("image")),
-    el("span.card-foot", {}, el("strong.name", {}, one.name), el("span.soft.small.number", {}, one.base ? "known from the start" : photos(one.photos))),
+    plain ? null : pictures.length ? el(`span.mosaic.of-${pictures.length}`, { "aria-hidden": "true" }, ...pictures) : el("span.mosaic.none", { "aria-hidden": "true" }, icon("image")),
+    el("span.card-foot", {}, el("strong.name", {}, one.name), el("span.soft.small.number", {}, one.base ? "known from the start" : model.exported ? "" : photos(one.photos))),
   ];
   if (one.base || model.exported) return el("li", {}, el("div.card", {}, ...inside));
   const node = el("a.card", { href: `#classes/${path(one.name)}`, "data-key": one.name }, ...inside);

@@ -5,7 +5,7 @@ import { undo } from "./changes.js";
 import { CheckView } from "./check.js";
 import { ClassPage } from "./class_page.js";
 import { ClassesView } from "./classes.js";
-import { button, icon } from "./dom.js";
+import { button } from "./dom.js";
 import { receiveDrops } from "./drop.js";
 import { login } from "./login.js";
 import { model } from "./model.js";
@@ -64,14 +64,18 @@ function drawHeader() {
   undoButton.setAttribute("aria-label", `Undo: ${model.undoable}`);
 }
 
+const retry = button("slim", null, "Try now", () => model.ask());
+
 function drawBanner() {
-  const banner = $("banner");
   const stale = model.health?.status === "stale";
+  const banner = $("banner");
   banner.hidden = !model.gone && !stale;
-  if (banner.hidden) return banner.replaceChildren();
-  if (!model.gone) return banner.replaceChildren(icon("alert"), sentence(model.health.detail ?? "The recogniser cannot be read any more."));
   const seconds = Math.max(1, Math.round((model.retryAt - Date.now()) / 1000));
-  banner.replaceChildren(icon("offline"), `The server does not answer. Trying again in ${seconds} s.`, button("slim", null, "Try now", () => model.ask()));
+  const silent = `The server does not answer. Trying again in ${seconds} s.`;
+  const old = sentence(model.health?.detail ?? "The recogniser cannot be read any more.");
+  banner.querySelector("span:not(.icon)").textContent = banner.hidden ? "" : model.gone ? silent : old;
+  if (retry.parentNode !== banner) banner.append(retry);
+  retry.hidden = !model.gone;
 }
 
 function keys(event) {

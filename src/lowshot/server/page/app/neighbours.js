@@ -1,6 +1,6 @@
 // The taught photos that are most similar to the question, beside it.
 import { el } from "./dom.js";
-import { thumbnail } from "./api.js";
+import { taughtPhoto } from "./preview.js";
 import { basename } from "./words.js";
 
 export class Neighbours {
@@ -28,7 +28,7 @@ function neighbour(one) {
   return el(
     "li",
     { title: words },
-    el("img", { src: thumbnail(one.digest), alt: "", width: 96, height: 96, decoding: "async" }),
+    taughtPhoto(one.digest, ""),
     el("span.name", {}, one.class),
     el("span.number.soft", {}, el("span.unseen", {}, "similarity "), one.similarity.toFixed(2)),
   );

@@ -6,6 +6,7 @@ import { unique } from "./dom.js";
 const PHOTOS = 8; // per request: answers come while later photos wait
 const BYTES = 16 * 2 ** 20;
 const AT_ONCE = 2;
+const TIMES = 5; // that a busy server is asked again
 const AGAIN = 60; // asked again after a change of the recogniser; older ones when they are looked at
 
 class Questions extends EventTarget {
@@ -102,7 +103,7 @@ class Questions extends EventTarget {
     const form = new FormData();
     for (const item of batch) form.append("photos", item.file, item.name);
     try {
-      const reply = await call("POST", "predict?top=5&nearest=6", { body: form });
+      const reply = await patiently(() => call("POST", "predict?top=5&nearest=6", { body: form }));
       batch.forEach((item, i) => {
         const answer = reply.answers[i];
         const problem = answer.error ? new Problem({ status: 422, detail: answer.error }) : null;
@@ -117,6 +118,18 @@ class Questions extends EventTarget {
 
   #tell() {
     this.dispatchEvent(new Event("change"));
+  }
+}
+
+/** A server that is busy is asked again when it says so. */
+async function patiently(work) {
+  for (let left = TIMES; ; left -= 1) {
+    try {
+      return await work();
+    } catch (problem) {
+      if (![429, 503].includes(problem.status) || !left) throw problem;
+      await new Promise((resolve) => setTimeout(resolve, 1000 * problem.wait));
+    }
   }
 }
 

@@ -1,8 +1,8 @@
 // "This is …": choose a class by name, or give the name of a new one.
-import { thumbnail } from "./api.js";
 import { openDialog } from "./dialogs.js";
 import { el, icon, unique } from "./dom.js";
 import { model } from "./model.js";
+import { taughtPhoto } from "./preview.js";
 import { asName, photos } from "./words.js";
 
 const SHOWN = 60;
@@ -75,7 +75,7 @@ function matching(text, first) {
 
 function known(one, take) {
   const picture = one.thumbnails[0]
-    ? el("img", { src: thumbnail(one.thumbnails[0]), alt: "", width: 40, height: 40 })
+    ? taughtPhoto(one.thumbnails[0], "", 40)
     : el("span.no-picture", {}, icon("image"));
   return option(one.name, take, picture, el("span.name", {}, one.name), el("span.soft.small", {}, photos(one.photos)));
 }

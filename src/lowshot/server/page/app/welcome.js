@@ -1,7 +1,7 @@
 // What stands beside the empty finder: what the recogniser knows, or what to do where it knows nothing yet.
-import { thumbnail } from "./api.js";
 import { button, el } from "./dom.js";
 import { model } from "./model.js";
+import { taughtPhoto } from "./preview.js";
 import { classes } from "./words.js";
 
 const SHOWN = 12;
@@ -17,7 +17,7 @@ export function welcome() {
       "ul.chips",
       {},
       ...shown.map((one) =>
-        el("li.chip", {}, one.thumbnails[0] ? el("img", { src: thumbnail(one.thumbnails[0]), alt: "", width: 36, height: 36 }) : null, el("span.name", {}, one.name)),
+        el("li.chip", {}, one.thumbnails[0] ? taughtPhoto(one.thumbnails[0], "", 36) : null, el("span.name", {}, one.name)),
       ),
       more > 0 ? el("li", {}, el("a.chip.more", { href: "#classes" }, `${more.toLocaleString("en")} more`)) : null,
     ),

@@ -1,64 +1,14 @@
-"""The page in a headless Chromium, over servers in a process of their own."""
+"""A page in the browser, and what a person does on it."""
 
 from __future__ import annotations
 
 import base64
-import json
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="the tests of the page need playwright")
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ("--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 COLOURS = {"red": 4, "green": 4, "blue": 4}
 TIMEOUT = 15_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One browser for the tests of a file. Playwright's event loop must not outlive them: other tests run their own."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        reason = f"no browser found: none of {', '.join(BROWSERS)} is on the PATH"
-        if os.environ.get("LOWSHOT_NEEDS_BROWSER"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Callable[..., str]]:
-    """A function that starts a server with these settings, and returns its address."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.server.tiny_servers"]
-    root = Path(__file__).parents[2]
-    with subprocess.Popen(
-        command, cwd=root, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-
-        def start(folder: Path, **settings: Any) -> str:
-            assert process.stdin
-            assert process.stdout
-            process.stdin.write(json.dumps({"folder": str(folder), **settings}) + "\n")
-            process.stdin.flush()
-            address = process.stdout.readline().strip()
-            assert address.startswith("http"), address or "the server did not start; its message stands above"
-            return address
-
-        yield start
-        process.kill()
 
 
 class Visitor:
@@ -129,32 +79,3 @@ class Visitor:
         cards = self.page.locator("a.card, div.card")
         names = cards.locator("strong").all_text_contents()
         return dict(zip(names, cards.locator(".small").all_text_contents()))
-
-
-@pytest.fixture
-def visit(browser: Any, servers: Callable[..., str], tmp_path: Path) -> Iterator[Callable[..., Visitor]]:
-    """A function that serves a recogniser and opens its page.
-
-    It takes the settings of the server, and ``context``: the options of the browser's context. When the test ends, the
-    page must have asked no other server for anything, and must have failed nowhere.
-    """
-    contexts, visitors = [], []
-
-    def open_page(
-        address: str | None = None,
-        context: dict[str, Any] | None = None,
-        folder: Path = tmp_path / "colours",
-        colours: dict[str, int] | None = COLOURS,
-        **settings: Any,
-    ) -> Visitor:
-        address = address or servers(folder, colours=colours, **settings)
-        contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **(context or {})}))
-        visitors.append(Visitor(contexts[-1].new_page(), address))
-        return visitors[-1]
-
-    yield open_page
-    for visitor in visitors:
-        assert not visitor.elsewhere
-        assert not visitor.errors
-    for one in contexts:
-        one.close()

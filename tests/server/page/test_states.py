@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,16 @@ import pytest
 
 from lowshot.recogniser import Recogniser
 from tests.recogniser.conftest import photo, tiny_network, write_photos
-from tests.server.pages import COLOURS, Visitor, browser, servers, sync_api, visit  # noqa: F401
+from tests.server.page.visitor import COLOURS, Visitor
 
-expect = sync_api.expect
+expect = pytest.importorskip("playwright.sync_api", reason="the page is tested by playwright").expect
 
 Visit = Callable[..., Visitor]
 TOKEN = "0123456789abcdef0123456789"
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported recogniser."""
     pytest.importorskip("onnxscript")
     folder = tmp_path_factory.mktemp("exported")
@@ -29,7 +29,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         recogniser = Recogniser.create(folder / "colours")
         recogniser.teach(write_photos(folder / "photos", COLOURS))
         recogniser.export_onnx(folder / "colours.onnx")
-    yield folder / "colours.onnx"
+    return folder / "colours.onnx"
 
 
 def ask(visitor: Visitor, tmp_path: Path) -> None:
@@ -110,9 +110,10 @@ def test_a_silent_server_is_told_of_and_the_page_goes_on_when_it_is_back(visit: 
     expect(page.get_by_text("The server does not answer. Trying again in")).to_be_visible()
     expect(page.get_by_role("dialog")).to_contain_text("The server does not answer.")
     page.keyboard.press("Escape")
+    with page.expect_request("**/health"):
+        visitor.button("Try now").click()
     page.unroute("**/*")
-    visitor.button("Try now").click()
-    expect(page.locator("#banner")).to_be_hidden()
+    expect(page.locator("#banner")).to_be_hidden(timeout=15_000)
     visitor.button("Right, teach it as red").click()
     expect(page.locator("#counts")).to_have_text("3 classes · 13 photos")
 

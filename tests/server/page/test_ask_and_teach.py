@@ -12,9 +12,9 @@ import pytest
 
 from lowshot.recogniser.answers import COLUMNS
 from tests.recogniser.conftest import photo, write_photos
-from tests.server.pages import Visitor, browser, servers, sync_api, visit  # noqa: F401
+from tests.server.page.visitor import Visitor
 
-expect = sync_api.expect
+expect = pytest.importorskip("playwright.sync_api", reason="the page is tested by playwright").expect
 
 Visit = Callable[..., Visitor]
 
@@ -136,9 +136,7 @@ def test_frames_are_averaged_and_a_class_stays_until_another_is_clearly_ahead(vi
     assert (doubt[5], doubt[-1]) == ("a", None)
 
 
-def test_a_class_is_added_renamed_removed_undone_and_still_there_after_a_reload(
-    visit: Visit, grey: list[Path]
-) -> None:
+def test_a_class_is_added_renamed_removed_undone_and_still_there_after_a_reload(visit: Visit, grey: list[Path]) -> None:
     visitor = visit().go("classes")
     page = visitor.page
     visitor.button("New class", ".view-head").click()

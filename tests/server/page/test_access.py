@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.recogniser.conftest import photo
-from tests.server.pages import COLOURS, Visitor, browser, servers, sync_api, visit  # noqa: F401
+from tests.server.page.visitor import COLOURS, Visitor
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
-expect = sync_api.expect
+expect = pytest.importorskip("playwright.sync_api", reason="the page is tested by playwright").expect
 
 Visit = Callable[..., Visitor]
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
 @pytest.fixture(scope="module")
-def address(servers: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(servers: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """A server for all tests of this file; they change nothing."""
-    yield servers(tmp_path_factory.mktemp("served") / "colours", colours={**COLOURS, "grey": 1})
+    return servers(tmp_path_factory.mktemp("served") / "colours", colours={**COLOURS, "grey": 1})
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +97,7 @@ def faults(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_no_serious_fault_in_any_view(
-    visit: Visit, address: str, questions: list[Path], theme: str
-) -> None:
+def test_axe_finds_no_serious_fault_in_any_view(visit: Visit, address: str, questions: list[Path], theme: str) -> None:
     found = {}
     visitor = visit(address, {"color_scheme": theme, "reduced_motion": "reduce"})
     for name, open_view in VIEWS.items():
