@@ -1,4 +1,4 @@
-"""Differences between docs/ on a forge and the site: the pages of the root folder, links to code, figures in two themes."""
+"""Differences between docs/ on a forge and the site: pages of the root folder, links to code, figures in two themes."""
 
 from __future__ import annotations
 
