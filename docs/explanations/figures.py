@@ -133,7 +133,7 @@ def gains(problem: Problem, generators: Mapping[str, Generator]) -> Callable[[Th
         for name, generator in {"none": None, **generators}.items():
             records = run_benchmark(
                 *(problem.train, problem.test, problem.split, problem.experiments, classifier),
-                **dict(n_shots=N_SHOTS, prior_target="all_top1", generator=generator, engine=Engine("serial")),
+                **{"n_shots": N_SHOTS, "prior_target": "all_top1", "generator": generator, "engine": Engine("serial")},
                 n_per_class=0 if generator is None else 5,
             )
             reported = [record for record in records if record["setup"] == "test"]
@@ -151,7 +151,11 @@ def gains(problem: Problem, generators: Mapping[str, Generator]) -> Callable[[Th
         for axis, (metric, title) in zip(axes, metrics.items(), strict=True):
             axis.axhline(0, color=theme.muted, linewidth=0.8)
             for index, (name, line) in enumerate(lines[metric].items()):
-                style = dict(color=theme.lines[index // 2], marker="os"[index % 2], linestyle=("-", "--")[index % 2])
+                style = {
+                    "color": theme.lines[index // 2],
+                    "marker": "os"[index % 2],
+                    "linestyle": ("-", "--")[index % 2],
+                }
                 axis.plot(range(len(N_SHOTS)), line, label=name, **style)
             axis.set_xticks(range(len(N_SHOTS)), [str(n) for n in N_SHOTS])
             axis.set_title(title, fontsize=9)
@@ -168,7 +172,7 @@ def fit_generators(problem: Problem) -> dict[str, Generator]:
     features, labels = problem.base(problem.split.base)
     found: dict[str, Generator] = {}
     for name, generator in GENERATORS.items():
-        options = dict(n_clusters=6, n_steps=2 * STEPS) if name == "analogies" else {}
+        options = {"n_clusters": 6, "n_steps": 2 * STEPS} if name == "analogies" else {}
         found[name] = generator(**options).fit(features, labels)
     return found
 
@@ -193,9 +197,15 @@ def plane(problem: Problem, generators: Mapping[str, Generator]) -> Callable[[Th
         axes = figure.subplots(1, len(made), sharex=True, sharey=True)
         for axis, (name, features) in zip(axes, made.items(), strict=True):
             for points, style in (
-                (real, dict(color=theme.muted, marker="o", s=14, alpha=0.8, label="real images of the class")),
-                (features, dict(color=theme.lines[1], marker="^", s=14, alpha=0.8, label="generated from the shot")),
-                (shot, dict(color=theme.lines[0], marker="*", s=110, label="the shot", zorder=3)),
+                (
+                    real,
+                    {"color": theme.muted, "marker": "o", "s": 14, "alpha": 0.8, "label": "real images of the class"},
+                ),
+                (
+                    features,
+                    {"color": theme.lines[1], "marker": "^", "s": 14, "alpha": 0.8, "label": "generated from the shot"},
+                ),
+                (shot, {"color": theme.lines[0], "marker": "*", "s": 110, "label": "the shot", "zorder": 3}),
             ):
                 axis.scatter(*((points - centre) @ directions.T).T, **style)
             axis.set_title(name, fontsize=9)
