@@ -7,8 +7,8 @@ from lowshot import Recogniser
 from lowshot.pipeline.demo_pictures import write_pictures
 
 folder = Path(tempfile.mkdtemp())
-photos = write_pictures(folder / "photos", ["dollar", "psi", "lao"], count=4)  # stand for your photos
-new = sorted(write_pictures(folder / "new", ["dollar", "psi", "zhe"], count=2, first=40).rglob("*.png"))
+photos = write_pictures(folder / "photos", ["two", "psi", "lao"], count=5)  # stand for your photos
+new = sorted(write_pictures(folder / "new", ["two", "psi", "zhe"], count=2, first=40).rglob("*.png"))
 
 signs = Recogniser.create(folder / "signs")
 taught = signs.teach({path.name: sorted(path.iterdir()) for path in sorted(photos.iterdir())})
@@ -18,7 +18,7 @@ for photo, answer in zip(new, signs.predict(new), strict=True):
     print(f"{photo.parent.name:7s} -> {'unknown' if answer.unknown else answer.class_:8s} {answer.probability:.2f}")
 
 # A class more. What was taught before need not be at hand, and is not forgotten.
-zhe = write_pictures(folder / "more", ["zhe"], count=3)
+zhe = write_pictures(folder / "more", ["zhe"], count=5)
 signs.teach({"zhe": sorted((zhe / "zhe").iterdir())})
 print("with zhe:", [answer.class_ for answer in signs.predict(new)])
 

@@ -16,7 +16,7 @@ REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 PAGES = sorted(REFERENCE.glob("*.md"))
 
 
-def _public_packages() -> dict[str, list[str]]:
+def public_packages() -> dict[str, list[str]]:
     """The packages of lowshot that list public names, with these names."""
     found = {"lowshot": list(lowshot.__all__)}
     for module in pkgutil.walk_packages(lowshot.__path__, "lowshot."):
@@ -37,7 +37,7 @@ def _is(one: object, other: object) -> bool:
     return one is other or (isinstance(one, (int, str, tuple, dict)) and one == other)
 
 
-@pytest.mark.parametrize(("package", "names"), _public_packages().items())
+@pytest.mark.parametrize(("package", "names"), public_packages().items())
 def test_every_public_name_is_in_the_reference_with_an_example(package: str, names: list[str]) -> None:
     pages = {page: page.read_text("utf-8") for page in PAGES}
     documented = {module: text for text in pages.values() for module in _documented(text)}

@@ -46,9 +46,8 @@ class Problem:
         network = load_pretrained("efficientnet_lite0")
         parts = []
         for part in ("train", "test"):
-            images = build_dataset(
-                "glyphs", part, classes=classes, train_per_class=20, test_per_class=10, image_size=64
-            )
+            sizes = {"train_per_class": 20, "test_per_class": 10, "image_size": 64}
+            images = build_dataset("glyphs", part, classes=classes, difficulty=0.3, **sizes)
             file = folder / f"{part}.hdf5"
             extract_features(network.backbone, images, network.preprocessing.transforms(), file, cache=True)
             parts.append(FeatureStore.open(file))
@@ -97,7 +96,7 @@ def calibration_bias(problem: Problem) -> Callable[[Theme], Figure]:
             print(f"n = {n}, bias {chosen:.2f} chosen on val: {name} {line[without]:.1f} -> {line[with_bias]:.1f}")
 
     def draw(theme: Theme) -> Figure:
-        figure = new_figure(7.2, 3.1)
+        figure = new_figure(7.2, 3.3)
         axes = figure.subplots(1, 2, sharey=True)
         for axis, (n, (chosen, biases, *lines)) in zip(axes, curves.items(), strict=True):
             for name, line, colour, dash in zip(
@@ -106,12 +105,12 @@ def calibration_bias(problem: Problem) -> Callable[[Theme], Figure]:
                 axis.plot(biases, line, color=colour, linestyle=dash, label=name)
             axis.axvline(0, color=theme.muted, linewidth=0.8)
             axis.axvline(chosen, color=theme.right, linewidth=1.2)
-            axis.annotate(" chosen on val", (chosen, 2), color=theme.right, fontsize=8)
+            axis.annotate(" chosen on val", (chosen, 94), color=theme.right, fontsize=8)
             axis.set_title(f"{n} shot{'s' if n > 1 else ''} a novel class", fontsize=9)
             axis.set_xlabel("bias added to the scores of novel classes")
             axis.set_ylim(0, 100)
         axes[0].set_ylabel("top-1 accuracy, %")
-        axes[1].legend(loc="lower right")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
         return figure
 
     return draw

@@ -28,8 +28,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             picture = Path(folder) / "page.png"
             subprocess.run(
-                [browser, "--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1240,1000", *flags]
-                + [f"--screenshot={picture}", options.page.resolve().as_uri()],
+                [
+                    *(browser, "--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1240,1000", *flags),
+                    *(f"--screenshot={picture}", options.page.resolve().as_uri()),
+                ],
                 check=True,
             )
             with Image.open(picture) as page:
