@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test gpu fuzz check format bench clean
+.PHONY: help setup demo test docs gpu fuzz check format bench clean
 
 help:  ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -17,6 +17,9 @@ demo: $(READY)  ## a recogniser from a few pictures, then all stages on the embe
 
 test: $(READY)  ## all tests, one file per core at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile
+
+docs: $(READY)  ## the documentation site in build/site, opened from there without a server; warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 gpu: $(READY)  ## the tests of tests/devices on a real GPU; skipped, with the reason, where there is none
 	$(BIN)/python -m pytest -q -rs -m gpu tests/devices

@@ -6,17 +6,20 @@ import ast
 import os
 import pkgutil
 import re
+import runpy
 import shlex
 import textwrap
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 
 from lowshot.cli import run
-from lowshot.data import build_dataset
+from lowshot.data import ClassSplit, Experiments, build_dataset
+from lowshot.features import FeatureStore
 from lowshot.pipeline import run_recipe, validate_recipe
 from lowshot.pipeline.demo_pictures import write_pictures
 from lowshot.plugins import import_plugin
@@ -162,6 +165,86 @@ def test_the_commands_of_the_photos_page_run(
     (block,) = _blocks(page, "python")
     exec(block, {})
     assert "new/00.png redbreast" in capsys.readouterr().out
+
+
+def test_the_page_on_photos_in_five_minutes_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "start" / "photos.md"
+    (block,) = _blocks(page, "python")
+    exec(block, {})
+    for command in _commands(page):
+        assert run(command[1:]) == 0, (command, capsys.readouterr())
+    printed = capsys.readouterr().out
+    assert "signs: 15 photos taught, 3 new classes; it knows 3 classes" in printed
+    assert "it knows 4 classes" in printed
+
+
+def test_the_page_on_a_table_in_five_minutes_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "start" / "table.md"
+    features, method = _blocks(page, "python")
+    exec(features, {})
+    (recipe,) = _blocks(page, "yaml")
+    Path("mine.yaml").write_text(recipe)
+    Path("first.py").write_text(method)
+    demo, *commands = _commands(page)
+    assert demo == ["lowshot", "demo"]  # tested elsewhere
+    for command in commands:
+        assert run(command[1:]) == 0, (command, capsys.readouterr())
+    assert "shot" in capsys.readouterr().out
+    records = pd.read_json("runs/mine/results.jsonl", lines=True)
+    assert set(records.method) == {"mean", "cosine", "ridge", "shot"}
+    assert Path("runs/mine/report/report.html").exists()
+
+
+def test_the_commands_of_the_readmes_first_screen_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for sign, bird in {"dollar": "robin", "psi": "wren", "lao": "finch", "two": "heron"}.items():
+        write_pictures("drawn", [sign], 5)
+        os.renames(f"drawn/{sign}", f"photos/{bird}")
+    write_pictures("drawn", ["zhe"], 3)
+    os.rename("drawn/zhe", "owl")
+    write_pictures("new", ["psi"], 1, first=40)
+    features, _ = _blocks(ROOT / "docs" / "start" / "table.md", "python")
+    exec(features, {})
+    (recipe,) = _blocks(ROOT / "docs" / "start" / "table.md", "yaml")
+    Path("mine.yaml").write_text(recipe)
+    teach, benchmark = _blocks(ROOT / "README.md", "sh")
+    for line in (teach + benchmark).splitlines():
+        command = shlex.split(line, comments=True)
+        if "photos" in command:  # the only change to what the page says: fewer steps
+            command.append("evaluate.methods.linear.params.n_steps=20")
+        assert run(command[1:]) == 0, (line, capsys.readouterr())
+    printed = capsys.readouterr().out
+    assert "birds: 20 photos taught, 4 new classes" in printed
+    assert "psi/40.png: wren" in printed
+    assert Path("birds.onnx").exists()
+    assert list(Path("runs/both").rglob("report.html"))
+
+
+def test_the_figures_of_the_explanations_are_drawn_by_the_script_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = ROOT / "docs" / "explanations"
+    script = runpy.run_path(str(folder / "figures.py"))
+    rng, labels = np.random.default_rng(0), np.repeat(np.arange(12), 12)
+    for part in ("train", "test"):
+        with FeatureStore.create(tmp_path / f"{part}.h5", dim=8, class_names=[f"class {c}" for c in range(12)]) as out:
+            out.append(np.eye(12, 8)[labels] + 0.4 * rng.normal(size=(len(labels), 8)), labels)
+    train, test = (FeatureStore.open(tmp_path / f"{part}.h5") for part in ("train", "test"))
+    split = ClassSplit.random(train.class_names, base=(3, 3), novel=(3, 3), seed=0)
+    problem = script["Problem"](train, test, split, Experiments.random(train.labels, None, None, 2, 5))
+    monkeypatch.setattr(script["Problem"], "make", lambda *arguments: problem)
+    script["main"](["--out", str(tmp_path / "figures")])
+    drawn = {file.name for file in (tmp_path / "figures").iterdir()}
+    assert drawn == {file.name for file in folder.glob("*.svg")}
+    assert "chosen on val" in capsys.readouterr().out
 
 
 def test_the_ranks_of_scaling_can_share_the_batches_of_its_recipes() -> None:

@@ -263,10 +263,15 @@ def put_back(parts: Parts) -> bool:
 
 
 DATASETS = Registry("data set", "lowshot.datasets", "lowshot.data.sets")
+"""The data sets by name; each builds a :class:`~lowshot.data.ImageDataset`."""
 BACKBONES = Registry("backbone", "lowshot.backbones", "lowshot.representation.backbones")
+"""The backbones by name; each builds a :class:`~lowshot.representation.Backbone`."""
 LOSSES = Registry("loss", "lowshot.losses", "lowshot.representation.losses")
+"""The auxiliary losses by name."""
 GENERATORS = Registry("generator", "lowshot.generators", "lowshot.hallucination")
+"""The generators of features by name."""
 CLASSIFIERS = Registry("classifier", "lowshot.classifiers", "lowshot.classifiers")
+"""The low-shot classifiers by name."""
 
 REGISTRIES = {
     "losses": LOSSES,

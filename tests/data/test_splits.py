@@ -145,11 +145,7 @@ def test_names_leave_the_draw_of_a_split_by_numbers_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("base", "novel", "message"),
     [
-        (
-            (["ant", "cows"], 1),
-            (1, 1),
-            r"split.base or split.novel names 'cows', which is no class of the data\. Did you mean 'cow'",
-        ),
+        ((["ant", "cows"], 1), (1, 1), r"split.novel names 'cows', which is no class of the data\. Did you mean 'cow'"),
         ((["ant"], 1), (["ant"], 1), r"base_classes_1 and novel_classes_1 overlap in label 0 \('ant'\)"),
         ((["ant", "ant"], 1), (1, 1), r"base_classes_1 lists label 0 \('ant'\) more than once"),
         (([], 1), (1, 1), r"base \(0 by name, 1\) and novel \(1, 1\): give each two halves of at least one class"),

@@ -20,6 +20,7 @@ from lowshot.parallel import Engine
 from lowshot.parallel.shared_arrays import Scratch, scratch_for
 
 N_SHOTS = (1, 2, 5, 10, 20)
+"""The numbers of shots of Hariharan & Girshick (arXiv 1606.02819, section 4.1)."""
 
 # Raised by a change of the code that gives the same inputs other numbers: what was measured before is measured again.
 PROTOCOL = 1

@@ -23,6 +23,7 @@ from lowshot.errors import InputError
 from lowshot.registry import Registry
 
 PRESETS = Registry("transform preset", "lowshot.transforms", "lowshot.data.presets")
+"""The transform presets by name, such as ``"imagenet"`` and ``"small"``; each builds a :class:`Transforms`."""
 
 _OF_TRAINING = frozenset({"scale", "jitter", "flip", "padding", "padding_mode"})
 """The parameters of presets that augment training images and leave others as they are."""

@@ -13,6 +13,7 @@ from lowshot.features.engines.base import InferenceEngine
 from lowshot.features.folding import fold_batch_norm
 
 AUTOCAST = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+"""The autocast dtype of each precision; None computes in float32."""
 
 
 class TorchEngine(InferenceEngine):
