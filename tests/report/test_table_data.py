@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowshot.benchmark.metrics import summarise
+from lowshot.benchmark import summarise
 from lowshot.errors import InputError
 from lowshot.report.table_data import METRIC_TITLES, Cell, build_tables, mean_cell, primary, winners
 

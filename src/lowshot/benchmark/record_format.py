@@ -25,6 +25,8 @@ _EXPECTED = {
     "model_type": "an object",
     "list_type": "a list",
     "missing": "an entry of that name",
+    "too_short": "a list of three or four numbers, as lowshot writes it,",
+    "too_long": "a list of three or four numbers, as lowshot writes it,",
 }
 
 
@@ -44,6 +46,19 @@ class _Example(_Part):
     row: Annotated[int, Field(ge=0)]
     true: Annotated[int, Field(ge=0)]
     predicted: Annotated[int, Field(ge=0)]
+
+
+_Label = Annotated[int, Field(ge=0, le=2**31)]
+
+
+class _Classes(_Part):
+    base: list[_Label]
+    novel: list[_Label]
+
+
+class _AnsweredAs(_Part):
+    base: Annotated[list[_Label], Field(min_length=3, max_length=3)]
+    novel: Annotated[list[_Label], Field(min_length=3, max_length=3)]
 
 
 class _Record(_Part):
@@ -74,6 +89,20 @@ class _Record(_Part):
     versions: dict[str, Any] = {}
     data: _Data = Field(None, validate_default=False)  # type: ignore[assignment]
     examples: list[_Example] = []
+    training: _Count = 1
+    answers: str = ""
+    classes: _Classes = Field(None, validate_default=False)  # type: ignore[assignment]
+    class_names: list[str] = []
+    queries_by_class: list[_Label] = []
+    top1_by_class: list[_Label] = []
+    top5_by_class: list[_Label] = []
+    novel_only_top1_by_class: list[_Label] = []
+    novel_only_top5_by_class: list[_Label] = []
+    all_prior_top1_by_class: list[_Label] = []
+    all_prior_top5_by_class: list[_Label] = []
+    answered_as: _AnsweredAs = Field(None, validate_default=False)  # type: ignore[assignment]
+    answered_as_prior: _AnsweredAs = Field(None, validate_default=False)  # type: ignore[assignment]
+    confusions: list[Annotated[list[_Label], Field(min_length=4, max_length=4)]] = []
 
 
 def record_mistake(record: Any) -> str | None:

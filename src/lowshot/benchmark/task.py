@@ -136,9 +136,11 @@ class TaskList:
         return [{**record, **task.tags} for task in self.tasks for record in self.store.find(task.fingerprint) or ()]
 
     def _add(self, task: Task, records: list[Record]) -> None:
-        paths = self.data.test.paths
+        paths, names = self.data.test.paths, self.data.split.label_names
         for example in records[0].get("examples", ()):
             example["path"] = paths[example["row"]] if paths else None
+        if "classes" in records[0]:
+            records[0]["class_names"] = [names[label] for kind in records[0]["classes"].values() for label in kind]
         self.store.add(records)
 
 
