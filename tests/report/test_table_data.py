@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lowshot.benchmark import summarise
 from lowshot.errors import InputError
-from lowshot.report.table_data import METRIC_TITLES, Cell, build_tables, mean_cell, primary, winners
+from lowshot.report.table_data import METRIC_TITLES, Cell, build_tables, mean_cell, primary
+from lowshot.report.winners import winners
 
 from .conftest import make_records
 

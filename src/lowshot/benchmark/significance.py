@@ -65,6 +65,19 @@ class Means:
             low, high = np.where(inside, middle, low), np.where(inside, high, middle)
         return np.where(distance == 0, 1.0, np.exp(high))
 
+    @classmethod
+    def together(cls, several: Sequence[Means]) -> Means:
+        """The means of several, one after the other; those with fewer sources get some without variance."""
+        width = max(one.variance.shape[1] for one in several)
+
+        def column(name: str, fill: float) -> np.ndarray:
+            parts = [getattr(one, name) for one in several]
+            pads = [((0, 0), (0, width - part.shape[1])) for part in parts]
+            return np.concatenate([np.pad(part, pad, constant_values=fill) for part, pad in zip(parts, pads)])
+
+        mean = np.concatenate([one.mean for one in several])
+        return cls(mean, column("variance", 0), column("own", 0), column("df", 1))
+
     def and_over(self, variance: np.ndarray, df: np.ndarray) -> Means:
         """The same means with a further source.
 

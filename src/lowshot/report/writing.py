@@ -15,6 +15,8 @@ from lowshot.errors import LowshotError
 from lowshot.escaping import printable
 from lowshot.files import Pathlike, write_bytes, write_text
 from lowshot.progress import SafeConsole
+from lowshot.report.difference_views import difference_section, sources_in_words
+from lowshot.report.differences import differences_csv, find_differences
 from lowshot.report.figures.accuracy import accuracy_plot
 from lowshot.report.figures.strip import Example, strip_plot
 from lowshot.report.figures.style import DARK, LIGHT, Plot, render
@@ -28,7 +30,7 @@ from lowshot.report.published import (
     published_notes,
     published_tables,
 )
-from lowshot.report.table_data import build_tables, primary
+from lowshot.report.table_data import build_tables, informative, primary
 from lowshot.report.tables import TextTable, paper_tables, to_csv, to_markdown
 
 
@@ -119,7 +121,8 @@ def write_report(
     setup: str = "test",
     metrics: Sequence[str] | None = None,
 ) -> Path:
-    """Write ``figures/*.png``, ``figures/*.pdf``, ``tables.md``, ``tables.csv`` and last ``report.html``.
+    """Write ``figures/*.png``, ``figures/*.pdf``, ``tables.md``, ``tables.csv``, ``comparisons.csv`` and last
+    ``report.html``.
 
     Each file appears whole or not at all, and the same input gives the same bytes.
 
@@ -148,6 +151,8 @@ def write_report(
     """
     folder = Path(out_dir)
     tables = build_tables(records, metrics, setup)
+    tables = informative(tables) if metrics is None else tables
+    differences = {table.metric: find_differences(records, table) for table in tables}
     plots = [accuracy_plot(table) for table in primary(tables)]
     plots += [plot for plot in (training_plot(training_logs),) if plot is not None]
     plots += [plot for section in sections for plot in section.plots]
@@ -157,7 +162,12 @@ def write_report(
     markdown = [to_markdown(records, metrics, setup), *(table.markdown() for table in further_tables)]
     write_text(folder / "tables.md", printable("\n".join(markdown)))
     write_text(folder / "tables.csv", to_csv(records, metrics, setup))
-    page = Page(title, description, tables, pictures, examples, recipe_yaml, provenance, notes, sections)
+    shown = [differences[table.metric] for table in primary(tables)]
+    write_text(folder / "comparisons.csv", differences_csv(shown))
+    tested = sources_in_words(one for found in shown for one in found.values())
+    differing = difference_section(shown[:2])
+    texts = (recipe_yaml, provenance, notes, sections)
+    page = Page(title, description, tables, pictures, examples, *texts, differences, tested, differing)
     write_text(folder / "report.html", printable(render_page(page)))
     return folder / "report.html"
 
