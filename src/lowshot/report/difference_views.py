@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from lowshot.report.differences import SOURCE_WORDS, Difference, Differences
+from lowshot.report.differences import SOURCE_WORDS, Difference, Differences, in_points
 from lowshot.report.page import Section
 
 MOST_ROWS = 24
@@ -119,8 +119,7 @@ def _cell(found: Differences, i: int, j: int) -> Markup:
     kind, mark = _verdict(one)
     tip = f"{_name(found, i)} minus {_name(found, j)}: {one}"
     tip += "" if one.adjusted is None else f", p = {one.p_value:.2g}, {one.adjusted:.2g} adjusted for all pairs"
-    number = f"{one.mean:+.1f}".replace("-", "−")
-    return Markup('<td class="number {}" title="{}">{}&nbsp;{}</td>').format(kind, tip, number, mark)
+    return Markup('<td class="number {}" title="{}">{}&nbsp;{}</td>').format(kind, tip, in_points(one.mean), mark)
 
 
 def _verdict(one: Difference) -> tuple[str, str]:

@@ -57,7 +57,12 @@ class Difference:
 
     def __str__(self) -> str:
         interval = "" if self.half_width is None else f" ±{self.half_width:.1f}"
-        return f"{self.mean:+.1f}{interval}".replace("-", "−")
+        return f"{in_points(self.mean)}{interval}"
+
+
+def in_points(mean: float) -> str:
+    """A difference with its sign and one decimal: +0.0 has the sign of no difference."""
+    return f"{round(mean, 1) + 0.0:+.1f}".replace("-", "−")
 
 
 @dataclass(frozen=True)

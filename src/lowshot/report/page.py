@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lowshot.report.differences import Differences
-from lowshot.report.figures.strip import Example, by_source
+from lowshot.report.figures.strip import SMALL, Example, by_source
 from lowshot.report.figures.style import Plot
 from lowshot.report.table_data import Row, TableData, primary
 from lowshot.report.winners import winners
@@ -121,7 +121,25 @@ def _data_uri(data: bytes, kind: str = "png") -> Markup:
 
 def _thumbnail_uri(example: Example) -> Markup:
     """Small images exactly; photographs as JPEG, which is a tenth of their PNG."""
-    kind = "jpeg" if example.is_photo else "png"
+    return _image_uri(example.thumbnail, example.is_photo)
+
+
+def _image_uri(thumbnail: PIL.Image.Image, is_photo: bool) -> Markup:
+    kind = "jpeg" if is_photo else "png"
     file = io.BytesIO()
-    example.thumbnail.save(file, kind, quality=85)
+    thumbnail.save(file, kind, quality=85)
     return _data_uri(file.getvalue(), kind)
+
+
+def image_tag(image: PIL.Image.Image, alt: str) -> Markup:
+    """A small copy of an image as an element of the page, for the text of a section.
+
+    Args:
+        image (PIL image): The image; photographs are reduced.
+        alt (str): The content in words.
+    """
+    is_photo = max(image.size) > SMALL
+    copy = image.convert("RGB")
+    copy.thumbnail((SMALL * 3 // 2, SMALL * 3 // 2))
+    tag = Markup('<img src="{}"{} alt="{}">')
+    return tag.format(_image_uri(copy, is_photo), Markup(' class="photo"' if is_photo else ""), alt)

@@ -15,6 +15,8 @@ from lowshot.errors import LowshotError
 from lowshot.escaping import printable
 from lowshot.files import Pathlike, write_bytes, write_text
 from lowshot.progress import SafeConsole
+from lowshot.report.class_results import class_results, classes_csv, confusions_csv, kinds_csv
+from lowshot.report.class_views import TestImages, class_section
 from lowshot.report.difference_views import difference_section, sources_in_words
 from lowshot.report.differences import differences_csv, find_differences
 from lowshot.report.figures.accuracy import accuracy_plot
@@ -53,18 +55,21 @@ class Report:
     kinds: Mapping[str, RepresentationKind] | None = None
     episodes: Sequence[Record] = ()
 
-    def write(self, folder: Path, *, sections: Sequence[Section] = (), **parts: Any) -> Path:
+    def write(
+        self, folder: Path, *, sections: Sequence[Section] = (), images: TestImages | None = None, **parts: Any
+    ) -> Path:
         """Write all files.
 
         Args:
             folder (Path): The folder, made where it is missing.
             sections (sequence of Section): Further parts of the page, which follow those that every report has.
+            images (TestImages or None): The images of the queries, where the recipe has them.
             **parts (objects): The other arguments of :func:`write_report`.
 
         Returns:
             The path of ``report.html``.
         """
-        own: list[Section] = []
+        own = self._failures(folder, images)
         times, episodes = time_table(self.records, self.setup), episode_table(self.episodes, self.setup)
         if episodes is not None:
             write_text(folder / "episodes.csv", episode_csv(self.episodes, self.setup))
@@ -88,6 +93,19 @@ class Report:
             metrics=self.metrics,
             **parts,
         )
+
+    def _failures(self, folder: Path, images: TestImages | None) -> list[Section]:
+        """The part of the page on single classes, whose numbers are saved beside it."""
+        tables = primary(build_tables(self.records, self.metrics, self.setup))
+        table = next((table for table in tables if table.metric.startswith("all_")), tables[0])
+        means = {(row.representation, row.method): row.cells[0] for row in table.rows}
+        ranking = sorted(means, key=lambda row: -(cell.mean if (cell := means[row]) is not None else -1.0))
+        results = class_results(self.records, self.setup)
+        if results:
+            write_text(folder / "classes.csv", classes_csv(results))
+            write_text(folder / "confusions.csv", confusions_csv(results))
+            write_text(folder / "kinds.csv", kinds_csv(results))
+        return [class_section(results, ranking, images)]
 
     def print(self) -> None:
         """Print the main tables, in the original's layout, to standard output."""

@@ -19,6 +19,7 @@ from lowshot.recipe import Recipe
 
 if TYPE_CHECKING:
     from lowshot.report import Example
+    from lowshot.report.class_views import TestImages
     from lowshot.report.published import RepresentationKind
     from lowshot.report.writing import Report
 
@@ -69,6 +70,7 @@ def _write(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iter
         recipe_yaml=recipe.to_yaml(),
         provenance=_provenance(inputs, report.records),
         notes=_notes(inputs, results),
+        images=_test_images(inputs),
         sections=[generator_section(view) for view in generator_views(inputs, phases)],
     )
 
@@ -161,6 +163,20 @@ def _examples(inputs: Inputs, records: list[dict[str, Any]]) -> list[Example]:
         and record["method"] == first_method
         for example in record.get("examples", [])
     ]
+
+
+def _test_images(inputs: Inputs) -> TestImages | None:
+    """The images of the queries; None for features from elsewhere."""
+    from lowshot.report.class_views import TestImages
+
+    if not inputs.needs_images:
+        return None
+    labels = inputs.part_labels["test"]
+
+    def of_class(label: int) -> Any:
+        return inputs.image_of("test", int((labels == label).argmax()))
+
+    return TestImages(lambda row: inputs.image_of("test", row), of_class)
 
 
 def _provenance(inputs: Inputs, records: list[dict[str, Any]]) -> dict[str, Any]:
