@@ -125,6 +125,23 @@ def over_draws_and_trainings(values: np.ndarray) -> Means:
     )
 
 
+def variance_components(values: np.ndarray) -> tuple[float, float, float]:
+    """The variances of the effects of rows and of columns of a table, and of the rest, by the analysis of variance.
+
+    Args:
+        values (float array of shape (R, C)): One value of each row and column, such as of each training and draw.
+
+    Returns:
+        tuple of float: The variances between rows, between columns and of the rest; 0 where the estimate is negative.
+    """
+    rows, columns = values.shape
+    by_row, by_column = values.mean(axis=1), values.mean(axis=0)
+    rest = values - by_row[:, None] - by_column[None, :] + values.mean()
+    noise = float((rest**2).sum()) / ((rows - 1) * (columns - 1))
+    between = (by_row.var(ddof=1) - noise / columns, by_column.var(ddof=1) - noise / rows)
+    return max(0.0, float(between[0])), max(0.0, float(between[1])), noise
+
+
 def over_draws_and_classes(values: np.ndarray, weights: np.ndarray, groups: np.ndarray) -> Means:
     """Means over draws and classes, which are crossed: each draw has all classes.
 

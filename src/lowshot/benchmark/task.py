@@ -146,7 +146,8 @@ class TaskList:
 
 def task_key(tags: Mapping[str, Any], setup: str, *rest: str) -> str:
     """The key of a task: representation and method, setup, and what tells it apart from its neighbours."""
-    return " ".join([f"{tags['representation']}/{tags['method']}", setup, *rest])
+    training = f"@{tags['training']}" if tags.get("training", 1) > 1 else ""
+    return " ".join([f"{tags['representation']}{training}/{tags['method']}", setup, *rest])
 
 
 @cache

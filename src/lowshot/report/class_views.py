@@ -24,8 +24,8 @@ PICTURED = 3
 MOST_PAIRS = 8
 
 NOT_RECORDED = (
-    "Not recorded: these results do not say which classes were answered rightly. They are of the original program, or of "
-    "a lowshot that did not record it; `lowshot evaluate RECIPE --force` measures them again."
+    "Not recorded: these results do not say which classes were answered rightly. They are of the original program, or "
+    "of a lowshot that did not record it; `lowshot evaluate RECIPE --force` measures them again."
 )
 
 

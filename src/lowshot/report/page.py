@@ -91,6 +91,9 @@ def render_page(page: Page) -> str:
         further=[table for table in page.tables if table not in shown],
         headlines=[(table, winners(table, page.differences.get(table.metric))) for table in shown[:2]],
         is_tied=partial(_is_tied, page.differences),
+        several_trainings=any(
+            cell is not None and cell.trainings for table in page.tables for row in table.rows for cell in row.cells
+        ),
         headline_shots=sorted({n for table in shown[:2] for n in table.n_shots}),
         example_groups=by_source(page.examples),
         facts=list(_flat(page.provenance)),

@@ -34,6 +34,7 @@ from lowshot.report.published import (
 )
 from lowshot.report.table_data import build_tables, informative, primary
 from lowshot.report.tables import TextTable, paper_tables, to_csv, to_markdown
+from lowshot.report.training_views import training_section, trainings_csv
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Report:
         Returns:
             The path of ``report.html``.
         """
-        own = self._failures(folder, images)
+        own = self._details(folder, images)
         times, episodes = time_table(self.records, self.setup), episode_table(self.episodes, self.setup)
         if episodes is not None:
             write_text(folder / "episodes.csv", episode_csv(self.episodes, self.setup))
@@ -94,8 +95,8 @@ class Report:
             **parts,
         )
 
-    def _failures(self, folder: Path, images: TestImages | None) -> list[Section]:
-        """The part of the page on single classes, whose numbers are saved beside it."""
+    def _details(self, folder: Path, images: TestImages | None) -> list[Section]:
+        """The parts of the page on several trainings and on single classes, whose numbers are saved beside it."""
         tables = primary(build_tables(self.records, self.metrics, self.setup))
         table = next((table for table in tables if table.metric.startswith("all_")), tables[0])
         means = {(row.representation, row.method): row.cells[0] for row in table.rows}
@@ -105,7 +106,11 @@ class Report:
             write_text(folder / "classes.csv", classes_csv(results))
             write_text(folder / "confusions.csv", confusions_csv(results))
             write_text(folder / "kinds.csv", kinds_csv(results))
-        return [class_section(results, ranking, images)]
+        trained = training_section(tables)
+        if trained is not None:
+            every = build_tables(self.records, self.metrics, self.setup)
+            write_text(folder / "trainings.csv", trainings_csv(every))
+        return [*([] if trained is None else [trained]), class_section(results, ranking, images)]
 
     def print(self) -> None:
         """Print the main tables, in the original's layout, to standard output."""

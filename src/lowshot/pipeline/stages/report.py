@@ -16,6 +16,7 @@ from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stamps import Stamps
 from lowshot.progress import say
 from lowshot.recipe import Recipe
+from lowshot.recipe.schema import training_name
 
 if TYPE_CHECKING:
     from lowshot.report import Example
@@ -106,7 +107,8 @@ def with_fit_seconds(inputs: Inputs, results: ResultFiles, evaluated: Iterable[S
         if stage.kind == "evaluate" and fits and all(fits):
             seconds[stage.subject] = sum(stamp["seconds"] for stamp in fits if stamp)
     for record in results.records():
-        subject = f"{record['representation']}/{record['method']}"
+        training = training_name(record["representation"], record.get("training", 1))
+        subject = f"{training}/{record['method']}"
         yield {**record, "stage_seconds": seconds[subject]} if subject in seconds else record
 
 
@@ -131,11 +133,13 @@ def _kinds(recipe: Recipe) -> dict[str, RepresentationKind]:
 
 def _training_logs(phases: Phases) -> dict[str, list[dict[str, Any]]]:
     logs = {}
-    for name, phase in phases.items():
+    for phase in phases.values():
         path = phase.representation.training_log
         if phase.representation.is_trained and exists(path):
             lines = read_text(path, "training log").splitlines()
-            logs[phase.recipe.label(name)] = [json.loads(line) for line in lines]
+            several = phase.representation.section.seeds > 1
+            training = f", training {phase.representation.number}" if several else ""
+            logs[f"{phase.recipe.label(phase.key)}{training}"] = [json.loads(line) for line in lines]
     return logs
 
 
@@ -161,6 +165,7 @@ def _examples(inputs: Inputs, records: list[dict[str, Any]]) -> list[Example]:
         if record["setup"] == recipe.evaluate.setup
         and record["n_shots"] == n_shots
         and record["method"] == first_method
+        and record.get("training", 1) == 1
         for example in record.get("examples", [])
     ]
 
