@@ -64,7 +64,7 @@ def class_section(
     parts += [_method(by_row[row], images if i < PICTURED else None, i == 0) for i, row in enumerate(shown)]
     notes = [f"The {len(shown)} best methods of {len(by_row)}; classes.csv, confusions.csv and kinds.csv have all."]
     if missing := len([row for row in ranking if row not in by_row]):
-        notes.append(f"{missing} methods have no entry here: their results do not say it.")
+        notes.append(f"The results of {missing} more row{'s' if missing > 1 else ''} do not say it.")
     return Section(TITLE, Markup("").join([*parts, Markup('<p class="quiet">{}</p>').format(" ".join(notes))]))
 
 
