@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +98,21 @@ def test_rows_are_means_over_trainings_and_draws(run: Path) -> None:
     assert "Would another training change it?" in (run / "out" / "report" / "report.html").read_text()
     report_on([str(run / "out")], output=run / "again")
     assert (run / "again" / "trainings.csv").read_text() == (run / "out" / "report" / "trainings.csv").read_text()
+
+
+def test_the_example_of_the_protocol_page_computes_the_accuracy_of_each_class(run: Path) -> None:
+    pytest.importorskip("pandas")
+    page = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
+    [block] = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "top1_by_class" in block]
+    *lines, last = block.replace("runs/cifar100", str(run / "out")).rstrip().splitlines()
+    names: dict[str, Any] = {}
+    exec("\n".join([*lines, f"found = {last}"]), names)
+    entries = list(csv.DictReader(io.StringIO((run / "out" / "report" / "classes.csv").read_text())))
+    assert entries
+    for line in (line for line in entries if line["kind"] == "novel"):
+        key = {"Baseline": "baseline", "SGM": "sgm"}.get(line["representation"], line["representation"])
+        value = names["found"][key, line["method"], int(line["n_shots"]), line["class"]]
+        assert 100 * value == pytest.approx(float(line["top1"]), abs=1e-3)
 
 
 def test_a_recogniser_starts_from_the_first_training(run: Path) -> None:

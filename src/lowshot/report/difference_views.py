@@ -117,7 +117,7 @@ def _cell(found: Differences, i: int, j: int) -> Markup:
     if one.same:
         return Markup('<td class="number tied" title="{}">=</td>').format(one.same)
     kind, mark = _verdict(one)
-    tip = f"{_name(found, i)} minus {_name(found, j)}: {one}"
+    tip = str(one)
     tip += "" if one.adjusted is None else f", p = {one.p_value:.2g}, {one.adjusted:.2g} adjusted for all pairs"
     return Markup('<td class="number {}" title="{}">{}&nbsp;{}</td>').format(kind, tip, in_points(one.mean), mark)
 

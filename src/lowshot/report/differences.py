@@ -18,6 +18,9 @@ from lowshot.report.tables import csv_text
 _SCOPES = {"novel": (False, True), "base": (True, False), "all": (True, True), "all_prior": (True, True)}
 """For an accuracy in the joint space: whether its queries are of base classes, and of novel ones."""
 
+_AT_ONCE = 256
+"""The pairs whose differences by class are held at a time."""
+
 DRAWS, CLASSES, TRAININGS = "draws", "classes", "trainings"
 SOURCE_WORDS = {DRAWS: "draws of the shots", CLASSES: "classes", TRAININGS: "trainings"}
 
@@ -165,14 +168,18 @@ class _Sample:
     ) -> None:
         self.row, self.n, self.metric, self.runs, self.firsts = row, n, metric, runs, firsts
         self.trainings = tuple(sorted({training for training, _ in runs}))
-        draws = {draw for _, draw in runs}
-        self.draws = {draw for draw in draws if all((training, draw) in runs for training in self.trainings)}
+        draws = sorted({draw for _, draw in runs}, key=str)
+        self.draws = tuple(e for e in draws if all((training, e) in runs for training in self.trainings))
+        self._known: dict[Any, np.ndarray] = {}
         some = next(iter(runs.values()))
         self.is_idle = some.get("generator") is not None and 0 < (some.get("n_per_class") or 0) <= n
 
-    def accuracies(self, draws: Sequence[Any]) -> np.ndarray:
+    def accuracies(self, draws: tuple[Any, ...]) -> np.ndarray:
         """(T, E) per cent."""
-        return np.array([[100 * self.runs[t, e][self.metric] for e in draws] for t in self.trainings])
+        if draws not in self._known:
+            values = [[100 * self.runs[t, e][self.metric] for e in draws] for t in self.trainings]
+            self._known[draws] = np.array(values)
+        return self._known[draws]
 
     @cached_property
     def classes(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], np.ndarray] | None:
@@ -198,7 +205,7 @@ class _Sample:
         wanted = _SCOPES.get(scope, (False, True))
         chosen = np.where(is_novel, wanted[1], wanted[0]) & (np.array(queries) > 0)
         width = len(novel) if scope == "novel_only" else len(queries)
-        if any(len(record.get(self._list, ())) != width for record in self.runs.values()):
+        if not chosen.any() or any(len(record.get(self._list, ())) != width for record in self.runs.values()):
             return None
         labels = np.array([*base, *novel])
         mask = chosen[is_novel] if scope == "novel_only" else chosen
@@ -209,12 +216,16 @@ class _Sample:
         scope, _, k = self.metric.rpartition("_top")
         return f"top{k}_by_class" if scope in ("novel", "base", "all") else f"{self.metric}_by_class"
 
-    def by_class(self, draws: Sequence[Any]) -> np.ndarray:
-        """(T, E, C) per cent."""
-        assert self.classes is not None
-        *_, queries, mask = self.classes
-        right = [[np.array(self.runs[t, e][self._list])[mask] for e in draws] for t in self.trainings]
-        return 100 * np.array(right, dtype=np.float64) / np.array(queries)
+    def by_class(self, draws: tuple[Any, ...]) -> np.ndarray:
+        """(E, C) per cent, means over trainings."""
+        if ("by class", draws) not in self._known:
+            assert self.classes is not None
+            *_, queries, mask = self.classes
+            right = [[np.array(self.runs[t, e][self._list])[mask] for e in draws] for t in self.trainings]
+            self._known["by class", draws] = np.mean(
+                100 * np.array(right, dtype=np.float64) / np.array(queries), axis=0
+            )
+        return self._known["by class", draws]
 
 
 def _pairs(samples: Mapping[int, _Sample]) -> dict[tuple[int, int], Difference]:
@@ -222,33 +233,54 @@ def _pairs(samples: Mapping[int, _Sample]) -> dict[tuple[int, int], Difference]:
     every = {(i, j): _shared_draws(samples[i], samples[j]) for n, i in enumerate(places) for j in places[n + 1 :]}
     shared = {key: draws for key, draws in every.items() if draws}
     same = {(i, j): _same(samples[i], samples[j], draws) for (i, j), draws in shared.items()}
-    tested = {
-        (i, j): _means(samples[i], samples[j], draws)
-        for (i, j), draws in shared.items()
-        if len(draws) > 1 and not same[i, j]
-    }
+    alike: dict[tuple[Any, ...], list[tuple[int, int]]] = defaultdict(list)
+    for (i, j), draws in shared.items():
+        if len(draws) > 1 and not same[i, j]:
+            alike[(draws, *_kind(samples[i], samples[j]))].append((i, j))
     intervals: dict[tuple[int, int], tuple[float, float, float]] = {}
-    if tested:
-        all_means = Means.together([means for means, _ in tested.values()])
-        p_values = all_means.p_values()
-        columns = (all_means.half_width().tolist(), p_values.tolist(), holm(p_values).tolist())
-        intervals = dict(zip(tested, zip(*columns)))
+    sources: dict[tuple[int, int], tuple[str, ...]] = {}
+    if alike:
+        blocks = [
+            (kind, keys[start : start + _AT_ONCE])
+            for kind, keys in alike.items()
+            for start in range(0, len(keys), _AT_ONCE)
+        ]
+        means = Means.together([_means([(samples[i], samples[j]) for i, j in keys], *kind) for kind, keys in blocks])
+        p_values = means.p_values()
+        columns = (means.half_width().tolist(), p_values.tolist(), holm(p_values).tolist())
+        intervals = dict(zip((key for _, keys in blocks for key in keys), zip(*columns)))
+        sources = {
+            key: (DRAWS, *([CLASSES] if kind[1] else []), *([TRAININGS] if kind[2] else []))
+            for kind, keys in blocks
+            for key in keys
+        }
     found = {}
     for (i, j), draws in shared.items():
         mean = float(samples[i].accuracies(draws).mean() - samples[j].accuracies(draws).mean())
         half_width, p_value, adjusted = intervals.get((i, j), (None, None, None))
-        sources = tested[i, j][1] if (i, j) in tested else ()
-        found[i, j] = Difference(mean, half_width, p_value, adjusted, sources, len(draws), same[i, j])
+        found[i, j] = Difference(mean, half_width, p_value, adjusted, sources.get((i, j), ()), len(draws), same[i, j])
     return found
 
 
-def _shared_draws(first: _Sample, second: _Sample) -> list[Any]:
-    return sorted(first.draws & second.draws, key=str)
+def _shared_draws(first: _Sample, second: _Sample) -> tuple[Any, ...]:
+    """The draws that both rows have."""
+    return first.draws if first.draws == second.draws else tuple(e for e in first.draws if e in set(second.draws))
 
 
-def _same(first: _Sample, second: _Sample, draws: Sequence[Any]) -> str:
+def _kind(first: _Sample, second: _Sample) -> tuple[bool, str]:
+    """True where both rows have the same counts by class; and "same" or "other" trainings where both have several."""
+    by_class = first.classes is not None and second.classes is not None and first.classes[:3] == second.classes[:3]
+    if min(len(first.trainings), len(second.trainings)) < 2:
+        return by_class, ""
+    paired = first.row.representation == second.row.representation and first.trainings == second.trainings
+    return by_class, "same" if paired else "other"
+
+
+def _same(first: _Sample, second: _Sample, draws: tuple[Any, ...]) -> str:
     """The reason why two rows are the same; empty where they are not."""
     if first.trainings != second.trainings or first.row.representation != second.row.representation:
+        return ""
+    if (first.accuracies(draws) != second.accuracies(draws)).any():
         return ""
     runs = [(first.runs[t, e], second.runs[t, e]) for t in first.trainings for e in draws]
     measured = {first.metric} | {key for one, _ in runs for key in METRIC_TITLES if key in one}
@@ -262,24 +294,31 @@ def _same(first: _Sample, second: _Sample, draws: Sequence[Any]) -> str:
     return f"the same {'answers' if answers[0][0] else 'accuracies'} in every draw"
 
 
-def _means(first: _Sample, second: _Sample, draws: Sequence[Any]) -> tuple[Means, tuple[str, ...]]:
-    """The mean difference of two rows with what adds to its variance, and the names of these sources."""
-    if first.classes is not None and second.classes is not None and first.classes[:3] == second.classes[:3]:
-        _, groups, queries, _ = first.classes
-        values = first.by_class(draws).mean(axis=0) - second.by_class(draws).mean(axis=0)
-        means = over_draws_and_classes(values[None], np.array(queries), np.array(groups))
-        sources: tuple[str, ...] = (DRAWS, CLASSES)
+def _means(pairs: Sequence[tuple[_Sample, _Sample]], draws: tuple[Any, ...], by_class: bool, trainings: str) -> Means:
+    """The mean difference of each pair with what adds to its variance; the pairs are of one :func:`_kind`."""
+    if by_class:
+        classes = pairs[0][0].classes
+        assert classes is not None
+        _, groups, queries, _ = classes
+        values = np.stack([first.by_class(draws) - second.by_class(draws) for first, second in pairs])
+        means = over_draws_and_classes(values, np.array(queries), np.array(groups))
     else:
-        accuracies = first.accuracies(draws).mean(axis=0) - second.accuracies(draws).mean(axis=0)
-        means, sources = over_draws(accuracies[None]), (DRAWS,)
-    if min(len(first.trainings), len(second.trainings)) < 2:
-        return means, sources
-    of_trainings = [sample.accuracies(draws).mean(axis=1) for sample in (first, second)]
-    if first.row.representation == second.row.representation and first.trainings == second.trainings:
-        of_trainings = [of_trainings[0] - of_trainings[1]]
-    for values in of_trainings:
-        means = means.and_over(values.var(ddof=1, keepdims=True) / len(values), np.array([len(values) - 1]))
-    return means, (*sources, TRAININGS)
+        over_trainings = [[sample.accuracies(draws).mean(axis=0) for sample in pair] for pair in pairs]
+        means = over_draws(np.stack([first - second for first, second in over_trainings]))
+    if not trainings:
+        return means
+    of_trainings = [[sample.accuracies(draws).mean(axis=1) for sample in pair] for pair in pairs]
+    if trainings == "same":
+        return _and_over_trainings(means, [first - second for first, second in of_trainings])
+    for side in (0, 1):
+        means = _and_over_trainings(means, [both[side] for both in of_trainings])
+    return means
+
+
+def _and_over_trainings(means: Means, values: Sequence[np.ndarray]) -> Means:
+    """The same means with the variance of the means of single trainings, (T,) for each."""
+    variance = [one.var(ddof=1) / len(one) for one in values]
+    return means.and_over(np.array(variance), np.array([len(one) - 1 for one in values]))
 
 
 def differences_csv(tables: Sequence[Mapping[int, Differences]]) -> str:
