@@ -25,8 +25,6 @@ _EXPECTED = {
     "model_type": "an object",
     "list_type": "a list",
     "missing": "an entry of that name",
-    "too_short": "a list of three or four numbers, as lowshot writes it,",
-    "too_long": "a list of three or four numbers, as lowshot writes it,",
 }
 
 
@@ -105,6 +103,12 @@ class _Record(_Part):
     confusions: list[Annotated[list[_Label], Field(min_length=4, max_length=4)]] = []
 
 
+_COUNTS = {
+    *("classes", "answered_as", "answered_as_prior", "confusions"),
+    *(name for name in _Record.model_fields if name.endswith("_by_class")),
+}
+
+
 def record_mistake(record: Any) -> str | None:
     """The first mistake in a record, as the end of an error message that begins with its place, or None."""
     if not isinstance(record, Mapping) or not {"unit", "unit_size"} <= record.keys():
@@ -117,6 +121,8 @@ def record_mistake(record: Any) -> str | None:
         expected = _EXPECTED.get(mistake["type"], mistake["msg"].lower())
         if str(mistake["loc"][0]) in ("seconds", "base_seconds", "stage_seconds", "prior"):
             expected = "a number"
+        if mistake["loc"][0] in _COUNTS:
+            expected = "what `lowshot evaluate` writes there: lists of whole numbers from 0, of its lengths,"
         return f": {key} is {_short(mistake['input'])}, but {expected} is expected"
     for key, value in record.items():
         if _ACCURACY.fullmatch(key) and not (value is None or type(value) in (int, float)):
