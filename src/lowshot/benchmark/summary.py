@@ -82,7 +82,7 @@ def summarise(records: Iterable[Mapping[str, Any]], metric: str, *, over_shots: 
             columns = {t: [row.get(t, {}) for row in by_n_shots.values()] for t in trainings}
             rows = {None: {t: mean_over_shots(column) for t, column in columns.items()}}
         for n_shots, row in rows.items():
-            if any(row.values()):
+            if set.intersection(*map(set, row.values())):
                 summaries.append(_summary(method, n_shots, metric, row))
     return summaries
 

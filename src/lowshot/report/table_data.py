@@ -120,11 +120,9 @@ class Cell:
 
 def mean_cell(cells: Sequence[Cell]) -> Cell | None:
     """The mean of cells of different n within each experiment, whose shots are nested; None without a common one."""
-    trainings = {
-        training: mean_over_shots(cell.trainings[training] for cell in cells) for training in cells[0].trainings
-    }
-    if trainings and all(trainings.values()):
-        return Cell.of_trainings(trainings)
+    if cells and cells[0].trainings and all(cell.trainings.keys() == cells[0].trainings.keys() for cell in cells):
+        means = {t: mean_over_shots(cell.trainings[t] for cell in cells) for t in cells[0].trainings}
+        return Cell.of_trainings(means) if all(means.values()) else None
     common = mean_over_shots(cell.accuracies for cell in cells)
     return Cell(common) if common else None
 

@@ -34,10 +34,10 @@ def accuracy_plot(table: TableData) -> Plot:
         f"{row.cells[-1] or 'not run'} at n={last}"
         for row in table.rows
     )
-    guess = "" if table.chance is None else f" A dotted line at {table.chance:.3g}: a guess."
+    guess = "" if table.chance is None else f" A dashed line at {table.chance:.3g}: a guess."
     return Plot(
         name=f"accuracy_{table.metric}",
-        caption="Bars are 95 % intervals over experiments; points of one n stand side by side so that none hides.",
+        caption="Bars are the 95 % intervals of the table; points of one n stand side by side so that none hides.",
         alt=f"Line chart of accuracy in per cent against the number of shots. {ends}.{guess}",
         draw=lambda theme: _draw(table, theme),
     )
@@ -108,7 +108,7 @@ def _line(axes: Axes, table: TableData, row: Row, place: int, n_lines: int, labe
 def _guess(axes: Axes, table: TableData, theme: Theme) -> None:
     """A line at the accuracy of a guess, where it is known."""
     if table.chance is not None:
-        axes.axhline(table.chance, color=theme.muted, linewidth=1, linestyle=(0, (1, 2)), label="a guess")
+        axes.axhline(table.chance, color=theme.text, linewidth=1.2, linestyle=(0, (6, 3)), label="a guess")
 
 
 def _accuracy(table: TableData) -> str:
