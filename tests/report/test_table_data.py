@@ -12,7 +12,6 @@ from lowshot.benchmark import summarise
 from lowshot.errors import InputError
 from lowshot.report.table_data import METRIC_TITLES, Cell, build_tables, informative, mean_cell, primary
 from lowshot.report.winners import winners
-
 from tests.reference import significance as reference
 
 from .conftest import make_records
