@@ -81,6 +81,9 @@ def test_a_last_line_without_its_end_counts(tmp_path: Path) -> None:
         ("experiment", 1.5, "whole number from 1"),
         ("method", None, "text is expected"),
         ("all_top5", "0.5", "a number or null"),
+        ("training", 0, "whole number from 1"),
+        ("top1_by_class", 3, "lists of whole numbers from 0"),
+        ("answers", 3, "text is expected"),
     ],
 )
 def test_an_entry_of_the_wrong_type_is_named(tmp_path: Path, key: str, value: object, expected: str) -> None:
@@ -88,6 +91,22 @@ def test_an_entry_of_the_wrong_type_is_named(tmp_path: Path, key: str, value: ob
     for read in (ResultStore, read_records):
         with pytest.raises(InputError, match=rf"r\.jsonl: line 2: {key} is .*{expected}"):
             read(tmp_path / "r.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "place"),
+    [
+        ("top5_by_class", [1, -1], r"top5_by_class\.1 is -1"),
+        ("queries_by_class", [1.5], r"queries_by_class\.0 is 1\.5"),
+        ("confusions", [[1, 2, 3]], r"confusions\.0 is \[1, 2, 3\]"),
+        ("answered_as", {"base": [1, 2, 3]}, r"answered_as\.novel is"),
+        ("classes", {"base": [1], "novel": "all"}, r"classes\.novel is"),
+    ],
+)
+def test_a_wrong_count_is_named_by_its_place(tmp_path: Path, key: str, value: object, place: str) -> None:
+    write_records(tmp_path / "r.jsonl", [{**task("a", 1)[0], key: value}])
+    with pytest.raises(InputError, match=rf"r\.jsonl: line 1: {place}.* lists of whole numbers from 0"):
+        read_records(tmp_path / "r.jsonl")
 
 
 def test_only_the_tasks_that_are_kept_stay(tmp_path: Path) -> None:

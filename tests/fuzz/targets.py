@@ -146,6 +146,9 @@ def result_seeds(folder: Path) -> list[Any]:
         **{"all_top1": 0.5, "all_top5": 1.0, "novel_top5": 0.25, "prior": None, "seconds": 0.1, "base_seconds": 0.2},
         **{"data": {"train": "a", "test": "b", "split": "c", "base": 2, "novel": 2, "classes": 8}, "features": "f"},
         **{"shots": "s", "seed": 0, "host": "h", "time": "2026-01-01T00:00:00+0000", "versions": {"lowshot": "0"}},
+        **{"classes": {"base": [1, 2], "novel": [4, 5]}, "class_names": list("abcd"), "queries_by_class": [4, 4, 2, 4]},
+        **{"top1_by_class": [1, 2, 1, 0], "top5_by_class": [4, 4, 2, 4], "novel_only_top5_by_class": [2, 4]},
+        **{"answered_as": {"base": [3, 2, 3], "novel": [1, 2, 3]}, "answers": "a", "confusions": [[1, 4, 2, 7]]},
     }
     return [record]
 
@@ -159,8 +162,13 @@ def damaged_results(tree: Any, rng: random.Random) -> bytes:
 def read_results(path: Path, folder: Path) -> None:
     from lowshot.benchmark import ResultStore
     from lowshot.benchmark.results import read_records
+    from lowshot.report.class_results import class_results
+    from lowshot.report.class_views import class_section
     from lowshot.report.comparison import compare
+    from lowshot.report.difference_views import difference_section
+    from lowshot.report.differences import find_differences
     from lowshot.report.stores import open_stores
+    from lowshot.report.table_data import build_tables
     from lowshot.report.tables import to_csv, to_markdown
 
     _ = ResultStore(path).records
@@ -168,6 +176,10 @@ def read_results(path: Path, folder: Path) -> None:
     found = compare(open_stores([path]))
     to_markdown(found.records, None, found.setup)
     to_csv(found.records, None, found.setup)
+    tables = [find_differences(found.records, table) for table in build_tables(found.records, None, found.setup)]
+    difference_section(tables)
+    results = class_results(found.records, found.setup)
+    class_section(results, [(one.representation, one.method) for one in results], None)
 
 
 # ----------------------------------------------------------------------------------------------- binary formats

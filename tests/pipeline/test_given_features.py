@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from lowshot.benchmark import ResultStore
-from lowshot.benchmark.metrics import summarise
+from lowshot.benchmark import ResultStore, summarise
 from lowshot.data import Experiments
 from lowshot.errors import InputError
 from lowshot.features import FeatureStore

@@ -31,3 +31,27 @@ def low_shot_metrics(
             hits = [rank(scores[i], labels[i], sorted(groups["novel"])) < k for i in images]
             found[f"novel_only_top{k}"] = sum(hits) / len(hits)
     return found
+
+
+def answers(scores: Sequence[Sequence[float]], novel: Sequence[int], bias: float = 0.0) -> list[int]:
+    """The column of the highest score of each image, the first of several, after a bias is added to novel columns."""
+    shifted = [[score + (bias if column in novel else 0.0) for column, score in enumerate(row)] for row in scores]
+    return [max(range(len(row)), key=lambda column: (row[column], -column)) for row in shifted]
+
+
+def right_by_class(
+    scores: Sequence[Sequence[float]], labels: Sequence[int], order: Sequence[int], among: Sequence[int], k: int
+) -> list[int]:
+    """Of each class in an order, count the images whose class is among the k best of some columns."""
+    return [sum(label == c and rank(scores[i], c, among) < k for i, label in enumerate(labels)) for c in order]
+
+
+def confusions(runs: Sequence[Sequence[int]], labels: Sequence[int], rows: Sequence[int], most: int) -> list[list[int]]:
+    """The pairs of true and answered class, how often, and the row of the image that is most often confused so."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for run in runs:
+        for image, answer in enumerate(run):
+            if answer != labels[image]:
+                found.setdefault((labels[image], answer), []).append(image)
+    ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [[*pair, len(images), rows[max(sorted(set(images)), key=images.count)]] for pair, images in ordered[:most]]

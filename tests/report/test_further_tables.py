@@ -31,7 +31,7 @@ RECORDS = [
 
 def test_times_are_means_over_experiments_of_the_setup() -> None:
     table = time_table(RECORDS)
-    assert table.head == ["Representation", "Low-shot phase", "base", "n=1", "5"]
+    assert table.head == ["Representation", "Method", "base", "n=1", "5"]
     assert table.rows == [["A|B", "ridge", "3.00", "1.00", "20"], ["A|B", "mean", "3.00", "0.25", "–"]]
 
 
@@ -44,7 +44,7 @@ def test_the_markdown_table_marks_what_was_not_run() -> None:
 def test_the_seconds_of_stages_have_a_column_where_there_are_any() -> None:
     records = [{**RECORDS[0], "stage_seconds": 75.5}, RECORDS[4], RECORDS[3]]
     lines = time_table(records).markdown().splitlines()
-    assert "| Representation | Low-shot phase | stages | base | n=1 |" in lines
+    assert "| Representation | Method | stages | base | n=1 |" in lines
     assert "| A\\|B | ridge | 76 | 3.00 | 0.50 |" in lines
     assert "| A\\|B | mean | – | 3.00 | 0.25 |" in lines
 

@@ -8,9 +8,11 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowshot.benchmark.metrics import summarise
+from lowshot.benchmark import summarise
 from lowshot.errors import InputError
-from lowshot.report.table_data import METRIC_TITLES, Cell, build_tables, mean_cell, primary, winners
+from lowshot.report.table_data import METRIC_TITLES, Cell, build_tables, informative, mean_cell, primary
+from lowshot.report.winners import winners
+from tests.reference import significance as reference
 
 from .conftest import make_records
 
@@ -97,6 +99,52 @@ def test_numbers_are_those_of_summarise():
         [row] = [row for row in table.rows if (row.representation, row.method) == (one.representation, one.method)]
         cell = mean_cell(row.cells)
         assert (cell.mean, cell.half_width) == pytest.approx((100 * one.mean, 100 * one.half_width))
+
+
+def test_several_trainings_are_one_row_whose_interval_is_over_both():
+    rng = np.random.default_rng(0)
+    grid = rng.uniform(0.3, 0.7, (3, 4, 2))
+    records = [
+        {**record(e, grid[t - 1, e - 1, n // 5]), "n_shots": n, "training": t}
+        for t in (1, 2, 3)
+        for e in (1, 2, 3, 4)
+        for n in (1, 5)
+    ]
+    [table] = build_tables(records)
+    [row] = table.rows
+    for column, cell in enumerate(row.cells):
+        assert cell.mean == pytest.approx(100 * grid[:, :, column].mean())
+        by_hand = reference.crossed_half_width((100 * grid[:, :, column]).tolist())
+        assert cell.half_width == pytest.approx(by_hand, rel=1e-5)
+    over_n = mean_cell(row.cells)
+    assert over_n.half_width == pytest.approx(
+        reference.crossed_half_width((100 * grid.mean(axis=2)).tolist()), rel=1e-5
+    )
+    assert "mean over 3 trainings and 4 experiments" in table.caption
+    for one in summarise(records, "novel_top5", over_shots=True):
+        assert (one.mean, one.half_width) == pytest.approx((over_n.mean / 100, over_n.half_width / 100))
+        assert (one.n_experiments, one.n_trainings) == (4, 3)
+
+
+def test_a_training_that_lacks_an_experiment_leaves_it_out_for_all():
+    records = [{**record(e, 0.1 * e * t), "training": t} for t in (1, 2) for e in (1, 2, 3) if (t, e) != (2, 3)]
+    [cell] = build_tables(records)[0].rows[0].cells
+    assert dict(cell.accuracies) == pytest.approx({1: 15, 2: 30})
+
+
+def test_a_guess_is_right_in_k_of_the_classes_that_compete():
+    records = sized(20)
+    found = {t.metric: t.chance for t in build_tables(records)}
+    assert found == {"novel_top5": 25, "novel_top1": 5, "all_top5": 25, "all_top1": 5, "base_top5": 25, "base_top1": 5}
+    assert "A guess is right in 25 %." in build_tables(records)[0].caption
+    novel_only = [{**r, "novel_only_top1": 0.5} for r in records]
+    assert build_tables(novel_only, ["novel_only_top1"])[0].chance == pytest.approx(100 / 3)
+    assert build_tables(make_records())[0].chance is None
+
+
+def test_of_few_classes_readers_see_no_top_5():
+    assert {table.metric[-1] for table in informative(build_tables(sized(10)))} == {"1"}
+    assert len(informative(build_tables(sized(11)))) == 6
 
 
 def test_setups_never_mix():

@@ -32,6 +32,7 @@ def files_of(folder):
 def test_all_files_of_a_report_are_there(report):
     figures = ["accuracy_all_top5", "accuracy_novel_top5", "examples", "training"]
     assert sorted(files_of(report)) == [
+        "comparisons.csv",
         *[f"figures/{name}.{kind}" for name in figures for kind in ("pdf", "png")],
         "report.html",
         "tables.csv",

@@ -12,9 +12,10 @@ from lowshot.lazy import on_first_use
 if TYPE_CHECKING:
     from lowshot.benchmark.calibration_bias import choose_bias
     from lowshot.benchmark.episodes import run_episodes
-    from lowshot.benchmark.metrics import Summary, low_shot_metrics, summarise
+    from lowshot.benchmark.metrics import low_shot_metrics
     from lowshot.benchmark.protocol import N_SHOTS, run_benchmark
     from lowshot.benchmark.results import ResultStore
+    from lowshot.benchmark.summary import Summary, summarise
     from lowshot.benchmark.tuning import tune
     from lowshot.benchmark.validation import ValidationData
     from lowshot.parallel.engines import Engine
@@ -38,9 +39,10 @@ __getattr__, __dir__ = on_first_use(
     {
         "calibration_bias": ("choose_bias",),
         "episodes": ("run_episodes",),
-        "metrics": ("Summary", "low_shot_metrics", "summarise"),
+        "metrics": ("low_shot_metrics",),
         "protocol": ("N_SHOTS", "run_benchmark"),
         "results": ("ResultStore",),
+        "summary": ("Summary", "summarise"),
         "tuning": ("tune",),
         "validation": ("ValidationData",),
         "lowshot.parallel.engines": ("Engine",),

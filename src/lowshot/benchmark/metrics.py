@@ -1,14 +1,13 @@
 """Every accuracy and every interval that lowshot reports, defined once.
 
 A run's scores are summarised by the ranks of the true classes (:class:`TopKRanks`), from which follow the accuracies in
-the joint space of base and novel classes. Means and 95 % intervals over experiments are those of :func:`summarise` and
+the joint space of base and novel classes. Means and 95 % intervals over experiments are those of
 :func:`mean_and_half_width`; those over episodes of :func:`mean_over_episodes`.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +79,8 @@ class TopKRanks:
         rank (int array of shape (N,)): The number of classes of its own kind, novel or not, that score higher.
         score (float64 array of shape (N,)): The score of the true class.
         column (int array of shape (N,)): The column of the true class.
+        best (float64 array of shape (N,)): The highest score of its own kind.
+        best_column (int array of shape (N,)): The column of that score, the lower one of several.
         others (float64 array of shape (N, 5)): The highest scores of the other kind, descending; ``-inf`` where it
             has fewer classes.
         other_columns (int array of shape (N, 5)): Their columns.
@@ -89,6 +90,8 @@ class TopKRanks:
     rank: np.ndarray
     score: np.ndarray
     column: np.ndarray
+    best: np.ndarray
+    best_column: np.ndarray
     others: np.ndarray
     other_columns: np.ndarray
 
@@ -97,6 +100,11 @@ class TopKRanks:
         own = (self.score + np.where(self.novel, bias, -bias))[:, None]
         higher = (self.others > own) | ((self.others == own) & (self.other_columns < self.column[:, None]))
         return self.rank + higher.sum(axis=1) < k
+
+    def answers(self, bias: float = 0.0) -> np.ndarray:
+        """(N,) int: the column of the highest score, after ``bias`` is added to every novel score."""
+        own, other, column = self.best + np.where(self.novel, bias, -bias), self.others[:, 0], self.other_columns[:, 0]
+        return np.where((other > own) | ((other == own) & (column < self.best_column)), column, self.best_column)
 
     def accuracies(self, bias: float | None = None) -> dict[str, float]:
         """The accuracies of :func:`low_shot_metrics`; with a calibration bias also ``all_prior_top1`` and ``_top5``."""
@@ -199,58 +207,6 @@ def mean_over_episodes(accuracies: np.ndarray) -> tuple[float, float | None]:
     return float(accuracies.mean()), 1.96 * float(accuracies.std(ddof=1)) / math.sqrt(count)
 
 
-@dataclass(frozen=True)
-class Summary:
-    """One accuracy of one method with one number of shots.
-
-    Attributes:
-        n_shots (int or None): The shots per novel class; None for the mean over all numbers of shots.
-        mean (float): The mean over experiments, a fraction.
-        half_width (float or None): Half the 95 % t-interval of the mean; None for a single experiment.
-        n_experiments (int): The number of experiments.
-    """
-
-    representation: str
-    method: str
-    setup: str
-    n_shots: int | None
-    metric: str
-    mean: float
-    half_width: float | None
-    n_experiments: int
-
-
-def summarise(records: Iterable[Mapping[str, Any]], metric: str, *, over_shots: bool = False) -> list[Summary]:
-    """Means and 95 % intervals over experiments, in the order in which methods first appear.
-
-    Args:
-        records (iterable): Records as :func:`~lowshot.benchmark.run_benchmark` returns them.
-        metric (str): A key of theirs, such as ``"all_top5"``; records that have None there are left out.
-        over_shots (bool): Average each experiment over its numbers of shots first, as the last row of the original's
-            tables.
-
-    Raises:
-        InputError: No record has the metric.
-    """
-    methods: dict[tuple[str, str, str], dict[int, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    for record in records:
-        if record.get(metric) is not None:
-            by_n_shots = methods[record["representation"], record["method"], record["setup"]]
-            by_n_shots[record["n_shots"]][record["experiment"]] = record[metric]
-    if not methods:
-        raise InputError(f"no result has the metric {metric!r}")
-    summaries = []
-    for method, by_n_shots in methods.items():
-        rows: Mapping[Any, dict[int, float]] = by_n_shots
-        if over_shots:
-            rows = {None: mean_over_shots(by_n_shots.values())}
-        for n_shots, row in rows.items():
-            if row:
-                mean, half_width = mean_and_half_width(row.values())
-                summaries.append(Summary(*method, n_shots, metric, mean, half_width, len(row)))
-    return summaries
-
-
 def _block(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray, first: int) -> TopKRanks:
     if np.isnan(scores).any():
         row, column = np.argwhere(np.isnan(scores))[0]
@@ -265,11 +221,16 @@ def _block(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray, first: in
     rank = np.where(novel, higher[:, groups[1]].sum(axis=1), higher[:, rest].sum(axis=1))
     others = np.full((len(labels), _DEPTH), -np.inf)
     other_columns = np.full((len(labels), _DEPTH), scores.shape[1])
-    for queries, others_of in ((novel, rest), (~novel, groups[1])):
+    best_column = np.empty(len(labels), dtype=np.int64)
+    for queries, own, others_of in ((novel, groups[1], rest), (~novel, rest, groups[1])):
+        if queries.any():
+            best_column[queries] = columns[own][scores[np.ix_(queries, own)].argmax(axis=1)]
         if queries.any() and others_of.any():
             found = _highest(scores[np.ix_(queries, others_of)], columns[others_of])
             others[queries], other_columns[queries] = found
-    return TopKRanks(novel, rank, score.astype(np.float64), labels.astype(np.int64), others, other_columns)
+    best = scores[np.arange(len(labels)), best_column].astype(np.float64)
+    own_score, column = score.astype(np.float64), labels.astype(np.int64)
+    return TopKRanks(novel, rank, own_score, column, best, best_column, others, other_columns)
 
 
 def _highest(scores: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

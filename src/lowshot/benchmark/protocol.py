@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lowshot.benchmark.calibration_bias import Validation, choose_bias, default_target
+from lowshot.benchmark.class_counts import run_counts, task_counts
 from lowshot.benchmark.method import Method, as_method
 from lowshot.benchmark.results import Record, ResultStore
 from lowshot.benchmark.setup_data import BenchmarkData
@@ -175,6 +178,7 @@ class Evaluation:
         if self.bias_target is not None:
             bias = choose_bias(Validation(task.data.classes, ranks), self.bias_target)
         shown = bias if task.data.name == "test" else None
+        queries, rows = task.data.arrays["query_labels"], task.data.arrays["query_rows"]
         records = [
             {
                 "n_shots": self.n_shots,
@@ -184,9 +188,11 @@ class Evaluation:
                 "prior": bias,
                 "base_seconds": round(base.seconds, 4),
                 **one.accuracies(shown),
+                **run_counts(one, queries, task.data.classes, shown),
             }
             for experiment, draw, one in zip(self.experiments, self.draws, ranks)
         ]
+        records[0] |= task_counts(ranks, np.sort(fitted[0].classes_), queries, rows, task.data.classes)
         if task.method.examples and self.experiments[0] == 1:
             records[0]["examples"] = task.method.example_predictions(task.data, fitted[0])
         return records

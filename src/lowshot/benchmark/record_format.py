@@ -46,6 +46,19 @@ class _Example(_Part):
     predicted: Annotated[int, Field(ge=0)]
 
 
+_Label = Annotated[int, Field(ge=0, le=2**31)]
+
+
+class _Classes(_Part):
+    base: list[_Label]
+    novel: list[_Label]
+
+
+class _AnsweredAs(_Part):
+    base: Annotated[list[_Label], Field(min_length=3, max_length=3)]
+    novel: Annotated[list[_Label], Field(min_length=3, max_length=3)]
+
+
 class _Record(_Part):
     unit: str
     unit_size: _Count
@@ -74,6 +87,26 @@ class _Record(_Part):
     versions: dict[str, Any] = {}
     data: _Data = Field(None, validate_default=False)  # type: ignore[assignment]
     examples: list[_Example] = []
+    training: _Count = 1
+    answers: str = ""
+    classes: _Classes = Field(None, validate_default=False)  # type: ignore[assignment]
+    class_names: list[str] = []
+    queries_by_class: list[_Label] = []
+    top1_by_class: list[_Label] = []
+    top5_by_class: list[_Label] = []
+    novel_only_top1_by_class: list[_Label] = []
+    novel_only_top5_by_class: list[_Label] = []
+    all_prior_top1_by_class: list[_Label] = []
+    all_prior_top5_by_class: list[_Label] = []
+    answered_as: _AnsweredAs = Field(None, validate_default=False)  # type: ignore[assignment]
+    answered_as_prior: _AnsweredAs = Field(None, validate_default=False)  # type: ignore[assignment]
+    confusions: list[Annotated[list[_Label], Field(min_length=4, max_length=4)]] = []
+
+
+_COUNTS = {
+    *("classes", "answered_as", "answered_as_prior", "confusions"),
+    *(name for name in _Record.model_fields if name.endswith("_by_class")),
+}
 
 
 def record_mistake(record: Any) -> str | None:
@@ -88,6 +121,8 @@ def record_mistake(record: Any) -> str | None:
         expected = _EXPECTED.get(mistake["type"], mistake["msg"].lower())
         if str(mistake["loc"][0]) in ("seconds", "base_seconds", "stage_seconds", "prior"):
             expected = "a number"
+        if mistake["loc"][0] in _COUNTS:
+            expected = "what `lowshot evaluate` writes there: lists of whole numbers from 0, of its lengths,"
         return f": {key} is {_short(mistake['input'])}, but {expected} is expected"
     for key, value in record.items():
         if _ACCURACY.fullmatch(key) and not (value is None or type(value) in (int, float)):

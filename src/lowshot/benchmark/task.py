@@ -136,15 +136,18 @@ class TaskList:
         return [{**record, **task.tags} for task in self.tasks for record in self.store.find(task.fingerprint) or ()]
 
     def _add(self, task: Task, records: list[Record]) -> None:
-        paths = self.data.test.paths
+        paths, names = self.data.test.paths, self.data.split.label_names
         for example in records[0].get("examples", ()):
             example["path"] = paths[example["row"]] if paths else None
+        if "classes" in records[0]:
+            records[0]["class_names"] = [names[label] for kind in records[0]["classes"].values() for label in kind]
         self.store.add(records)
 
 
 def task_key(tags: Mapping[str, Any], setup: str, *rest: str) -> str:
     """The key of a task: representation and method, setup, and what tells it apart from its neighbours."""
-    return " ".join([f"{tags['representation']}/{tags['method']}", setup, *rest])
+    training = f"@{tags['training']}" if tags.get("training", 1) > 1 else ""
+    return " ".join([f"{tags['representation']}{training}/{tags['method']}", setup, *rest])
 
 
 @cache

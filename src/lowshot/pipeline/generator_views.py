@@ -18,8 +18,8 @@ SHOWN_CLASSES = 4
 
 
 def generator_views(inputs: Inputs, phases: Mapping[str, LowShotPhase]) -> Iterator[GeneratorView]:
-    """One view per representation and generator that a method of the recipe uses."""
-    for phase in phases.values():
+    """One view per representation and generator that a method of the recipe uses, of the first training."""
+    for phase in (one for one in phases.values() if one.representation.number == 1):
         for generator in phase.generators:
             yield _view(inputs, phase, generator)
 
@@ -59,7 +59,7 @@ def _view(inputs: Inputs, phase: LowShotPhase, name: str) -> GeneratorView:
     novel = np.isin(real_labels, setup.novel)
     return GeneratorView(
         generator=name,
-        representation=recipe.label(phase.name),
+        representation=recipe.label(phase.key),
         key=f"{phase.name}+{name}",
         n_shots=n_shots,
         n_per_class=n_per_class,

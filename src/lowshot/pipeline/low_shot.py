@@ -41,8 +41,13 @@ class LowShotPhase:
 
     @property
     def name(self) -> str:
-        """The representation's key in the recipe."""
+        """The name of the training, which files and stages are named by."""
         return self.representation.name
+
+    @property
+    def key(self) -> str:
+        """The representation's key in the recipe."""
+        return self.representation.key
 
     @property
     def recipe(self) -> Recipe:
@@ -65,7 +70,7 @@ class LowShotPhase:
     def is_trained_on_episodes(self, method: str) -> bool:
         """True where a method's classifier is trained on episodes by a stage of its own, once for all its runs."""
         section = self.section(method)
-        given = section.params_for(self.name).get("pretrained")
+        given = section.params_for(self.key).get("pretrained")
         return given is None and getattr(CLASSIFIERS.get(section.classifier), "trained_on_episodes", False)
 
     def trained_method(self, method: str) -> str:
@@ -76,7 +81,7 @@ class LowShotPhase:
         """All that the training on episodes depends on."""
         section = self.section(method)
         later: frozenset[str] = getattr(CLASSIFIERS.get(section.classifier), "inference_parameters", frozenset())
-        params = {key: value for key, value in section.params_for(self.name).items() if key not in later}
+        params = {key: value for key, value in section.params_for(self.key).items() if key not in later}
         return {"classifier": section.classifier, "params": params}
 
     def classifier_path(self, method: str) -> Path:
@@ -88,7 +93,7 @@ class LowShotPhase:
         section = self.section(method)
         params, n_per_class = self.params(method), section.n_per_class
         if section.grid is not None:
-            chosen = dict(Tuning.read(self.outputs.tuned(self.name, method)).best.params)
+            chosen = dict(Tuning.read(self.outputs.tuned(self.key, method)).best.params)
             n_per_class = chosen.pop(N_PER_CLASS, n_per_class)
             params |= chosen
         classifier = CLASSIFIERS.build(section.classifier, **params)
@@ -96,7 +101,7 @@ class LowShotPhase:
 
     def params(self, method: str) -> dict[str, Any]:
         """The parameters of a method's classifier, before any are chosen."""
-        params = self.section(method).params_for(self.name)
+        params = self.section(method).params_for(self.key)
         return {**params, "pretrained": self.classifier_path(method)} if self.is_trained_on_episodes(method) else params
 
     def tags(self, method: str) -> dict[str, Any]:
@@ -104,7 +109,8 @@ class LowShotPhase:
         return {
             "recipe": self.recipe.name,
             "recipe_hash": self.recipe.fingerprint,
-            "representation": self.name,
+            "representation": self.key,
+            **({"training": self.representation.number} if self.representation.section.seeds > 1 else {}),
             "method": method,
             "tuned": self.section(method).grid is not None,
         }

@@ -41,7 +41,7 @@ def mistakes(plan: Plan, known: Sequence[str] = ()) -> list[str]:
 
     inputs = plan.inputs
     has_images = not (inputs.needs_images and unsure_images)
-    for representation in plan.representations.values():
+    for representation in (one for one in plan.representations.values() if one.number == 1):
         section = representation.section
         if section.given:
             for source in section.given.values():
@@ -51,7 +51,9 @@ def mistakes(plan: Plan, known: Sequence[str] = ()) -> list[str]:
         elif not {"data", "train", "representations"} & unsure:
             check(representation.check_backbone)
     if has_images:
-        if "preset" in plan.recipe.data.model_fields_set or not all(map(plan.recipe.has_weights, plan.representations)):
+        if "preset" in plan.recipe.data.model_fields_set or not all(
+            map(plan.recipe.has_weights, plan.recipe.representations)
+        ):
             check(lambda: inputs.transforms)
         check(lambda: plan.settle() if "evaluate" not in unsure and "split" not in unsure else None)
         check(lambda: inputs.split if "split" not in unsure else None)

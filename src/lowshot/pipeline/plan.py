@@ -41,7 +41,7 @@ class Plan:
         self.inputs = Inputs(recipe, dry)
         self.outputs = self.inputs.outputs
         self.results = ResultFiles(recipe, self.outputs)
-        self.representations = {name: Representation(self.inputs, name) for name in recipe.representations}
+        self.representations = {name: Representation(self.inputs, name) for name in recipe.trainings}
         self.phases = {name: LowShotPhase(one) for name, one in self.representations.items()}
 
     def settle(self) -> None:
@@ -95,15 +95,17 @@ class Plan:
             for method, section in methods.items():
                 uses = (f"generator {section.generator}", f"classifier {phase.trained_method(method)}")
                 before = (split, *extracted.get(name, ()), *(learned[name, u] for u in uses if (name, u) in learned))
-                if section.grid is not None:
+                if section.grid is not None and phase.representation.number == 1:
                     yield (stage := tune_stage(phase, method, before))
-                    before = (*before, stage)
+                    learned[name, f"parameters {method}"] = stage
+                if section.grid is not None:  # further trainings have the parameters of the first
+                    before = (*before, learned[phase.key, f"parameters {method}"])
                 needs[name, method] = before
         for name, phase in self.phases.items():
             for method in methods:
                 yield evaluate_stage(phase, method, needs[name, method], self.results)
         for name, phase in self.phases.items():
-            for method in self.results.episode_methods:
+            for method in self.results.episode_methods if phase.representation.number == 1 else ():
                 yield episodes_stage(phase, method, needs[name, method], self.results)
 
     def update_results(self) -> None:

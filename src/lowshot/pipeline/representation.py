@@ -23,19 +23,34 @@ PARTS: tuple[Part, ...] = ("train", "test")
 
 @dataclass(frozen=True)
 class Representation:
-    """One representation of a recipe.
+    """One representation of a recipe, from one of its trainings.
 
     Attributes:
         inputs (Inputs): The recipe and its images.
-        name (str): The representation's key in the recipe.
+        name (str): The name of the training: the representation's key in the recipe, or ``KEY@2`` for the second one.
     """
 
     inputs: Inputs
     name: str
 
     @property
+    def key(self) -> str:
+        """The representation's key in the recipe."""
+        return self.inputs.recipe.trainings[self.name][0]
+
+    @property
+    def number(self) -> int:
+        """The number of the training, from 1."""
+        return self.inputs.recipe.trainings[self.name][1]
+
+    @property
     def section(self) -> RepresentationSection:
-        return self.inputs.recipe.representations[self.name]
+        return self.inputs.recipe.representations[self.key]
+
+    @property
+    def seed(self) -> int:
+        """The seed that everything random in the training derives from."""
+        return self.inputs.recipe.training_seed(self.number)
 
     @property
     def is_trained(self) -> bool:
@@ -55,7 +70,7 @@ class Representation:
     @cached_property
     def settings(self) -> TrainSettings:
         """The settings of the training."""
-        return self.inputs.recipe.train_settings(self.name)
+        return self.inputs.recipe.train_settings(self.key)
 
     @property
     def folder(self) -> Path:
@@ -98,7 +113,7 @@ class Representation:
             return preprocessing.transforms_with(section.transform if section.preset else params)
         if section.preset is not None:
             raise InputError(
-                f"representations.{self.name}.preset: its network states no preprocessing of weights: give a preset"
+                f"representations.{self.key}.preset: its network states no preprocessing of weights: give a preset"
             )
         return build_transforms(data.preset, **params)
 

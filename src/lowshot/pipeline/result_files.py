@@ -38,11 +38,11 @@ class ResultFiles:
 
     def records(self) -> list[Record]:
         """The results of the recipe's methods so far, in the order of the recipe."""
-        return self._of(self._recipe.evaluate.methods, self._outputs.method_results)
+        return self._of(self._recipe.trainings, self._recipe.evaluate.methods, self._outputs.method_results)
 
     def episode_records(self) -> list[Record]:
         """The results on episodes so far, in the order of the recipe."""
-        return self._of(self.episode_methods, self._outputs.method_episodes)
+        return self._of(self._recipe.representations, self.episode_methods, self._outputs.method_episodes)
 
     def merge_results(self, last: bool) -> None:
         """Bring the file of all results up to date: at the end, and before that as long as it costs little time."""
@@ -78,8 +78,9 @@ class ResultFiles:
         update_records(self._outputs.results, self.records())
         update_records(self._outputs.episodes, self.episode_records())
 
-    def _of(self, methods: Iterable[str], path: Callable[[str, str], Path]) -> list[Record]:
-        places = [path(name, method) for name in self._recipe.representations for method in methods]
+    def _of(self, trainings: Iterable[str], methods: Iterable[str], path: Callable[[str, str], Path]) -> list[Record]:
+        names = list(methods)
+        places = [path(training, method) for training in trainings for method in names]
         return [record for place in places for record in _readable(place)]
 
 

@@ -9,7 +9,7 @@ from lowshot.errors import InputError
 from lowshot.pipeline.deep_check import check_outputs
 from lowshot.pipeline.mistakes import mistakes
 from lowshot.pipeline.plan import Plan
-from lowshot.recipe import read_recipe
+from lowshot.recipe import Recipe, read_recipe
 
 
 def validate_recipe(
@@ -39,11 +39,16 @@ def validate_recipe(
     plan.inputs.say_images()
     methods = len(recipe.evaluate.methods)
     sound = (
-        f"recipe {path} is sound: {len(recipe.representations)} representations × {methods} methods × "
-        f"{len(recipe.evaluate.n_shots)} numbers of shots × {recipe.split.experiments} experiments"
+        f"recipe {path} is sound: {len(recipe.representations)} representations{_trainings(recipe)} × "
+        f"{methods} methods × {len(recipe.evaluate.n_shots)} numbers of shots × {recipe.split.experiments} experiments"
         + ("" if (unused := plan.inputs.unused_classes) is None else f"; {unused}")
     )
     if not deep:
         return sound
     options = [] if output is None else ["--output", str(output)]
     return f"{sound}\n{check_outputs(plan, [str(path), *overrides, *options])}"
+
+
+def _trainings(recipe: Recipe) -> str:
+    """The number of trainings in words, where a representation has several."""
+    return "" if len(recipe.trainings) == len(recipe.representations) else f" from {len(recipe.trainings)} trainings"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -39,6 +40,9 @@ Accuracy = Literal[
     "novel_only_top1",
     "base_top1",
 ]
+
+MOST_TRAININGS = 100
+"""The largest number of trainings of a representation."""
 
 MOST_WORKERS = 1024
 """The largest number of loader processes: more than any machine has cores."""
@@ -128,6 +132,12 @@ class RepresentationSection(Section):
 
     label: str | None = Field(None, description="name in tables and figures; the key when none")
     train: dict[str, Any] = Field({}, description="settings that differ from the recipe's train section")
+    seeds: int = Field(
+        1,
+        ge=1,
+        le=MOST_TRAININGS,
+        description="number of trainings, from as many seeds; rows are their mean, with an interval over trainings too",
+    )
     backbone: str | None = Field(
         None, description="use this pretrained network as it is: efficientnet_lite0, timm:NAME, torchvision:NAME"
     )
@@ -151,6 +161,11 @@ class RepresentationSection(Section):
         given = [key for key in ("train", "backbone", "checkpoint", "features") if getattr(self, key)]
         if len(given) > 1:
             raise ValueError(f"give one of train, backbone, checkpoint and features, not {' and '.join(given)}")
+        if self.seeds > 1 and (fixed := [key for key in given if key != "train"]):
+            raise ValueError(
+                f"seeds: {self.seeds} trains the network {self.seeds} times, and {fixed[0]} is not trained: leave one "
+                "of the two out"
+            )
         if self.backbone is not None and not self.pretrained:
             raise ValueError(
                 f"backbone {self.backbone!r} without weights makes random features: give pretrained: true or a file of "
@@ -381,6 +396,11 @@ class ReportSection(Section):
     paper: bool = Field(False, description="compare the results with the published tables of Hariharan & Girshick")
 
 
+def training_name(representation: str, number: int) -> str:
+    """The name of a training of a representation, which files and stages are named by."""
+    return representation if number == 1 else f"{representation}@{number}"
+
+
 class Recipe(Section):
     """A checked recipe. ``model_dump(mode="json")`` is its canonical form."""
 
@@ -401,6 +421,25 @@ class Recipe(Section):
         None, description="also measure on N-way K-shot episodes of novel classes; none runs no episodes"
     )
     report: ReportSection = ReportSection()
+
+    @property
+    def trainings(self) -> dict[str, tuple[str, int]]:
+        """The trainings of all representations by name, each with the key of its representation and its number.
+
+        The first one has the name of the representation, as the only one has: ``sgm``, ``sgm@2``, ``sgm@3``. No key has
+        an ``@``. A representation that is not trained counts as one training.
+        """
+        return {
+            training_name(key, number): (key, number)
+            for key, section in self.representations.items()
+            for number in range(1, section.seeds + 1)
+        }
+
+    def training_seed(self, number: int) -> int:
+        """The seed of a representation's training: that of the recipe for the first one."""
+        if number == 1:
+            return self.seed
+        return int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0] >> 1)
 
     def train_settings(self, representation: str) -> TrainSettings:
         """The training settings of one representation: the shared section with its own differences."""
@@ -436,7 +475,11 @@ class Recipe(Section):
     def fingerprint(self) -> str:
         """The fingerprint of the recipe without the paths it is read from and writes to, and without descriptions."""
         elsewhere = {"output", "description", "name", "report", "plugins"}
-        return fingerprint(self.model_dump(mode="json", exclude=elsewhere), [plugin.name for plugin in self.plugins])
+        tree = self.model_dump(mode="json", exclude=elsewhere)
+        for section in tree["representations"].values():
+            if section["seeds"] == 1:  # a key that says nothing is none, as in recipes from before there was one
+                del section["seeds"]
+        return fingerprint(tree, [plugin.name for plugin in self.plugins])
 
     def to_yaml(self) -> str:
         """The resolved recipe, every default filled in but for those that follow the classes or the weights."""

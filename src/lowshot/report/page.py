@@ -6,15 +6,18 @@ import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import PIL.Image
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lowshot.report.figures.strip import Example, by_source
+from lowshot.report.differences import Differences
+from lowshot.report.figures.strip import SMALL, Example, by_source
 from lowshot.report.figures.style import Plot
-from lowshot.report.table_data import TableData, primary, winners
+from lowshot.report.table_data import Row, TableData, primary
+from lowshot.report.winners import winners
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Page:
-    """The content of the template; ``pictures`` are found by the name of their plot."""
+    """The content of the template.
+
+    ``pictures`` are found by the name of their plot, ``differences`` by metric and number of shots; ``tested`` says in
+    words what intervals and tests of differences hold over, empty where nothing was tested.
+    """
 
     title: str
     description: str
@@ -61,6 +68,9 @@ class Page:
     provenance: Mapping[str, Any]
     notes: Sequence[str]
     sections: Sequence[Section]
+    differences: Mapping[str, Mapping[int, Differences]]
+    tested: str
+    differing: Section | None
 
 
 def render_page(page: Page) -> str:
@@ -79,11 +89,21 @@ def render_page(page: Page) -> str:
         page=page,
         primary=shown,
         further=[table for table in page.tables if table not in shown],
-        headlines=[(table, winners(table)) for table in shown[:2]],
+        headlines=[(table, winners(table, page.differences.get(table.metric))) for table in shown[:2]],
+        is_tied=partial(_is_tied, page.differences),
+        several_trainings=any(
+            cell is not None and cell.trainings for table in page.tables for row in table.rows for cell in row.cells
+        ),
         headline_shots=sorted({n for table in shown[:2] for n in table.n_shots}),
         example_groups=by_source(page.examples),
         facts=list(_flat(page.provenance)),
     )
+
+
+def _is_tied(differences: Mapping[str, Mapping[int, Differences]], table: TableData, column: int, row: Row) -> bool:
+    """True where a row is not significantly worse than the best of its column."""
+    found = differences.get(table.metric, {}).get(table.n_shots[column])
+    return found is not None and table.rows.index(row) in found.ties
 
 
 def _flat(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
@@ -104,7 +124,25 @@ def _data_uri(data: bytes, kind: str = "png") -> Markup:
 
 def _thumbnail_uri(example: Example) -> Markup:
     """Small images exactly; photographs as JPEG, which is a tenth of their PNG."""
-    kind = "jpeg" if example.is_photo else "png"
+    return _image_uri(example.thumbnail, example.is_photo)
+
+
+def _image_uri(thumbnail: PIL.Image.Image, is_photo: bool) -> Markup:
+    kind = "jpeg" if is_photo else "png"
     file = io.BytesIO()
-    example.thumbnail.save(file, kind, quality=85)
+    thumbnail.save(file, kind, quality=85)
     return _data_uri(file.getvalue(), kind)
+
+
+def image_tag(image: PIL.Image.Image, alt: str) -> Markup:
+    """A small copy of an image as an element of the page, for the text of a section.
+
+    Args:
+        image (PIL image): The image; photographs are reduced.
+        alt (str): The content in words.
+    """
+    is_photo = max(image.size) > SMALL
+    copy = image.convert("RGB")
+    copy.thumbnail((SMALL * 3 // 2, SMALL * 3 // 2))
+    tag = Markup('<img src="{}"{} alt="{}">')
+    return tag.format(_image_uri(copy, is_photo), Markup(' class="photo"' if is_photo else ""), alt)

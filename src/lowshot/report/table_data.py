@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 from lowshot.benchmark.metrics import informative_k, mean_and_half_width, mean_over_shots
 from lowshot.benchmark.results import Record
+from lowshot.benchmark.summary import mean_over_trainings
 from lowshot.errors import InputError, did_you_mean
 
 
@@ -59,14 +60,30 @@ class Cell:
     """One entry of a table.
 
     Attributes:
-        accuracies ({experiment: float}): The accuracy of each experiment in per cent, or a difference of two in points.
+        accuracies ({experiment: float}): The accuracy of each experiment in per cent, or a difference of two in points;
+            the mean over trainings, where there are several.
+        trainings ({training: {experiment: float}}): The same for each training of the representation, where there are
+            several.
     """
 
     accuracies: Mapping[int, float]
+    trainings: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of_trainings(cls, trainings: Mapping[int, Mapping[int, float]]) -> Cell | None:
+        """The cell of the experiments that all trainings have; None where there is no such experiment."""
+        first, *others = trainings.values()
+        common = [e for e in first if all(e in other for other in others)]
+        if not others or not common:
+            return cls(first) if first and not others else None
+        grid = {training: {e: values[e] for e in common} for training, values in trainings.items()}
+        return cls({e: math.fsum(values[e] for values in grid.values()) / len(grid) for e in common}, grid)
 
     @cached_property
     def _summary(self) -> tuple[float, float | None]:
-        return mean_and_half_width(self.accuracies.values())
+        if not self.trainings:
+            return mean_and_half_width(self.accuracies.values())
+        return mean_over_trainings(self.trainings)
 
     @property
     def mean(self) -> float:
@@ -75,7 +92,11 @@ class Cell:
 
     @property
     def half_width(self) -> float | None:
-        """Half the 95 % Student t interval of the mean; None for a single experiment."""
+        """Half the 95 % interval of the mean; None for a single experiment.
+
+        Student's t over experiments, or, of several trainings, the interval over trainings and experiments of
+        :func:`~lowshot.benchmark.significance.over_draws_and_trainings`.
+        """
         return self._summary[1]
 
     @property
@@ -99,6 +120,9 @@ class Cell:
 
 def mean_cell(cells: Sequence[Cell]) -> Cell | None:
     """The mean of cells of different n within each experiment, whose shots are nested; None without a common one."""
+    if cells and cells[0].trainings and all(cell.trainings.keys() == cells[0].trainings.keys() for cell in cells):
+        means = {t: mean_over_shots(cell.trainings[t] for cell in cells) for t in cells[0].trainings}
+        return Cell.of_trainings(means) if all(means.values()) else None
     common = mean_over_shots(cell.accuracies for cell in cells)
     return Cell(common) if common else None
 
@@ -123,6 +147,8 @@ class TableData:
         rows (tuple of Row): The rows.
         n_classes (int or None): The number of classes in the joint space, the largest where results differ; None where
             no result says it.
+        n_competing (int or None): The number of classes among which this accuracy is; None where results differ in it
+            or do not say it.
     """
 
     metric: str
@@ -130,6 +156,16 @@ class TableData:
     n_shots: tuple[int, ...]
     rows: tuple[Row, ...]
     n_classes: int | None = None
+    n_competing: int | None = None
+
+    @property
+    def chance(self) -> float | None:
+        """The accuracy of a guess in per cent; None where results do not say, or differ in, how many classes compete.
+
+        A guess takes every class that competes for equally likely.
+        """
+        _, _, k = self.metric.rpartition("_top")
+        return None if self.n_competing is None or not k.isdigit() else 100 * min(1.0, int(k) / self.n_competing)
 
     @property
     def title(self) -> str:
@@ -162,50 +198,29 @@ class TableData:
 
     @property
     def caption(self) -> str:
-        """The unit of a cell, its number of experiments and its interval, in words."""
+        """The unit of a cell, its number of experiments, its interval and the accuracy of a guess, in words."""
+        guess = "" if self.chance is None else f" A guess is right in {self.chance:.3g} %."
+        return f"{self._caption}{guess}"
+
+    @property
+    def _caption(self) -> str:
         counts = {len(cell.accuracies) for row in self.rows for cell in row.cells if cell is not None}
         low, high = min(counts), max(counts)
         if high == 1:
             return f"Per cent on the {self.setup} setup, one experiment (one draw of the shots), hence no interval."
         over = f"{high}" if low == high else f"{low} to {high}"
+        trained = sorted({len(cell.trainings) or 1 for row in self.rows for cell in row.cells if cell is not None})
+        if trained[-1] > 1:
+            times = f"{trained[-1]}" if len(trained) == 1 else f"{trained[0]} to {trained[-1]}"
+            return (
+                f"Per cent on the {self.setup} setup: mean over {times} trainings and {over} experiments (draws of the "
+                "shots) ± 95 % interval of the mean over both; of a single training, over experiments alone."
+            )
         alone = " Cells of one experiment have no interval." if low == 1 else ""
         return (
             f"Per cent on the {self.setup} setup: mean over {over} experiments (draws of the shots) "
             f"± 95 % Student t interval of the mean.{alone}"
         )
-
-
-@dataclass(frozen=True)
-class Winner:
-    """The highest mean of a column and its lead over the second.
-
-    Attributes:
-        row (Row): The method, on its representation.
-        cell (Cell): Its accuracy.
-        second (Row or None): The row with the next highest mean; None where there is no other.
-        lead (Cell or None): The difference to the second within each experiment; None where they share none.
-    """
-
-    row: Row
-    cell: Cell
-    second: Row | None
-    lead: Cell | None
-
-    @property
-    def is_clear(self) -> bool:
-        """True where the 95 % interval of the lead excludes zero; False where one experiment gives no interval."""
-        return self.lead is not None and self.lead.half_width is not None and self.lead.mean > self.lead.half_width
-
-
-def winners(table: TableData) -> dict[int, Winner]:
-    """The winner of each number of shots; the upper row wins among equals."""
-    found = {}
-    for column, n in enumerate(table.n_shots):
-        entries = [(cell, row) for row in table.rows if (cell := row.cells[column]) is not None]
-        (cell, row), *others = sorted(entries, key=lambda entry: -entry[0].mean)
-        second_cell, second = others[0] if others else (None, None)
-        found[n] = Winner(row, cell, second, cell.lead_over(second_cell) if second_cell else None)
-    return found
 
 
 def build_tables(
@@ -243,6 +258,19 @@ def build_tables(
     return found
 
 
+def informative(tables: Sequence[TableData]) -> list[TableData]:
+    """The tables that readers see: without top-5 where up to ten classes compete and there is a table in top-1."""
+    with_top1 = {table.metric for table in tables}
+    return [
+        table
+        for table in tables
+        if not table.metric.endswith("_top5")
+        or table.n_classes is None
+        or informative_k(table.n_classes) == 5
+        or table.metric.replace("_top5", "_top1") not in with_top1
+    ]
+
+
 def primary(tables: Sequence[TableData]) -> list[TableData]:
     """The tables of :data:`PRIMARY` metrics, in top-1 where up to ten classes compete; all where there is none."""
     return [table for table in tables if table.metric in _primary_metrics(table.n_classes)] or list(tables)
@@ -259,18 +287,19 @@ def shot_heads(n_shots: Sequence[int | str]) -> list[str]:
 
 
 def _table(records: Sequence[Record], metric: str, setup: str) -> TableData:
-    accuracies: dict[tuple[str, str, int], dict[int, float]] = defaultdict(dict)
+    accuracies: dict[tuple[str, str, int], dict[int, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for record in records:
         representation, method, n, experiment = (
             record[k] for k in ("representation", "method", "n_shots", "experiment")
         )
-        if experiment in accuracies[representation, method, n]:
+        of_training = accuracies[representation, method, n][record.get("training", 1)]
+        if experiment in of_training:
             raise InputError(
                 f"results hold experiment {experiment} twice for representation {representation!r}, method {method!r}, "
                 f"n={n}: one result a task is expected; report stores of different runs one by one"
             )
-        accuracies[representation, method, n][experiment] = 100 * record[metric]
-    cells = {key: Cell(values) for key, values in accuracies.items()}
+        of_training[experiment] = 100 * record[metric]
+    cells = {key: cell for key, values in accuracies.items() if (cell := Cell.of_trainings(values)) is not None}
     n_shots = tuple(sorted({n for _, _, n in cells}))
     methods = dict.fromkeys(method for _, method, _ in cells)
     present = {(representation, method) for representation, method, _ in cells}
@@ -280,7 +309,10 @@ def _table(records: Sequence[Record], metric: str, setup: str) -> TableData:
         for method in methods
         if (representation, method) in present
     )
-    return TableData(metric, setup, n_shots, rows, max((n for n in map(_n_classes, records) if n), default=None))
+    joint = {_n_classes(record) for record in records}
+    competing = {_n_novel(record) for record in records} if metric.startswith("novel_only") else joint
+    n_competing = next(iter(competing)) if len(competing) == 1 else None
+    return TableData(metric, setup, n_shots, rows, max((n for n in joint if n), default=None), n_competing)
 
 
 def _n_classes(record: Record) -> int | None:
@@ -288,6 +320,13 @@ def _n_classes(record: Record) -> int | None:
     data = record.get("data")
     base, novel = (data.get("base"), data.get("novel")) if isinstance(data, Mapping) else (None, None)
     return base + novel if isinstance(base, int) and isinstance(novel, int) else None
+
+
+def _n_novel(record: Record) -> int | None:
+    """The number of novel classes, where the record says it."""
+    data = record.get("data")
+    novel = data.get("novel") if isinstance(data, Mapping) else None
+    return novel if isinstance(novel, int) else None
 
 
 def _of_setup(records: Sequence[Record], setup: str) -> list[Record]:

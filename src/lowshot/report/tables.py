@@ -19,10 +19,10 @@ from lowshot import escaping
 from lowshot.benchmark.results import Record
 from lowshot.escaping import csv_cell
 from lowshot.progress import SafeConsole
-from lowshot.report.table_data import Cell, TableData, build_tables, primary
+from lowshot.report.table_data import Cell, TableData, build_tables, informative, primary
 
 MISSING = "–"
-NAMES = ("Representation", "Low-shot phase")
+NAMES = ("Representation", "Method")
 """The heads of the two name columns of every table of results."""
 
 
@@ -118,12 +118,13 @@ def paper_tables(
 
 
 def to_markdown(records: Iterable[Record], metrics: Sequence[str] | None = None, setup: str = "test") -> str:
-    """All tables as GitHub Markdown, the best mean of a column in bold."""
+    """The tables that readers see as GitHub Markdown, the best mean of a column in bold."""
 
     def text(cell: Cell, is_best: bool) -> str:
         return f"**{cell}**" if is_best else str(cell)
 
-    return "\n".join(_texts(table, text).markdown() for table in build_tables(records, metrics, setup))
+    tables = build_tables(records, metrics, setup)
+    return "\n".join(_texts(table, text).markdown() for table in (informative(tables) if metrics is None else tables))
 
 
 def to_csv(records: Iterable[Record], metrics: Sequence[str] | None = None, setup: str = "test") -> str:

@@ -15,6 +15,10 @@ from lowshot.errors import LowshotError
 from lowshot.escaping import printable
 from lowshot.files import Pathlike, write_bytes, write_text
 from lowshot.progress import SafeConsole
+from lowshot.report.class_results import class_results, classes_csv, confusions_csv, kinds_csv
+from lowshot.report.class_views import TestImages, class_section
+from lowshot.report.difference_views import difference_section, sources_in_words
+from lowshot.report.differences import differences_csv, find_differences
 from lowshot.report.figures.accuracy import accuracy_plot
 from lowshot.report.figures.strip import Example, strip_plot
 from lowshot.report.figures.style import DARK, LIGHT, Plot, render
@@ -28,8 +32,9 @@ from lowshot.report.published import (
     published_notes,
     published_tables,
 )
-from lowshot.report.table_data import build_tables, primary
+from lowshot.report.table_data import build_tables, informative, primary
 from lowshot.report.tables import TextTable, paper_tables, to_csv, to_markdown
+from lowshot.report.training_views import training_section, trainings_csv
 
 
 @dataclass(frozen=True)
@@ -51,18 +56,21 @@ class Report:
     kinds: Mapping[str, RepresentationKind] | None = None
     episodes: Sequence[Record] = ()
 
-    def write(self, folder: Path, *, sections: Sequence[Section] = (), **parts: Any) -> Path:
+    def write(
+        self, folder: Path, *, sections: Sequence[Section] = (), images: TestImages | None = None, **parts: Any
+    ) -> Path:
         """Write all files.
 
         Args:
             folder (Path): The folder, made where it is missing.
             sections (sequence of Section): Further parts of the page, which follow those that every report has.
+            images (TestImages or None): The images of the queries, where the recipe has them.
             **parts (objects): The other arguments of :func:`write_report`.
 
         Returns:
             The path of ``report.html``.
         """
-        own: list[Section] = []
+        own = self._details(folder, images)
         times, episodes = time_table(self.records, self.setup), episode_table(self.episodes, self.setup)
         if episodes is not None:
             write_text(folder / "episodes.csv", episode_csv(self.episodes, self.setup))
@@ -86,6 +94,23 @@ class Report:
             metrics=self.metrics,
             **parts,
         )
+
+    def _details(self, folder: Path, images: TestImages | None) -> list[Section]:
+        """The parts of the page on several trainings and on single classes, whose numbers are saved beside it."""
+        tables = primary(build_tables(self.records, self.metrics, self.setup))
+        table = next((table for table in tables if table.metric.startswith("all_")), tables[0])
+        means = {(row.representation, row.method): row.cells[0] for row in table.rows}
+        ranking = sorted(means, key=lambda row: -(cell.mean if (cell := means[row]) is not None else -1.0))
+        results = class_results(self.records, self.setup)
+        if results:
+            write_text(folder / "classes.csv", classes_csv(results))
+            write_text(folder / "confusions.csv", confusions_csv(results))
+            write_text(folder / "kinds.csv", kinds_csv(results))
+        trained = training_section(tables)
+        if trained is not None:
+            every = build_tables(self.records, self.metrics, self.setup)
+            write_text(folder / "trainings.csv", trainings_csv(every))
+        return [*([] if trained is None else [trained]), class_section(results, ranking, images)]
 
     def print(self) -> None:
         """Print the main tables, in the original's layout, to standard output."""
@@ -119,7 +144,8 @@ def write_report(
     setup: str = "test",
     metrics: Sequence[str] | None = None,
 ) -> Path:
-    """Write ``figures/*.png``, ``figures/*.pdf``, ``tables.md``, ``tables.csv`` and last ``report.html``.
+    """Write ``figures/*.png``, ``figures/*.pdf``, ``tables.md``, ``tables.csv``, ``comparisons.csv`` and last
+    ``report.html``.
 
     Each file appears whole or not at all, and the same input gives the same bytes.
 
@@ -148,6 +174,8 @@ def write_report(
     """
     folder = Path(out_dir)
     tables = build_tables(records, metrics, setup)
+    tables = informative(tables) if metrics is None else tables
+    differences = {table.metric: find_differences(records, table) for table in tables}
     plots = [accuracy_plot(table) for table in primary(tables)]
     plots += [plot for plot in (training_plot(training_logs),) if plot is not None]
     plots += [plot for section in sections for plot in section.plots]
@@ -157,7 +185,12 @@ def write_report(
     markdown = [to_markdown(records, metrics, setup), *(table.markdown() for table in further_tables)]
     write_text(folder / "tables.md", printable("\n".join(markdown)))
     write_text(folder / "tables.csv", to_csv(records, metrics, setup))
-    page = Page(title, description, tables, pictures, examples, recipe_yaml, provenance, notes, sections)
+    shown = [differences[table.metric] for table in primary(tables)]
+    write_text(folder / "comparisons.csv", differences_csv(shown))
+    tested = sources_in_words(one for found in shown for one in found.values())
+    differing = difference_section(shown[:2])
+    texts = (recipe_yaml, provenance, notes, sections)
+    page = Page(title, description, tables, pictures, examples, *texts, differences, tested, differing)
     write_text(folder / "report.html", printable(render_page(page)))
     return folder / "report.html"
 

@@ -65,7 +65,7 @@ def measured_stage(
 
     inputs = {
         "classifier": section.classifier,
-        "params": by_content(section.params_for(phase.name)),
+        "params": by_content(section.params_for(phase.key)),
         "n_per_class": section.n_per_class,
         **depends,
         **phase.common_inputs,

@@ -19,7 +19,7 @@ def fit_classifier_stage(phase: LowShotPhase, method: str, base: list[int], need
     checkpoint = path.with_name(f"{method}-{fingerprint(depends, [need.fingerprint for need in needs])}.ckpt")
 
     def action() -> None:
-        params = {"random_state": phase.recipe.seed, "checkpoint": checkpoint, **section.params_for(phase.name)}
+        params = {"random_state": phase.recipe.seed, "checkpoint": checkpoint, **section.params_for(phase.key)}
         fitted = CLASSIFIERS.build(section.classifier, **params).fit_base(*phase.base_examples(base))
         save_classifier(fitted.set_params(checkpoint=None), path)  # equal classifiers are equal files
         for finished in path.parent.glob(f"{method}-{'[0-9a-f]' * 16}.ckpt"):

@@ -15,7 +15,7 @@ from lowshot.registry import GENERATORS
 def fit_generator_stage(phase: LowShotPhase, name: str, base: list[int], needs: tuple[Stage, ...]) -> Stage:
     """The fit of one generator of the recipe on one representation."""
     section = phase.recipe.generators[name]
-    params = section.params_for(phase.name)
+    params = section.params_for(phase.key)
     depends = {
         "generator": section.generator,
         "params": by_content(params),

@@ -16,9 +16,11 @@ from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stamps import Stamps
 from lowshot.progress import say
 from lowshot.recipe import Recipe
+from lowshot.recipe.schema import training_name
 
 if TYPE_CHECKING:
     from lowshot.report import Example
+    from lowshot.report.class_views import TestImages
     from lowshot.report.published import RepresentationKind
     from lowshot.report.writing import Report
 
@@ -69,6 +71,7 @@ def _write(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iter
         recipe_yaml=recipe.to_yaml(),
         provenance=_provenance(inputs, report.records),
         notes=_notes(inputs, results),
+        images=_test_images(inputs),
         sections=[generator_section(view) for view in generator_views(inputs, phases)],
     )
 
@@ -104,7 +107,8 @@ def with_fit_seconds(inputs: Inputs, results: ResultFiles, evaluated: Iterable[S
         if stage.kind == "evaluate" and fits and all(fits):
             seconds[stage.subject] = sum(stamp["seconds"] for stamp in fits if stamp)
     for record in results.records():
-        subject = f"{record['representation']}/{record['method']}"
+        training = training_name(record["representation"], record.get("training", 1))
+        subject = f"{training}/{record['method']}"
         yield {**record, "stage_seconds": seconds[subject]} if subject in seconds else record
 
 
@@ -129,11 +133,13 @@ def _kinds(recipe: Recipe) -> dict[str, RepresentationKind]:
 
 def _training_logs(phases: Phases) -> dict[str, list[dict[str, Any]]]:
     logs = {}
-    for name, phase in phases.items():
+    for phase in phases.values():
         path = phase.representation.training_log
         if phase.representation.is_trained and exists(path):
             lines = read_text(path, "training log").splitlines()
-            logs[phase.recipe.label(name)] = [json.loads(line) for line in lines]
+            several = phase.representation.section.seeds > 1
+            training = f", training {phase.representation.number}" if several else ""
+            logs[f"{phase.recipe.label(phase.key)}{training}"] = [json.loads(line) for line in lines]
     return logs
 
 
@@ -159,8 +165,23 @@ def _examples(inputs: Inputs, records: list[dict[str, Any]]) -> list[Example]:
         if record["setup"] == recipe.evaluate.setup
         and record["n_shots"] == n_shots
         and record["method"] == first_method
+        and record.get("training", 1) == 1
         for example in record.get("examples", [])
     ]
+
+
+def _test_images(inputs: Inputs) -> TestImages | None:
+    """The images of the queries; None for features from elsewhere."""
+    from lowshot.report.class_views import TestImages
+
+    if not inputs.needs_images:
+        return None
+    labels = inputs.part_labels["test"]
+
+    def of_class(label: int) -> Any:
+        return inputs.image_of("test", int((labels == label).argmax()))
+
+    return TestImages(lambda row: inputs.image_of("test", row), of_class)
 
 
 def _provenance(inputs: Inputs, records: list[dict[str, Any]]) -> dict[str, Any]:

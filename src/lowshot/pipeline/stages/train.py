@@ -20,7 +20,7 @@ def train_stage(representation: Representation) -> Stage:
         "transform": representation.transforms.description,
         "base": inputs.split.base.tolist(),
         "data": inputs.train_images.fingerprint,
-        "seed": inputs.recipe.seed,
+        "seed": representation.seed,
         **({"plugins": inputs.plugins} if inputs.plugins else {}),
     }
 
@@ -70,6 +70,6 @@ def _train_in_folder(representation: Representation) -> None:
         representation.folder,
         representation.transforms,
         num_classes=len(inputs.class_names),
-        seed=inputs.recipe.seed,
+        seed=representation.seed,
         workers=inputs.recipe.data.workers,
     )

@@ -20,12 +20,12 @@ from lowshot.recipe.schema import MethodSection
 
 
 def tune_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...]) -> Stage:
-    """The choice of one method's hyper-parameters on one representation."""
+    """The choice of one method's hyper-parameters on one representation, on the first of its trainings."""
     recipe, section = phase.recipe, phase.section(method)
     target = recipe.tune.target_for(phase.representation.inputs.n_val_classes)
     depends = {
         "classifier": section.classifier,
-        "params": by_content(section.params_for(phase.name)),
+        "params": by_content(section.params_for(phase.key)),
         "n_per_class": section.n_per_class,
         "grid": _grid(section),
         "tune": {**recipe.tune.model_dump(mode="json"), "target": target, "n_shots": list(recipe.tune_n_shots)},

@@ -34,10 +34,11 @@ def accuracy_plot(table: TableData) -> Plot:
         f"{row.cells[-1] or 'not run'} at n={last}"
         for row in table.rows
     )
+    guess = "" if table.chance is None else f" A dashed line at {table.chance:.3g}: a guess."
     return Plot(
         name=f"accuracy_{table.metric}",
-        caption="Bars are 95 % intervals over experiments; points of one n stand side by side so that none hides.",
-        alt=f"Line chart of accuracy in per cent against the number of shots. {ends}.",
+        caption="Bars are the 95 % intervals of the table; points of one n stand side by side so that none hides.",
+        alt=f"Line chart of accuracy in per cent against the number of shots. {ends}.{guess}",
         draw=lambda theme: _draw(table, theme),
     )
 
@@ -60,9 +61,10 @@ def _draw_together(table: TableData, groups: dict[str, list[Row]], methods: dict
         names += [row.method] if len(methods) > 1 or len(groups) == 1 else []
         label = " · ".join(names)
         _line(axes, table, row, place, len(table.rows), label, style)
+    _guess(axes, table, theme)
     _shots_axis(axes, table.n_shots)
     axes.set(xlabel=SHOTS, ylabel=_accuracy(table))
-    _legend(figure, [axes], len(table.rows))
+    _legend(figure, [axes], len(table.rows) + 1)
     return figure
 
 
@@ -74,6 +76,7 @@ def _draw_panels(table: TableData, groups: dict[str, list[Row]], methods: dict[s
     for axes, (representation, rows) in zip(grid, groups.items(), strict=False):
         for place, row in enumerate(rows):
             _line(axes, table, row, place, len(rows), row.method, line_style(methods[row.method], 0, theme))
+        _guess(axes, table, theme)
         axes.set_title(drawable(representation, 40))
         axes.tick_params(labelbottom=True)
         _shots_axis(axes, table.n_shots)
@@ -82,7 +85,7 @@ def _draw_panels(table: TableData, groups: dict[str, list[Row]], methods: dict[s
     for i, axes in enumerate(grid):
         axes.set_xlabel(SHOTS if i + n_columns >= len(groups) else "")
     figure.supylabel(_accuracy(table), fontsize=9)
-    _legend(figure, grid, len(methods))
+    _legend(figure, grid, len(methods) + 1)
     return figure
 
 
@@ -100,6 +103,12 @@ def _line(axes: Axes, table: TableData, row: Row, place: int, n_lines: int, labe
         elinewidth=1,
         **style,
     )
+
+
+def _guess(axes: Axes, table: TableData, theme: Theme) -> None:
+    """A line at the accuracy of a guess, where it is known."""
+    if table.chance is not None:
+        axes.axhline(table.chance, color=theme.text, linewidth=1.2, linestyle=(0, (6, 3)), label="a guess")
 
 
 def _accuracy(table: TableData) -> str:

@@ -1,0 +1,77 @@
+"""The part of the page on several trainings of a representation: the variance between them and between draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from lowshot.benchmark.significance import variance_components
+from lowshot.report.page import Section
+from lowshot.report.table_data import Cell, Row, TableData
+from lowshot.report.tables import NAMES, TextTable, csv_text
+
+TITLE = "Would another training change it?"
+_HEAD = ("n", "mean", "±", "trainings", "draws", "rest", "lowest", "highest", "df")
+_CAPTION = (
+    "The mean over trainings and draws of the shots, and half its 95 % interval over both. Trainings, draws, rest: "
+    "standard deviations, in points, of what the training adds to an accuracy, of what the draw of the shots adds, and "
+    "of what is left (variance components of the two-way analysis of variance, 0 where the estimate is negative). "
+    "Lowest and highest: the means of single trainings. df: degrees of freedom between trainings, and between draws."
+)
+
+
+def training_section(tables: Sequence[TableData]) -> Section | None:
+    """The variance between trainings beside that between draws; None where no representation has several trainings."""
+    parts = []
+    for number, table in enumerate(tables):
+        if rows := _rows(table):
+            found = TextTable("", [*NAMES, *_HEAD], rows).html()
+            html = Markup("<details{}><summary>{}</summary>{}</details>")
+            parts.append(html.format(Markup(" open" if number == 0 else ""), table.title, found))
+    if not parts:
+        return None
+    return Section(TITLE, Markup('<p class="quiet">{}</p>{}').format(_CAPTION, Markup("").join(parts)))
+
+
+def trainings_csv(tables: Sequence[TableData]) -> str:
+    """A line per accuracy, method and number of shots with several trainings, in per cent and points."""
+    head = ["metric", "setup", "representation", "method", "n_shots", "mean", "interval95", "sd_trainings", "sd_draws"]
+    lines: list[list[object]] = [[*head, "sd_rest", "trainings", "experiments"]]
+    for table in tables:
+        for row, n, cell in _several(table):
+            numbers = [cell.mean, cell.half_width, *_components(cell)]
+            texts = ["" if number is None else f"{number:.4f}" for number in numbers]
+            about = [table.metric, table.setup, row.representation, row.method, n]
+            lines.append([*about, *texts, len(cell.trainings), len(cell.accuracies)])
+    return csv_text(lines)
+
+
+def _rows(table: TableData) -> list[list[str]]:
+    rows = []
+    for row, n, cell in _several(table):
+        means = [np.mean(list(values.values())) for values in cell.trainings.values()]
+        parts = ["–" if sd is None else f"{sd:.1f}" for sd in _components(cell)]
+        interval = "–" if cell.half_width is None else f"{cell.half_width:.1f}"
+        df = f"{len(cell.trainings) - 1}, {len(cell.accuracies) - 1}"
+        ends = [f"{min(means):.1f}", f"{max(means):.1f}"]
+        rows.append([row.representation, row.method, str(n), cell.mean_text, interval, *parts, *ends, df])
+    return rows
+
+
+def _several(table: TableData) -> list[tuple[Row, int, Cell]]:
+    return [
+        (row, n, cell)
+        for row in table.rows
+        for n, cell in zip(table.n_shots, row.cells)
+        if cell is not None and cell.trainings
+    ]
+
+
+def _components(cell: Cell) -> tuple[float | None, ...]:
+    """Standard deviations between trainings, between draws, and of the rest; none of them from a single draw."""
+    if len(cell.accuracies) < 2:
+        return None, None, None
+    values = np.array([list(values.values()) for values in cell.trainings.values()])
+    return tuple(float(np.sqrt(variance)) for variance in variance_components(values))
