@@ -1,6 +1,6 @@
 """The six compat programs against plain programs of the same work (benchmarks/plain), start-up included.
 
-    python benchmarks/compat.py [PROGRAM ...] [--repeats 3] [--threads 1] [--json FILE]
+    python benchmarks/compat.py [PROGRAM ...] [--only NAME] [--repeats 3] [--threads 1] [--json FILE]
 
 Both are started as processes of their own with the same flags on the same files, and timed in processor seconds (user
 and system), so that other work on the machine hardly counts; the two take turns, and the shortest of the repeats is
@@ -32,8 +32,13 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 PLAIN = Path(__file__).parent / "plain"
-DIM, CLASSES, PER_CLASS, PER_TEST = 512, 100, 300, 60
+DIM = 512
 BASE, NOVEL = (range(32), range(32, 64)), (range(64, 82), range(82, 100))
+SPLITS = {
+    "": ({"base": BASE, "novel": NOVEL}, (300, 60)),
+    "few": ({"base": (range(1), range(1, 20)), "novel": ([20], [21])}, (300, 60)),
+    "many": ({"base": (range(193), range(193, 389)), "novel": ([389], [390])}, (20, 1)),
+}
 TARGET = 1.2
 
 # The start of a program whose two lengths are set apart from each other.
@@ -68,19 +73,17 @@ class Pair:
     change: Callable[[int], tuple[str, str, dict[str, str]]]
 
 
-def make_features(folder: Path, classes: int) -> None:
+def make_features(folder: Path, groups: dict[str, tuple[Sequence[int], Sequence[int]]], rows: tuple[int, int]) -> None:
     """Features of overlapping classes, a split and experiments, under the original's names."""
     rng = np.random.default_rng(0)
+    classes = sum(len(half) for halves in groups.values() for half in halves)
     means = rng.gamma(1.0, 0.5, (classes, DIM)).astype(np.float32)
     split: dict[str, list] = {"label_names": [f"c{c}" for c in range(classes)]}
-    groups = (("base", BASE), ("novel", NOVEL)) if classes == CLASSES else (("base", ((0,), range(1, 20))),)
-    for name, halves in groups:
+    for name, halves in groups.items():
         split[f"{name}_classes_1"], split[f"{name}_classes_2"] = ([*half] for half in halves)
         split[f"{name}_classes"] = [*halves[0], *halves[1]]
-    if classes != CLASSES:
-        split |= {"novel_classes_1": [20], "novel_classes_2": [21], "novel_classes": [20, 21]}
     (folder / "features").mkdir(parents=True)
-    for part, per_class in (("train", PER_CLASS), ("val", PER_TEST)):
+    for part, per_class in zip(("train", "val"), rows):
         labels = rng.permutation(np.repeat(np.arange(classes), per_class))
         with h5py.File(folder / f"features/{part}.hdf5", "w") as file:
             noise = rng.standard_normal((len(labels), DIM), dtype=np.float32)
@@ -134,7 +137,10 @@ def make_images(folder: Path, counts: Sequence[int]) -> None:
 
 def pairs(folder: Path) -> Iterator[Pair]:
     files = f"--lowshotmeta {folder}/label_idx.json --trainfile {folder}/features/train.hdf5"
-    few = f"--lowshotmeta {folder}/few/label_idx.json --trainfile {folder}/few/features/train.hdf5"
+    few, many = (
+        f"--lowshotmeta {folder}/{name}/label_idx.json --trainfile {folder}/{name}/features/train.hdf5"
+        for name in ("few", "many")
+    )
     run = f"{files} --testfile {folder}/features/val.hdf5 --experimentpath {folder}/splitfile_{{:d}}.json --testsetup 1"
     run += f" --outdir {folder}/out"
 
@@ -180,9 +186,10 @@ def pairs(folder: Path) -> Iterator[Pair]:
         (1, 150),
         lambda n: (f"--maxiters {n} --generator_name analogies", f"--maxiters {n}", {}),
     )
-    for name, data in (("20 classes", few), ("64 classes", files)):
-        train = f"--test 0 --modelfile {folder}/out/mn_{name[:2]}.tar {data}"
-        yield Pair(f"matching_network, training, {name}", "matching_network", train, "episode", (1, 30), steps)
+    for classes, data, longer in ((20, few, 30), (64, files, 30), (389, many, 7)):
+        train = f"--test 0 --modelfile {folder}/out/mn_{classes}.tar {data}"
+        name = f"matching_network, training, {classes} classes"
+        yield Pair(name, "matching_network", train, "episode", (1, longer), steps)
     yield Pair(
         "matching_network, test",
         "matching_network",
@@ -251,9 +258,9 @@ def make_models(folder: Path) -> None:
 
 
 def make(folder: Path) -> None:
-    make_features(folder, CLASSES)
+    for name, (groups, rows) in SPLITS.items():
+        make_features(folder / name, groups, rows)
     make_models(folder)
-    make_features(folder / "few", 22)
     split = json.loads((folder / "label_idx.json").read_text())
     split |= {"base_classes_1": [0], "base_classes_2": [1], "base_classes": [0, 1]}
     (folder / "two_classes.json").write_text(json.dumps(split))
@@ -280,6 +287,7 @@ def processor() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("programs", nargs="*", metavar="PROGRAM", help="the programs to time; all by default")
+    parser.add_argument("--only", default="", help="time the rows alone whose name contains this")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="also write the numbers here")
@@ -292,7 +300,7 @@ def main() -> None:
         folder = Path(name)
         make(folder)
         for pair in pairs(folder):
-            if args.programs and pair.program not in args.programs:
+            if args.only not in pair.name or (args.programs and pair.program not in args.programs):
                 continue
             row = measure(pair, folder, args.threads, args.repeats)
             found.append(row)

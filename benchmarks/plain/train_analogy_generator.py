@@ -71,7 +71,7 @@ def classifier_of(x: torch.Tensor, y: torch.Tensor, num_classes: int, steps: int
     model = nn.Linear(x.shape[1], num_classes)
     optimizer = torch.optim.SGD(model.parameters(), 0.1, 0.9, weight_decay=1e-4)
     for _ in range(steps):
-        rows = torch.from_numpy(rng.choice(len(x), min(1000, len(x)), replace=False))
+        rows = torch.from_numpy(rng.choice(len(x), 1000, replace=len(x) < 1000))
         optimizer.zero_grad()
         nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
         optimizer.step()

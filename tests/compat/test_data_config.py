@@ -17,7 +17,7 @@ from torchvision import transforms as torchvision
 
 from lowshot.compat.data_config import read_config, read_source, transforms_of
 from lowshot.compat.data_schema import TransformParams
-from lowshot.compat.transforms import ImageJitter, image_transform, normalisation
+from lowshot.compat.transforms import ImageJitter, RandomSizedCrop, image_transform, normalisation
 from lowshot.data import ImageDataset
 from lowshot.data.sets.json_list import json_list
 from lowshot.data.sets.lsun import CATEGORIES
@@ -229,6 +229,43 @@ def test_pixels_are_those_of_torchvisions_transforms_of_pil_images(names: list[s
         expected = np.asarray(theirs(image))
         assert np.array_equal(found.permute(1, 2, 0), expected)
         assert torch.equal(torch.get_rng_state(), state)
+
+
+def first_torchvisions_crop(width: int, height: int, rng: np.random.Generator) -> tuple[int, int] | None:
+    """Width and height that RandomSizedCrop drew in 2017; None where ten attempts fail."""
+    for _ in range(10):
+        area, ratio = rng.uniform(0.08, 1) * width * height, rng.uniform(3 / 4, 4 / 3)
+        w, h = round((area * ratio) ** 0.5), round((area / ratio) ** 0.5)
+        if rng.random() < 0.5:
+            w, h = h, w
+        if w <= width and h <= height:
+            return w, h
+    return None
+
+
+def test_crops_are_drawn_almost_as_in_2017() -> None:
+    """Of 20 000 crops of a photograph, area and aspect ratio have the same distribution within the error of the test.
+
+    Without the limits of a photograph, the logarithm of the ratio is uniform here, and F(l) = 1/2 + sinh(l) / (7/12)
+    there: the two differ by 0.3 % at most.
+    """
+    log_ratios = np.linspace(-np.log(4 / 3), np.log(4 / 3), 1001)
+    uniform, then = (log_ratios - log_ratios[0]) / np.ptp(log_ratios), 0.5 + np.sinh(log_ratios) / (7 / 12)
+    assert then[[0, -1]] == pytest.approx([0, 1])
+    assert 0.002 < np.abs(uniform - then).max() < 0.003
+    torch.manual_seed(0)
+    rng, n = np.random.default_rng(0), 20_000
+    ours = np.array([RandomSizedCrop._draw(500, 375)[2:] for _ in range(n)])
+    drawn = [first_torchvisions_crop(500, 375, rng) for _ in range(n)]
+    assert None not in drawn
+    theirs = np.array(drawn)
+    limit = 1.63 * (2 / n) ** 0.5 + 0.003  # Kolmogorov and Smirnov's at 1 %, and the difference
+    for of in (lambda sides: sides[:, 0] / sides[:, 1], lambda sides: sides[:, 0] * sides[:, 1]):
+        values = np.sort(of(theirs))
+        places = np.sort(of(ours))
+        at = np.unique(np.concatenate([values, places]))
+        distance = np.searchsorted(values, at, "right") - np.searchsorted(places, at, "right")
+        assert np.abs(distance).max() / n < limit
 
 
 @pytest.mark.parametrize("name", ["Brightness", "Contrast", "Color", "Sharpness"])

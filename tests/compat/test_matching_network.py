@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from lowshot.compat import matching, matching_network
+from lowshot.compat import matching, matching_network, support_set
 from lowshot.compat.evaluation import RunData, read_run_data
 from lowshot.compat.formats.matching_network import read_weights
 from lowshot.compat.matching_episodes import MatchingEpisodes
@@ -260,6 +260,24 @@ def reference_scores(
     codes = np.array([classes.index(c) for c in y[rows]])
     scores = reference.scores(weights, X[rows].astype(float), codes, Q[kept].astype(float), len(classes), n_steps=2)
     return z[kept], scores
+
+
+@pytest.mark.parametrize("n_shots", [1, 3])
+def test_encoding_repetitions_once_changes_log_probabilities_by_rounding(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, n_shots: int
+) -> None:
+    save(folder / "mn.tar", matching_state(8, "G_encoder", "FCE", seed=3))
+    given = matching_network.flags().parse_args([*MATCHING[1:], "1", "--lowshotn", str(n_shots), "--testsetup", "1"])
+    data = read_run_data(given)
+    queries = data.test.rows(data.test.rows_of([*data.base, *data.novel]))
+    scores, sizes = [], []
+    for rounding in (support_set.ROUNDING, -1.0):  # no change is below -1: every repetition is encoded
+        monkeypatch.setattr(support_set, "ROUNDING", rounding)
+        support = SupportSet(read_weights("mn.tar").state, data, n_steps=5, n_shots=n_shots, seed=1)
+        scores.append(support.scores(queries)[:, [*data.base, *data.novel]])
+        sizes.append(len(support._encoded))
+    assert sizes[0] < sizes[1]
+    assert np.abs(scores[0] - scores[1]).max() <= 5e-6
 
 
 def test_classes_without_support_do_not_compete(folder: Path) -> None:

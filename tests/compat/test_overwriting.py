@@ -56,6 +56,14 @@ def other_generator() -> None:
     save(Path(GENERATOR), generator_content())
 
 
+def other_file(name: str, content: bytes) -> Callable[[], None]:
+    def work() -> None:
+        Path(name).parent.mkdir(parents=True)
+        Path(name).write_bytes(content)
+
+    return work
+
+
 def nothing() -> None: ...
 
 
@@ -69,6 +77,13 @@ FOREIGN = {
     "main, resumed before the end": (
         checkpoints("checkpoints/0.tar", "checkpoints/1.tar"),
         [*BASE, "--stop_epoch", "2", "--allow_resume", "1", "--resume_file", "checkpoints/0.tar"],
+    ),
+    "main, a log": (other_file("checkpoints/log.jsonl", b"a line of notes\n"), BASE),
+    "main, a log of something else": (other_file("checkpoints/log.jsonl", b'{"step": 1, "loss": 0.5}\n'), BASE),
+    "main, full checkpoints": (other_file("checkpoints/checkpoints/epoch_001.ckpt", b"not of lowshot"), BASE),
+    "main, full checkpoints, with resuming": (
+        other_file("checkpoints/checkpoints/epoch_001.ckpt", b"not of lowshot"),
+        [*BASE, "--allow_resume", "1"],
     ),
     "save_features": (other_features, SAVE30),
     "save_features, on a checkpoint": (nothing, [*SAVE30, "--outfile", "net.tar"]),

@@ -62,7 +62,7 @@ class FakedGPU(FakeTensorMode):
         self.operations: Counter[str] = Counter()
         self.cpu_products: Counter[str] = Counter()
         self.doubles: Counter[str] = Counter()
-        self.in_backward = False
+        self.in_autograd = False
         self._within_fake = False
         self._new: set[int] = set()
         self._leaves: dict[int, Any] = {}
@@ -74,7 +74,7 @@ class FakedGPU(FakeTensorMode):
         name = func._opname
         if name == "device":
             return self._device_for_cpp(args[0])
-        if self.in_backward:  # autograd makes tensors where it was told that others are
+        if self.in_autograd:  # autograd makes tensors where it was told that others are
             args, kwargs = tree_map_only(torch.device, lambda on: CUDA if on == META else on, (args, kwargs))
         leaves = tree_leaves((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
@@ -98,11 +98,12 @@ class FakedGPU(FakeTensorMode):
         """The device of a tensor for torch's C++ code; Python code is always told the true one.
 
         Autograd would wait for the streams of a GPU, of which there are none; told "meta" it does all the rest. It asks
-        about parameters, which :meth:`meet` makes it do beforehand, about new results, and in the backward pass.
+        about parameters, which :meth:`meet` makes it do beforehand, about new results, and in the backward pass and the
+        functions that have one of their own.
         """
         if not _on_device(tensor):
             return tensor.device
-        if self.in_backward or id(tensor) in self._new:
+        if self.in_autograd or id(tensor) in self._new:
             self._new.discard(id(tensor))
             return META
         return CUDA
@@ -211,12 +212,18 @@ def _torch_with_a_gpu(mode: FakedGPU) -> Iterator[None]:
     generator = torch.Generator()
     run = torch.autograd._engine_run_backward
 
-    def run_backward(*args: Any, **kwargs: Any) -> Any:
-        mode.in_backward = True
-        try:
-            return run(*args, **kwargs)
-        finally:
-            mode.in_backward = False
+    def apply(cls: type, *args: Any, **kwargs: Any) -> Any:
+        return super(torch.autograd.Function, cls).apply(*args, **kwargs)
+
+    def in_autograd(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            before, mode.in_autograd = mode.in_autograd, True
+            try:
+                return function(*args, **kwargs)
+            finally:
+                mode.in_autograd = before
+
+        return call
 
     with (
         contextlib.ExitStack() as stack,
@@ -224,7 +231,8 @@ def _torch_with_a_gpu(mode: FakedGPU) -> Iterator[None]:
         torch.backends.cudnn.flags(enabled=False),
     ):
         stack.callback(torch.nn.modules.module.register_module_forward_pre_hook(mode.meet).remove)
-        patch.setattr(torch.autograd, "_engine_run_backward", run_backward)
+        patch.setattr(torch.autograd, "_engine_run_backward", in_autograd(run))
+        patch.setattr(torch.autograd.Function, "apply", classmethod(in_autograd(apply)))
         for name, answer in answers.items():
             patch.setattr(torch.cuda, name, lambda *args, answer=answer, **kwargs: answer)
         patch.setattr(torch.cuda, "manual_seed_all", generator.manual_seed)

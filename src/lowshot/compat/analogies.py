@@ -16,6 +16,7 @@ from lowshot.compat.formats.container import is_written_by
 from lowshot.compat.formats.features import open_features
 from lowshot.compat.formats.generator import write_stored
 from lowshot.compat.formats.splits import read_split
+from lowshot.compat.memory import keep_freed_memory
 from lowshot.compat.overwriting import require_own
 from lowshot.compat.precision import only_float32
 from lowshot.compat.program import Flags
@@ -66,6 +67,7 @@ def fit(given: Flags) -> None:
             "is a ReLU, as that of the network that makes features"
         )
     only_float32()
+    keep_freed_memory()
     cache = folder / "cache"
     if classifier is None:
         classifier = base_classifier(features, labels, given.numclasses, steps(N_CLASSIFIER_STEPS), cache)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -12,12 +11,12 @@ from pydantic import ValidationError
 
 from lowshot.compat.data_config import read_source, transforms_of
 from lowshot.compat.formats.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from lowshot.compat.formats.container import is_written_by
 from lowshot.compat.memory import keep_freed_memory
 from lowshot.compat.names import LOSS_NAMES, MODELS
 from lowshot.compat.overwriting import may_replace_all, require_own
 from lowshot.compat.precision import PRECISION, only_float32
 from lowshot.compat.program import Flags
+from lowshot.compat.training_files import PROGRAM, TAR, is_own_tar, numbered_tars, require_own_training
 from lowshot.errors import InputError, did_you_mean
 from lowshot.files import exists, require_writable, resolved
 from lowshot.progress import say
@@ -25,8 +24,6 @@ from lowshot.recipe.complaints import complaints
 from lowshot.registry import LOSSES
 from lowshot.representation import OtherRunError, TrainSettings, load_backbone, train_representation
 from lowshot.representation.checkpoints import latest_checkpoint
-
-PROGRAM = "main"
 
 SETTINGS = {
     "backbone": "model",
@@ -50,7 +47,6 @@ SETTINGS = {
 """Fields of :class:`TrainSettings` and the flags that they come from."""
 
 Train = Callable[..., Path]
-_TAR = re.compile(r"(\d+)\.tar")
 
 
 def train(given: Flags) -> None:
@@ -105,7 +101,7 @@ class SaveAsOriginal:
         target = self.folder / f"{epoch}.tar"
         if not self.saves(epoch):
             return
-        if exists(target) and not _is_own(target) and not may_replace_all():
+        if exists(target) and not is_own_tar(target) and not may_replace_all():
             say(f"{target} was written by something else since this run began: it stays, see {path}", style="yellow")
             return
         write_checkpoint(target, load_backbone(path), epoch, PROGRAM)
@@ -136,7 +132,7 @@ def _resume_point(given: Flags) -> ResumePoint | None:
         if given.resume_file:
             say(f"{given.resume_file} is not used: --resume_file needs --allow_resume 1", style="yellow")
         return None
-    numbered = _numbered(given.checkpoint_dir)
+    numbered = numbered_tars(given.checkpoint_dir)
     if given.resume_file:
         path = Path(given.resume_file)
     elif numbered:
@@ -145,7 +141,7 @@ def _resume_point(given: Flags) -> ResumePoint | None:
         return None
     checkpoint = read_checkpoint(path, given.model, given.num_classes)
     epoch = checkpoint.epoch
-    if epoch is None and (match := _TAR.fullmatch(path.name)):
+    if epoch is None and (match := TAR.fullmatch(path.name)):
         epoch = int(match[1])
     if epoch is None:
         raise InputError(
@@ -155,24 +151,14 @@ def _resume_point(given: Flags) -> ResumePoint | None:
     return ResumePoint(path, checkpoint, epoch)
 
 
-def _numbered(folder: str | Path) -> dict[int, Path]:
-    """Epoch → the file of its name in a folder."""
-    found = Path(folder).glob("*.tar")
-    return {int(match[1]): path for path in found if (match := _TAR.fullmatch(path.name))}
-
-
-def _is_own(path: Path) -> bool:
-    return is_written_by(path, PROGRAM)
-
-
 def _require_own_files(given: Flags, resumed: ResumePoint | None) -> None:
-    """Refuse a run that would replace checkpoints of something else, or leave them mixed with its own.
+    """Refuse a run that would replace files of something else, or leave them mixed with its own.
 
     A new run owns the folder: any numbered ``.tar`` there must be of this program. A resumed one replaces the files of
     the epochs that it trains.
     """
     folder = Path(given.checkpoint_dir)
-    numbered = _numbered(folder)
+    numbered = numbered_tars(folder)
     saver = SaveAsOriginal(folder, given.save_freq, given.stop_epoch)
     if resumed is None:
         replaced: Iterable[int] = sorted(numbered)
@@ -180,16 +166,11 @@ def _require_own_files(given: Flags, resumed: ResumePoint | None) -> None:
         replaced = [e for e in sorted(numbered) if resumed.epoch < e < given.stop_epoch and saver.saves(e)]
     try:
         for epoch in replaced:
-            require_own(numbered[epoch], "--checkpoint_dir", _is_own)
+            require_own(numbered[epoch], "--checkpoint_dir", is_own_tar)
     except InputError as error:
         advice = "" if given.allow_resume else ". --allow_resume 1 goes on from the one of the highest number"
         raise InputError(f"{error}{advice}") from None
-    found = latest_checkpoint(folder)
-    if found is not None and "original" not in found[1]["identity"].get("transforms", {}) and not may_replace_all():
-        raise InputError(
-            f"--checkpoint_dir: {folder} holds a training of `lowshot train` ({found[0]}), which this run would "
-            "replace: give another folder"
-        )
+    require_own_training(folder)
 
 
 def _start(train_from: Train, given: Flags) -> None:
@@ -213,7 +194,7 @@ def _resume(train_from: Train, given: Flags, resumed: ResumePoint) -> None:
     folder = Path(given.checkpoint_dir)
     if resolved(folder) == resolved(resumed.path).parent:
         found = latest_checkpoint(folder)
-        if found is not None and (found[1]["epoch"] >= first or (not given.resume_file and _is_own(resumed.path))):
+        if found is not None and (found[1]["epoch"] >= first or (not given.resume_file and is_own_tar(resumed.path))):
             try:
                 train_from(first_epoch=given.start_epoch)
                 return

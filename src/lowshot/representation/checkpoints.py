@@ -43,7 +43,7 @@ def save_checkpoint(folder: Path, checkpoint: Mapping[str, Any], keep: int | Non
     """
     path = checkpoint_path(folder, checkpoint["epoch"])
     save_torch(path, dict(checkpoint))
-    present = _epochs(folder)
+    present = checkpoint_files(folder)
     valid = [epoch for epoch in present if epoch <= checkpoint["epoch"]]
     newest = valid if keep is None else valid[-keep:]
     for epoch, other in present.items():
@@ -63,7 +63,7 @@ def latest_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     Raises:
         InputError: The newest readable file is not a checkpoint of this version, so nothing is known about its run.
     """
-    for path in reversed(_epochs(folder).values()):
+    for path in reversed(checkpoint_files(folder).values()):
         try:
             checkpoint = load_torch(path)
         except InputError as error:
@@ -80,7 +80,7 @@ def latest_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]] | None:
 
 def remove_checkpoints(folder: Path) -> None:
     """Remove every checkpoint of a training folder."""
-    for path in _epochs(folder).values():
+    for path in checkpoint_files(folder).values():
         path.unlink(missing_ok=True)
 
 
@@ -210,7 +210,7 @@ def _no_larger_than(state: Mapping[str, Tensor]) -> Iterator[None]:
             hook.remove()
 
 
-def _epochs(folder: Path) -> dict[int, Path]:
+def checkpoint_files(folder: Path) -> dict[int, Path]:
     """The checkpoint file of each epoch, oldest first."""
     files = checkpoint_path(folder, 0).parent.glob("epoch_*.ckpt")
     found = {int(match[1]): path for path in files if (match := _NAME.fullmatch(path.name))}

@@ -27,7 +27,7 @@ from lowshot.progress import progress
 LAYERS = ("fc1", "fc2", "fc3")
 BATCHES = ("independent", "permutation")
 N_REPORTS = 50
-MIN_REPORT_STEPS = 100
+MIN_REPORT_STEPS = 250
 REPORT_ROWS = 1024
 
 
@@ -162,7 +162,8 @@ class Regressor:
         for layer in reversed(range(len(LAYERS))):
             if self._has_relu(layer):
                 delta.mul_(outputs[layer + 1].sign())  # 1 where the ReLU was open, else 0; faster than a comparison
-            torch.mm(delta.T, outputs[layer], out=self._weight_gradients[layer])
+            # Laid out anew, a small matrix makes this product a tenth faster on a CPU.
+            torch.mm(delta.T.contiguous(), outputs[layer], out=self._weight_gradients[layer])
             torch.sum(delta, 0, out=self._bias_gradients[layer])
             if layer:
                 delta = delta @ self.weights[layer]
@@ -207,7 +208,7 @@ def train_regressor(
 
     Returns:
         G's parameters by name, and a history: the step, the classification loss and the mean squared error at the
-        start, at the end and about fifty times in between (at least 100 steps apart), on the same 1024 analogies.
+        start, at the end and about fifty times in between (at least 250 steps apart), on the same 1024 analogies.
 
     Raises:
         LowshotError: The loss became infinite or NaN.
