@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -95,16 +97,15 @@ sys.exit(code)
 
 def _modules_of(group: list[str]) -> list[str]:
     """The modules of the packages of a group, and of those that these need."""
-    from importlib.metadata import distribution, packages_distributions
-
     needed, waiting = set(), [re.split(r"[<>=!\[; ]", one)[0] for one in group]
     while waiting:
         name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
         if name in needed:
             continue
         needed.add(name)
-        required = distribution(name).requires or ()
-        waiting += [re.split(r"[<>=!\[;( ~]", one)[0] for one in required if "extra ==" not in one]
+        with suppress(PackageNotFoundError):  # another system's or version's
+            required = distribution(name).requires or ()
+            waiting += [re.split(r"[<>=!\[;( ~]", one)[0] for one in required if "extra ==" not in one]
     modules = packages_distributions()
     return sorted(
         module for module, names in modules.items() if {re.sub(r"[-_.]+", "-", name).lower() for name in names} & needed

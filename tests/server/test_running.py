@@ -213,6 +213,18 @@ def test_slow_and_broken_clients_hold_nobody_up_and_are_ended(colours: Path) -> 
         for connection in connections:
             connection.close()
         assert "lowshot_waiting_requests 0" in client.get("/metrics").text
+        assert server.end() == (0, "")  # nobody's leaving is a failure
+
+
+def test_answers_are_sent_at_once(colours: Path) -> None:
+    """Without TCP_NODELAY the end of an answer waits for the client's acknowledgement, which may take 40 ms."""
+    with running(colours) as server, server.client() as client:
+        times = []
+        for _ in range(30):
+            start = time.monotonic()
+            client.get("/health")
+            times.append(time.monotonic() - start)
+        assert min(times) < 0.03
 
 
 def test_a_refused_body_is_read_on_so_that_the_client_sees_the_refusal(colours: Path) -> None:

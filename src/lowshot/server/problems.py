@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from lowshot.errors import InputError
@@ -117,6 +118,10 @@ def install(app: FastAPI) -> None:
     async def of_failure(request: Request, error: Exception) -> Response:
         return Problem(500, "the server failed; its standard error says why").response()
 
+    async def of_leaving(request: Request, error: Exception) -> Response:
+        return Problem(400, "the body ended early").response()
+
+    app.add_exception_handler(ClientDisconnect, of_leaving)
     app.add_exception_handler(Exception, of_failure)
     app.add_exception_handler(Problem, of_problem)
     app.add_exception_handler(InputError, of_input)

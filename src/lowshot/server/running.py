@@ -211,7 +211,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except (OSError, UnicodeError, OverflowError) as error:
         raise InputError(f"--host {host} is no address of this machine: {error}") from None
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    # asyncio sends small pieces at once (TCP_NODELAY) where the protocol is stated; otherwise answers take 40 ms more.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(place)
