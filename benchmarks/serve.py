@@ -368,7 +368,7 @@ def main() -> None:
                 f"{1000 * one['forward and decoding']:.1f} ms: {one['ratio']:.2f} times",
                 flush=True,
             )
-            rates, found, start_memory = [predict_rate()], [], 0.0
+            rates, found, start_memory = [predict_rate()], [], server.resident()
             quarters = 4
             for _ in range(quarters):
                 each = options.requests // quarters
@@ -391,13 +391,18 @@ def main() -> None:
                 f"{1000 * row['alone']:.1f} ms",
                 flush=True,
             )
-            start_memory = server.resident()
             while answered < options.total:
                 more = load(server.port, options.clients, 50, contents, lambda body: None)
                 assert not more["errors"], more["errors"][:1]
                 answered += more["n"]
-            results["memory"] = {"after load": start_memory, "at the end": server.resident(), "requests": answered}
-            print(f"memory after the load {start_memory:.0f} MB, after {answered} requests {server.resident():.0f} MB")
+            results["memory"] = {
+                "at the beginning": start_memory,
+                "at the end": server.resident(),
+                "requests": answered,
+            }
+            print(
+                f"memory after the first requests {start_memory:.0f} MB, after {answered} requests {server.resident():.0f} MB"
+            )
             results["taught"] = row = while_taught(folder / "birds", server.port, contents, options.seconds, new)
             print(
                 f"a class a second: {row['changes']} changes of {1000 * row['seconds per change']:.0f} ms, "
