@@ -401,7 +401,8 @@ def main() -> None:
                 "requests": answered,
             }
             print(
-                f"memory after the first requests {start_memory:.0f} MB, after {answered} more {server.resident():.0f} MB",
+                f"memory after the first requests {start_memory:.0f} MB, "
+                f"after {answered} more {server.resident():.0f} MB",
                 flush=True,
             )
             results["taught"] = row = while_taught(folder / "birds", server.port, contents, options.seconds, new)

