@@ -86,10 +86,8 @@ def ask(page: Page, photos: list[Path]) -> None:
 def save(page: Page, name: str) -> None:
     """Write what the window shows as WebP."""
     page.wait_for_load_state("networkidle")
-    shown = "[...document.images].filter((image) => image.checkVisibility())"
-    page.evaluate(f"Promise.all({shown}.map((image) => image.decode().catch(() => {{}})))")
     page.mouse.move(0, 0)
-    page.wait_for_timeout(400)  # the bars grow for a moment
+    page.wait_for_timeout(600)  # bars grow and pictures are decoded for a moment
     taken = Image.open(io.BytesIO(page.screenshot()))
     target = PICTURES / f"serving-{name}.webp"
     taken.convert("RGB").save(target, quality=82, method=6)
