@@ -13,6 +13,7 @@ from lowshot.benchmark.significance import (
     over_draws,
     over_draws_and_classes,
     over_draws_and_trainings,
+    variance_components,
 )
 from tests.reference import significance as reference
 
@@ -105,6 +106,17 @@ def test_the_interval_is_that_of_the_sums_of_squares(draws, classes, seed):
     assert means.half_width()[0] == pytest.approx(reference.crossed_half_width(values.tolist()), rel=1e-5)
     over_both = over_draws_and_trainings(values[None])
     assert over_both.half_width()[0] == pytest.approx(reference.crossed_half_width(values.tolist()), rel=1e-5)
+
+
+@given(st.integers(2, 5), st.integers(2, 6), st.integers(0, 10**6))
+def test_variance_components_solve_the_expected_mean_squares(rows, columns, seed):
+    values = np.random.default_rng(seed).normal(size=(rows, columns)) + np.arange(rows)[:, None]
+    assert variance_components(values) == pytest.approx(reference.components(values.tolist()), abs=1e-9)
+
+
+def test_variance_components_are_those_the_values_were_drawn_with():
+    many = [variance_components(one) for one in crossed(6, 8, (2, 1, 0.5), repeats=600)]
+    assert np.mean(many, axis=0) == pytest.approx([4, 1, 0.25], rel=0.1)
 
 
 def test_over_draws_is_the_paired_t_test():

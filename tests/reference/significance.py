@@ -50,6 +50,19 @@ def crossed_half_width(values: Sequence[Sequence[float]], level: float = 0.05) -
     return math.sqrt(squared / (rows * columns))
 
 
+def components(values: Sequence[Sequence[float]]) -> tuple[float, float, float]:
+    """Expected mean squares solved for the variances between rows, between columns and of the rest."""
+    rows, columns = len(values), len(values[0])
+    row_means = [fmean(row) for row in values]
+    column_means = [fmean(row[c] for row in values) for c in range(columns)]
+    grand = fmean(row_means)
+    rest = sum(
+        (values[r][c] - row_means[r] - column_means[c] + grand) ** 2 for r in range(rows) for c in range(columns)
+    ) / ((rows - 1) * (columns - 1))
+    ms_rows, ms_columns = columns * variance(row_means), rows * variance(column_means)
+    return max(0.0, (ms_rows - rest) / columns), max(0.0, (ms_columns - rest) / rows), rest
+
+
 def paired_half_width(differences: Sequence[float], level: float = 0.05) -> float:
     """Half the interval of Student's t."""
     return t_quantile(level / 2, len(differences) - 1) * math.sqrt(variance(differences) / len(differences))

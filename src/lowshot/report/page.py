@@ -91,6 +91,7 @@ def render_page(page: Page) -> str:
         further=[table for table in page.tables if table not in shown],
         headlines=[(table, winners(table, page.differences.get(table.metric))) for table in shown[:2]],
         is_tied=partial(_is_tied, page.differences),
+        has_top5=any(table.metric.endswith("_top5") for table in page.tables),
         several_trainings=any(
             cell is not None and cell.trainings for table in page.tables for row in table.rows for cell in row.cells
         ),
