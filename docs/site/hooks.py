@@ -42,8 +42,6 @@ def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
 def _shown(name: str) -> str:
     """The last part of a name with a tilde, as Sphinx shows it."""
     return name.rpartition(".")[2].removeprefix("~") if name.startswith("~") else name
-        lambda role: f"<code>{role[1].rpartition('.')[2] if role[1].startswith('~') else role[1]}</code>", html
-    )
 
 
 def for_the_site(markdown: str, source: str) -> str:
