@@ -11,6 +11,9 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[2]
 PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+TABLES = ("results/cifar100-tables.md",)
+"""Pages of numbers alone, which a search would find for every word of their rows."""
+ROLE = re.compile(r":(?:class|func|meth|data|mod|attr|exc):<code>([^<]*)</code>")
 LINK = re.compile(r"(?P<before>!?\[(?P<text>[^\]]*)\]\()(?P<target>[^)#\s:]*)(?P<anchor>#[^)\s]*)?\)")
 
 
@@ -25,7 +28,20 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     """Turn a page as a forge shows it into one of the site."""
     if page.file.src_uri not in PAGES.values():
         markdown = for_the_site(markdown, f"docs/{page.file.src_uri}")
+    if page.file.src_uri in TABLES:
+        page.meta["search"] = {"exclude": True}
+    markdown = re.sub(r"^```(\w+) no-run$", r"```\1", markdown, flags=re.MULTILINE)
     return in_two_themes(markdown, page.file, files)
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+    """Show the roles of docstrings, such as ``:class:`~lowshot.data.Setup```, as the names that they stand for."""
+    return ROLE.sub(lambda role: f"<code>{_shown(role[1])}</code>", html)
+
+
+def _shown(name: str) -> str:
+    """The last part of a name with a tilde, as Sphinx shows it."""
+    return name.rpartition(".")[2].removeprefix("~") if name.startswith("~") else name
 
 
 def for_the_site(markdown: str, source: str) -> str:
