@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lowshot.benchmark.calibration_bias import Validation, choose_bias
@@ -40,6 +40,8 @@ def validation(found, name="val"):
 
 @settings(deadline=None, max_examples=150)
 @given(runs(), TARGETS)
+@example([([[0.0] * 6, [0.0] * 6, [0, 0, 0, 0.25, 0.25, 0]], [0, 0, 3], [0, 1, 2, 4], [3, 5])], "all_top1")
+@example([([[0.0] * 6, [0.0] * 6, [0, 0, 0, 0.25, 0.25, 0]], [0, 0, 3], [0, 1, 2, 4], [3, 5])], "all_top5")
 def test_no_bias_is_better_than_the_chosen_one(found, target):
     bias = choose_bias(validation(found), target)
     best = max(reference.accuracy(found, candidate, target) for candidate in reference.candidates(found))

@@ -78,7 +78,8 @@ def choose_bias(validation: Validation, target: str | None = None) -> float:
     needed: as the bias grows, each query changes at most once, a novel one from wrong to right and a base one from
     right to wrong. The bias where a query changes is its threshold: there the score of its class passes the decisive
     score of the other kind of class. Between two thresholds nothing changes, so sorting them gives every accuracy that
-    a bias can reach (a bias at a threshold, where scores tie, is not considered). The scores may be on any scale.
+    a bias can reach. Of the biases at a threshold, where scores tie, zero alone is considered, so that the chosen one
+    is never worse than none. The scores may be on any scale.
 
     Args:
         validation (Validation): The runs on setup "val".
@@ -111,7 +112,9 @@ def choose_bias(validation: Validation, target: str | None = None) -> float:
     if ((low < 0) & (high > 0)).any():
         return 0.0
     middles = (low + high) / 2
-    return float(middles[np.abs(middles).argmin()])
+    chosen = float(middles[np.abs(middles).argmin()])
+    without, with_it = (sum(int(one.correct(k, bias).sum()) for one in validation.runs) for bias in (0.0, chosen))
+    return 0.0 if without > with_it else chosen
 
 
 def _thresholds(runs: TopKRanks, k: int, novel: bool) -> np.ndarray:
