@@ -391,18 +391,20 @@ def main() -> None:
                 f"{1000 * row['alone']:.1f} ms",
                 flush=True,
             )
+            after_load, in_load = server.resident(), answered
             while answered < options.total:
                 more = load(server.port, options.clients, 50, contents, lambda body: None)
                 assert not more["errors"], more["errors"][:1]
                 answered += more["n"]
             results["memory"] = {
                 "at the beginning": start_memory,
+                "after load": after_load,
                 "at the end": server.resident(),
                 "requests": answered,
             }
             print(
-                f"memory after the first requests {start_memory:.0f} MB, "
-                f"after {answered} more {server.resident():.0f} MB",
+                f"memory after the first requests {start_memory:.0f} MB, after {in_load} more, in batches of all "
+                f"sizes, {after_load:.0f} MB, after {answered} {server.resident():.0f} MB",
                 flush=True,
             )
             results["taught"] = row = while_taught(folder / "birds", server.port, contents, options.seconds, new)
