@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageDraw
 from playwright.sync_api import Page, expect, sync_playwright
 
 from lowshot.pipeline.demo_pictures import write_pictures
@@ -58,8 +58,7 @@ def main() -> None:
             save(answered, "answer")
 
             doubtful = page("ask", DESKTOP, "dark")
-            ask(doubtful, unknown)
-            doubtful.locator(".tile[data-mood=unknown]").first.click()
+            ask(doubtful, [landscape(folder / "landscape.png")])
             save(doubtful, "unknown")
 
             save(page("classes", DESKTOP, "light"), "classes")
@@ -72,6 +71,27 @@ def main() -> None:
             checked = page("check", TABLET, "light")
             checked.locator(".finding").first.wait_for()
             save(checked, "check")
+
+
+def landscape(path: Path) -> Path:
+    """Draw hills under a low sun, which no sign is like."""
+    sky = Image.linear_gradient("L").resize((640, 480))
+    image = Image.merge(
+        "RGB",
+        [
+            sky.point([int(end + (start - end) * i / 255) for i in range(256)])
+            for start, end in ((250, 70), (176, 110), (120, 190))
+        ],
+    )
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((400, 190, 500, 290), fill=(255, 236, 190))
+    for height, colour in ((290, (112, 116, 150)), (340, (70, 86, 112)), (400, (36, 52, 66))):
+        for left in range(-200, 640, 230):
+            shift = left + height % 170
+            draw.polygon([(shift, 480), (shift + 190, height - 40), (shift + 400, 480)], fill=colour)
+        draw.rectangle((0, height + 50, 640, 480), fill=colour)
+    image.save(path)
+    return path
 
 
 def ask(page: Page, photos: list[Path]) -> None:

@@ -15,6 +15,10 @@ import pytest
 
 from tests.server.page.visitor import COLOURS, Visitor
 
+if os.environ.get("LOWSHOT_NEEDS_BROWSER"):
+    import axe_playwright_python.sync_playwright  # noqa: F401
+    import playwright.sync_api  # noqa: F401  no test is skipped for want of it
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ("--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 

@@ -12,7 +12,7 @@ import pytest
 
 from lowshot.recogniser.answers import COLUMNS
 from tests.recogniser.conftest import photo, write_photos
-from tests.server.page.visitor import Visitor
+from tests.server.page.visitor import COLOURS, Visitor
 
 expect = pytest.importorskip("playwright.sync_api", reason="the page is tested by playwright").expect
 
@@ -220,6 +220,21 @@ def test_damaged_photos_are_named_and_can_be_left_out_and_known_ones_are_reporte
     visitor.button("Teach 1 photo").click()
     expect(page.locator(".toast")).to_contain_text("Nothing was taught")
     expect(page.locator(".toast")).to_contain_text("00.png")
+
+
+def test_teaching_that_takes_long_shows_progress_and_can_be_cancelled(visit: Visit, grey: list[Path]) -> None:
+    visitor = visit().go("classes")
+    page = visitor.page
+    page.route("**/classes", lambda route: None if route.request.method == "POST" else route.continue_())
+    visitor.drop(grey, on=".view-head")
+    page.get_by_label("Name", exact=True).fill("grey")
+    visitor.button("Teach 3 photos").click()
+    dialog = page.get_by_role("dialog").filter(has_text="Teaching 3 photos")
+    expect(dialog.get_by_role("progressbar")).to_be_visible()
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".toast")).to_contain_text("Cancelled.")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert set(visitor.classes()) == set(COLOURS)
 
 
 def test_a_finding_is_mended_by_one_click(visit: Visit, tmp_path: Path) -> None:

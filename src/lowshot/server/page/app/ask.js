@@ -153,6 +153,7 @@ export class AskView {
       this.hint.textContent = error.message;
       return;
     }
+    if (!this.node.isConnected) return this.#camera.stop(); // the view was left while the browser asked for permission
     const stop = new AbortController();
     this.#live = stop;
     this.#shown = null;

@@ -82,6 +82,7 @@ export class Gather {
       this.hint.textContent = error.message;
       return;
     }
+    if (!this.node.isConnected) return this.#camera.stop(); // the dialog was closed meanwhile
     this.toggle.setAttribute("aria-expanded", "true");
     this.live.hidden = false;
     this.live.replaceChildren(this.#camera.video, el("div.burst-side", {}, this.#shutter(), el("p.soft.small", {}, "Hold it to take several. Turn the thing, and change the distance and the background between photos.")));
