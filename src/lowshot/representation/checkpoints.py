@@ -18,7 +18,7 @@ from torch.nn.modules.module import (
 from lowshot.errors import InputError, first_few
 from lowshot.files import Pathlike
 from lowshot.progress import say
-from lowshot.representation.backbones import Backbone, build_backbone, without_weight_sources
+from lowshot.representation.backbones import Backbone, attach_head, build_backbone, without_weight_sources
 from lowshot.representation.paths import checkpoint_path
 from lowshot.representation.weights import load_state, plain_state
 from lowshot.torch_files import load_torch, save_torch
@@ -146,6 +146,7 @@ def rebuild_backbone(checkpoint: Any, source: str) -> Backbone:
     try:
         with _no_larger_than(state):
             model = build_backbone(described.name, described.num_classes, **without_weight_sources(described.options))
+            model = attach_head(model, [described.head] if described.head else [])
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
     except Exception as error:  # options from a file may make a constructor fail in any way
@@ -161,6 +162,7 @@ class _Description(BaseModel):
     name: str
     num_classes: Annotated[int, Field(ge=1)]
     options: dict[str, Any] = Field(alias="kwargs")
+    head: dict[str, dict[str, Any]] | None = None
 
 
 def _found_instead(content: Any) -> str:

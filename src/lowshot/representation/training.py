@@ -15,10 +15,11 @@ from lowshot.devices import resolve_precision
 from lowshot.errors import InputError
 from lowshot.files import Pathlike, fingerprint
 from lowshot.plugins import plugin_of
-from lowshot.registry import BACKBONES, LOSSES
+from lowshot.registry import BACKBONES, LOSSES, OBJECTIVES
 from lowshot.representation.checkpoints import latest_checkpoint
 from lowshot.representation.launch import ProcessDied, launch
 from lowshot.representation.loop import TrainingRun, train_in_process
+from lowshot.representation.objectives import objective_complaints
 from lowshot.representation.settings import TrainSettings
 
 
@@ -44,8 +45,9 @@ def train_representation(
     """Train a backbone on labelled images, or continue a call that was cut off.
 
     The method is that of Hariharan & Girshick (arXiv 1606.02819): cross-entropy over all classes plus, on request, a
-    weighted auxiliary loss; SGD with momentum. An interrupted run that is resumed ends in the same weights, bit for
-    bit, as one that was not interrupted, because every random number is a function of the seed and the epoch.
+    weighted auxiliary loss; SGD with momentum. Objectives may change the head, batches and the loss. An interrupted run
+    that is resumed ends in the same weights, bit for bit, as one that was not interrupted, because every random number
+    is a function of the seed and the epoch.
 
     ``out_dir`` receives ``checkpoints/epoch_NNN.ckpt`` (N epochs done), ``log.jsonl`` (see
     :class:`~lowshot.representation.logs.TrainingLog`) and, on request, ``tensorboard/``.
@@ -87,6 +89,8 @@ def train_representation(
     folder = Path(out_dir)
     num_classes = train.num_classes if num_classes is None else num_classes
     settings = settings.model_copy(update={"precision": resolve_precision(settings.precision)})
+    if wrong := objective_complaints(settings):
+        raise InputError("; ".join(wrong))
     _check_data(train, num_classes)
     if val is not None:
         _check_data(val, num_classes)
@@ -159,8 +163,9 @@ def _depends_on(
 
 
 def _plugin_code(settings: TrainSettings) -> list[str]:
-    """Digests of the plug-ins that define the backbone and the loss; lowshot's own have a version."""
+    """Digests of the plug-ins that define the backbone, the loss and objectives; lowshot's own have a version."""
     parts = [BACKBONES.entry(settings.backbone)] + ([LOSSES.entry(settings.loss)] if settings.loss else [])
+    parts += [OBJECTIVES.entry(name) for one in settings.objective for name in one]
     return [plugin.digest for part in parts if (plugin := plugin_of(part.factory)) is not None]
 
 

@@ -147,6 +147,8 @@ def write_checkpoint(path: Pathlike, backbone: Backbone, epoch: int, program: st
             f"{path} cannot be written: the original program has no network {name!r}{described}; "
             f"it knows {', '.join(MODELS)}, with the stem for ImageNet"
         )
+    if head := backbone.config.get("head"):
+        raise InputError(f"{path} cannot be written: the original program has no {next(iter(head))}, only a linear one")
     if epoch < 0:
         raise InputError(f"{path} cannot be written: the original counts epochs from 0, and no epoch has ended yet")
     state = OrderedDict(

@@ -12,9 +12,9 @@ from lowshot.progress import say
 from lowshot.recipe.texts import KEPT_RUNS
 
 
-def train_stage(representation: Representation) -> Stage:
-    """The training of one representation."""
-    inputs, settings = representation.inputs, representation.settings
+def train_stage(representation: Representation, needs: tuple[Stage, ...] = ()) -> Stage:
+    """The training of one representation; it needs those of the representations that it learns from."""
+    inputs, settings = representation.inputs, representation.named_settings
     depends = {
         "train": by_content({**settings.fingerprinted(), "epochs": settings.epochs}),
         "transform": representation.transforms.description,
@@ -32,7 +32,7 @@ def train_stage(representation: Representation) -> Stage:
         "train",
         representation.name,
         depends,
-        needs=(),
+        needs=needs,
         outputs=(representation.checkpoint,),
         action=lambda: _train(representation),
         side_outputs=side_outputs,
