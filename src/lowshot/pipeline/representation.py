@@ -92,7 +92,7 @@ class Representation:
         settings = self.inputs.recipe.train_settings(self.key)
         if not representations:
             return settings
-        from lowshot.representation.objectives import with_checkpoints
+        from lowshot.representation.objectives.combination import with_checkpoints
 
         return with_checkpoints(settings, {key: str(one.checkpoint) for key, one in representations.items()})
 

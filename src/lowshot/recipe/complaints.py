@@ -136,7 +136,7 @@ def _teacher_complaints(recipe: Recipe) -> list[str]:
                 continue
             if not (objectives := recipe.train_settings(name).objective):
                 continue
-            from lowshot.representation.objectives import checkpoint_parameters
+            from lowshot.representation.objectives.combination import checkpoint_parameters
 
             checkpoints = list(checkpoint_parameters(objectives))
             learned_from = {value: _learned_from(recipe, value) for _, _, value in checkpoints}
@@ -202,7 +202,7 @@ def registry_complaints(recipe: Recipe) -> list[str]:
     """The unknown registry names and parameters of a recipe, one line each."""
     from lowshot.data import PRESETS
     from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES, Registry
-    from lowshot.representation.objectives import objective_complaints
+    from lowshot.representation.objectives.combination import objective_complaints
 
     lines: list[str] = []
 

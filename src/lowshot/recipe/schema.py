@@ -453,7 +453,7 @@ class Recipe(Section):
             return []
         if not (objective := self.train_settings(representation).objective):
             return []
-        from lowshot.representation.objectives import checkpoint_parameters
+        from lowshot.representation.objectives.combination import checkpoint_parameters
 
         named = [value for _, _, value in checkpoint_parameters(objective) if value in self.representations]
         return list(dict.fromkeys(named))

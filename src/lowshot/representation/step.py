@@ -14,7 +14,8 @@ from lowshot.errors import InputError
 from lowshot.registry import LOSSES
 from lowshot.representation.backbones import Backbone
 from lowshot.representation.losses import AuxiliaryLoss
-from lowshot.representation.objectives import Batch, Objective, TrainingClasses, build_objectives
+from lowshot.representation.objectives import Batch, Objective, TrainingClasses
+from lowshot.representation.objectives.combination import build_objectives
 from lowshot.representation.settings import TrainSettings
 from lowshot.representation.sgd import SGD
 from lowshot.representation.weights import load_state

@@ -19,7 +19,7 @@ from lowshot.registry import BACKBONES, LOSSES, OBJECTIVES
 from lowshot.representation.checkpoints import latest_checkpoint
 from lowshot.representation.launch import ProcessDied, launch
 from lowshot.representation.loop import TrainingRun, train_in_process
-from lowshot.representation.objectives import objective_complaints
+from lowshot.representation.objectives.combination import objective_complaints
 from lowshot.representation.settings import TrainSettings
 
 

@@ -1,12 +1,6 @@
 """Objectives, a file each, registered in ``OBJECTIVES``: what changes head, batches, targets or loss of a training."""
 
 from lowshot.representation.objectives.base import Batch, Frozen, Objective, TrainingClasses
-from lowshot.representation.objectives.combination import (
-    build_objectives,
-    checkpoint_parameters,
-    objective_complaints,
-    with_checkpoints,
-)
 from lowshot.representation.objectives.cosine_head import CosineHead, CosineHeadObjective
 from lowshot.representation.objectives.cutmix import CutMixObjective
 from lowshot.representation.objectives.distillation import DistillationObjective
@@ -33,8 +27,4 @@ __all__ = [
     "Objective",
     "RotationsObjective",
     "TrainingClasses",
-    "build_objectives",
-    "checkpoint_parameters",
-    "objective_complaints",
-    "with_checkpoints",
 ]
