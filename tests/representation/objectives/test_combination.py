@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from lowshot.errors import InputError
 from lowshot.registry import OBJECTIVES
 from lowshot.representation import load_backbone, trunk_fingerprint
-from lowshot.representation.objectives import Objective, objective_complaints
+from lowshot.representation.objectives import Objective
+from lowshot.representation.objectives.combination import objective_complaints
 from lowshot.representation.settings import TrainSettings
 from tests.representation.test_training import LOADS_PER_EPOCH, Interrupted, InterruptedImages, same
 from tests.representation.tiny import settings, train, weights
