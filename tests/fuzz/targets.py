@@ -248,7 +248,8 @@ def classifier_seeds(folder: Path) -> list[Any]:
 
     seeds = []
     quick = {"logistic": {"n_steps": 3}, "prototypical": {"n_episodes": 2}, "matching_network": {"n_episodes": 2}}
-    for name in ("nearest_mean", "ridge", "gaussian", "logistic", "cosine", "prototypical", "matching_network"):
+    quick |= {"ranpac": {"n_projected": 20}}
+    for name in CLASSIFIERS.names():
         base = LABELS < CLASSES // 2
         fitted = CLASSIFIERS.build(name, **quick.get(name, {})).fit_base(features()[base], LABELS[base])
         save_classifier(fitted.fit_novel(features()[~base], LABELS[~base]), folder / "good.safetensors")
