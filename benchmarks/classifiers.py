@@ -26,6 +26,7 @@ from lowshot.registry import CLASSIFIERS
 SHOTS = (1, 2, 5, 10, 20)
 EXPERIMENTS = 5
 PER_BASE, DIM = 1300, 512
+DEFAULT = ["nearest_mean", "ridge", "gaussian", "teen", "ranpac", "gaussian_text"]
 
 
 def synthetic(rng: np.random.Generator, means: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -69,9 +70,7 @@ def peak() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "names", nargs="*", default=["nearest_mean", "ridge", "gaussian", "teen", "ranpac", "gaussian_text"]
-    )
+    parser.add_argument("names", nargs="*", default=DEFAULT)
     parser.add_argument("--scale", type=float, default=1.0)
     options = parser.parse_args()
     print(

@@ -254,8 +254,8 @@ class LowShotClassifier(IncrementalClasses, TorchForm, ClassifierMixin, BaseEsti
 
         ``logistic``, ``cosine``, ``gaussian``, ``matching_network`` and ``prototypical`` are models of these
         probabilities, with temperature 1. ``nearest_mean``, ``teen``, ``ridge`` and ``ranpac`` are not, and have a
-        temperature that their documentation names. With few shots no method's are calibrated; :meth:`with_temperature` sets a temperature that
-        was fitted to data. A calibration bias enters with the scores.
+        temperature that their documentation names. With few shots no method's are calibrated; :meth:`with_temperature`
+        sets a temperature that was fitted to data. A calibration bias enters with the scores.
 
         Args:
             X (array-like, (N, D)): The queries.
