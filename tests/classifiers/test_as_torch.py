@@ -29,6 +29,11 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("cosine", {"n_steps": 5, "fine_tune_steps": 3}),
     ("logistic", {}),
     ("prototypical", {"n_episodes": 3, "hidden": 4}),
+    ("prototypical_hallucination", {"n_episodes": 3}),
+    ("prototype_matching", {"n_episodes": 2}),
+    ("prototype_matching", {"n_episodes": 2, "contextual": False}),
+    ("weight_generator", {"n_episodes": 3, "n_steps": 5}),
+    ("wdae_gnn", {"n_episodes": 3, "n_steps": 5}),
     ("matching_network", {"n_episodes": 2, "n_support": 3}),
     ("matching_network", {"n_episodes": 2, "n_support": 3, "contextual": False}),
 ]

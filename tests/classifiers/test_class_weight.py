@@ -29,8 +29,12 @@ EXACT = {
     "cosine": {"n_steps": 0, "fine_tune_steps": 0},
     "prototypical": {"n_episodes": 0},
     "matching_network": {},
+    "prototype_matching": {"n_episodes": 0, "n_augmented": 0},
+    "prototypical_hallucination": {"n_episodes": 0, "n_augmented": 0},
     "ranpac": {"alpha": 0.1},
     "teen": {},
+    "wdae_gnn": {"n_episodes": 0, "n_steps": 0, "step": 1.0},
+    "weight_generator": {"n_episodes": 0, "n_steps": 0},
 }
 
 

@@ -16,6 +16,7 @@ from lowshot.registry import CLASSIFIERS
 from tests.classifiers.problems import build, problem
 
 NAMES = CLASSIFIERS.names()
+EPISODIC = [name for name in NAMES if getattr(CLASSIFIERS.get(name), "trained_on_episodes", False)]
 every_classifier = pytest.mark.parametrize("name", NAMES)
 
 
@@ -227,6 +228,8 @@ STEPLESS = {
     "cosine": {"n_steps": 0, "fine_tune_steps": 0},
     "logistic": {"solver": "lbfgs", "weight_decay": 0.1},
     "prototypical": {"n_episodes": 0},
+    "prototypical_hallucination": {"n_episodes": 0, "n_augmented": 0},
+    "weight_generator": {"n_episodes": 0, "n_steps": 0},
 }
 without_steps = pytest.mark.parametrize("name", list(STEPLESS))
 
@@ -352,7 +355,7 @@ class TestBadInput:
         [
             *[
                 (name, parameter, value)
-                for name in ("matching_network", "prototypical")
+                for name in EPISODIC
                 for parameter, value in [
                     ("n_episodes", -1),
                     ("n_queries", 0),

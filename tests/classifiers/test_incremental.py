@@ -29,6 +29,9 @@ FROM_SUMS = {
         "teen": {},
         "cosine": {"fine_tune_steps": 0},
         "prototypical": {},
+        "prototypical_hallucination": {},
+        "weight_generator": {},
+        "prototype_matching": {"contextual": False},
         "matching_network": {"contextual": False},
     },
     "alone": {
@@ -39,6 +42,9 @@ FROM_SUMS = {
         "teen": {"feature_transform": "l2"},
         "cosine": {"fine_tune_steps": 0, "feature_transform": "l2"},
         "prototypical": {"feature_transform": "l2"},
+        "prototypical_hallucination": {"feature_transform": "l2"},
+        "weight_generator": {"feature_transform": "l2"},
+        "prototype_matching": {"feature_transform": "l2"},
         "matching_network": {},
     },
 }

@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from lowshot.classifiers.matching_network import MatchingNetwork
     from lowshot.classifiers.nearest_mean import NearestMean
     from lowshot.classifiers.persistence import load_classifier, save_classifier
+    from lowshot.classifiers.prototype_matching import PrototypeMatching
     from lowshot.classifiers.prototypical import Prototypical
+    from lowshot.classifiers.prototypical_hallucination import PrototypicalHallucination
     from lowshot.classifiers.ranpac import RanPAC
     from lowshot.classifiers.ridge import Ridge
     from lowshot.classifiers.teen import Teen
+    from lowshot.classifiers.wdae_gnn import WDAEGNN
+    from lowshot.classifiers.weight_generator import WeightGenerator
 
 __all__ = [
     "Cosine",
@@ -34,6 +38,10 @@ __all__ = [
     "GaussianText",
     "RanPAC",
     "Teen",
+    "WDAEGNN",
+    "WeightGenerator",
+    "PrototypicalHallucination",
+    "PrototypeMatching",
     "load_classifier",
     "save_classifier",
 ]
@@ -53,6 +61,10 @@ __getattr__, __dir__ = on_first_use(
         "gaussian_text": ("GaussianText",),
         "ranpac": ("RanPAC",),
         "teen": ("Teen",),
+        "wdae_gnn": ("WDAEGNN",),
+        "weight_generator": ("WeightGenerator",),
+        "prototypical_hallucination": ("PrototypicalHallucination",),
+        "prototype_matching": ("PrototypeMatching",),
         "persistence": ("load_classifier", "save_classifier"),
     },
 )
