@@ -12,7 +12,7 @@ from lowshot.files import Pathlike
 from lowshot.registry import CLASSIFIERS
 
 # The gate of the last layer starts nearly closed, so that the network starts near the identity.
-CLOSED = -3.0
+CLOSED = -1.5
 # The factor of the cosines in the weights of a class's neighbours.
 NEIGHBOUR_SHARPNESS = 5.0
 

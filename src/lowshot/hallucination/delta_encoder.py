@@ -68,10 +68,10 @@ class DeltaEncoder(Generator):
     """Decode a shot together with the encoded difference of a pair of base examples.
 
     Schwartz et al. (2018, arXiv 1806.04734, section 3): an autoencoder of pairs of examples of a class. The encoder
-    sees both, the decoder one of them and a code so small that it can hold no more than how the two differ, and reproduces
-    the other. To generate, it decodes a shot with the code of a random base pair. Like ``analogies`` it learns how a
-    change acts on this shot, but from all pairs of a class rather than from analogies that were mined, and with no
-    classifier.
+    sees both, the decoder one of them and a code so small that it can hold no more than how the two differ, and
+    reproduces the other. To generate, it decodes a shot with the code of a random base pair. Like ``analogies`` it
+    learns how a change acts on this shot, but from all pairs of a class rather than from analogies that were mined, and
+    with no classifier.
 
     Their hidden layers have 8192 units; ours are narrower. Results are clamped at zero where no base feature is
     negative.
