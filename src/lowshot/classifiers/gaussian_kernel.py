@@ -53,7 +53,7 @@ class GaussianKernel(Gaussian):
 
     per_class_arrays = ()
     novel_parameters = frozenset({"predictive", "gamma", "alpha", "strength"})
-    tuning_grid = {"gamma": (0.5, 1.0, 2.0), "strength": (3.0, 10.0, 30.0)}
+    tuning_grid = {"gamma": (0.5, 1.0, 2.0), "strength": (10.0, 30.0, 100.0)}
 
     def __init__(
         self,
@@ -61,8 +61,8 @@ class GaussianKernel(Gaussian):
         shrinkage: Shrinkage = 0.1,
         predictive: bool = False,
         gamma: float = 1.0,
-        alpha: float = 1.0,
-        strength: float = 10.0,
+        alpha: float = 0.1,
+        strength: float = 30.0,
         n_base_examples: int | None = 20,
         random_state: int = 0,
     ) -> None:
