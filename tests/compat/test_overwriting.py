@@ -80,11 +80,6 @@ FOREIGN = {
     ),
     "main, a log": (other_file("checkpoints/log.jsonl", b"a line of notes\n"), BASE),
     "main, a log of something else": (other_file("checkpoints/log.jsonl", b'{"step": 1, "loss": 0.5}\n'), BASE),
-    "main, full checkpoints": (other_file("checkpoints/checkpoints/epoch_001.ckpt", b"not of lowshot"), BASE),
-    "main, full checkpoints, with resuming": (
-        other_file("checkpoints/checkpoints/epoch_001.ckpt", b"not of lowshot"),
-        [*BASE, "--allow_resume", "1"],
-    ),
     "save_features": (other_features, SAVE30),
     "save_features, on a checkpoint": (nothing, [*SAVE30, "--outfile", "net.tar"]),
     "train_analogy_generator": (other_generator, [*ANALOGIES, "--trainfile", "features/net/train.hdf5"]),
@@ -124,6 +119,44 @@ def test_it_is_replaced_when_asked_for_and_then_again_without_asking(
         patch.setenv("LOWSHOT_COMPAT_OVERWRITE", "1")
         assert run(*arguments) == 0
     assert run(*arguments) == 0
+
+
+@pytest.mark.parametrize("flags", [[], ["--allow_resume", "1"]])
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside an own one"])
+def test_full_checkpoints_that_cannot_be_read_are_not_replaced(
+    flags: list[str], beside: bool, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if beside:
+        assert run(*BASE) == 0
+    foreign = Path("checkpoints/checkpoints/epoch_009.ckpt")
+    foreign.parent.mkdir(parents=True, exist_ok=True)
+    foreign.write_bytes(b"not of lowshot")
+    before = stamps(folder)
+    capsys.readouterr()
+    assert run(*BASE, *flags) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "epoch_009.ckpt was refused" in said
+    assert "nothing says that this program wrote it, and it would be replaced" in said
+    assert "LOWSHOT_COMPAT_OVERWRITE=1" in said
+    assert stamps(folder) == before
+    monkeypatch.setenv("LOWSHOT_COMPAT_OVERWRITE", "1")
+    assert run(*BASE, *flags) == 0
+    assert Path("checkpoints/0.tar").is_file()
+
+
+def test_a_full_checkpoint_of_another_kind_is_refused_or_replaced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("checkpoints/checkpoints").mkdir(parents=True)
+    torch.save({"epoch": 3}, "checkpoints/checkpoints/epoch_003.ckpt")
+    before = stamps(folder)
+    for flags in ([], ["--allow_resume", "1"]):
+        assert run(*BASE, *flags) == 2
+        assert "was not written by this program and would be replaced" in " ".join(capsys.readouterr().err.split())
+    assert stamps(folder) == before
+    monkeypatch.setenv("LOWSHOT_COMPAT_OVERWRITE", "1")
+    assert run(*BASE, "--allow_resume", "1") == 0
+    assert [path.name for path in Path("checkpoints/checkpoints").iterdir()] == ["epoch_001.ckpt"]
 
 
 def test_new_runs_of_the_original_are_pointed_to_resuming(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
