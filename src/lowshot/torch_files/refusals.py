@@ -26,13 +26,10 @@ def explain_refusal(error: Exception, path: Path) -> str:
     full_names = [name for name in calls if named and name.endswith(named[0])]
     if "legacy .tar format" in str(error):  # torch goes on to advise an unsafe reader
         why = "it is a tar archive, in which only the first versions of torch saved, and no safe reader knows it"
-    elif (protocol := _early_protocol(path)) is not None:
-        return (
-            f"is a pickle of protocol {protocol}, but those of 2 to 5 are read: load it with the Python that wrote it, "
-            "and save it again by torch.save"
-        )
     elif refused := full_names or named or calls:
         why = f"it calls for {refused[0]!r}"
+    elif (protocol := _early_protocol(path)) is not None:
+        why = f"its pickle is of protocol {protocol}, and those of 2 to 5 are read: save it again with a later one"
     elif not isinstance(error, pickle.UnpicklingError):
         reason = (str(error) or type(error).__name__).split("\n")[0]
         return f"is truncated or not a file that torch wrote: {reason}"
@@ -47,13 +44,9 @@ def explain_refusal(error: Exception, path: Path) -> str:
 
 def _early_protocol(path: Path) -> int | None:
     """The protocol, 0 or 1, of a whole pickle that does not name it, as later ones do; None for other files."""
-    with suppress(Exception), open(path, "rb") as file:
-        if file.read(1) in b"\x80":
-            return None
-        file.seek(0)
-        operations = [opcode for opcode, *_ in pickletools.genops(file)]
-        if len(operations) > 1 and not any(opcode.proto > 1 for opcode in operations):
-            return max(opcode.proto for opcode in operations)
+    with suppress(Exception), _pickles(path) as file:
+        protocols = [opcode.proto for opcode, *_ in pickletools.genops(file)]
+        return max(protocols) if max(protocols) < 2 else None
     return None
 
 

@@ -89,7 +89,7 @@ def parse_checkpoint(content: Any, source: str, model: str | None = None, num_cl
     epoch = None if epoch is None else number
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
         raise InputError(f"{source}: 'state' must map names to tensors")
-    state = {key: torch.from_numpy(value) if _is_array(value) else value for key, value in state.items()}
+    state = {key: _as_tensor(value) for key, value in state.items()}
     shapes = {key.removeprefix(_PREFIX): tuple(getattr(value, "shape", ())) for key, value in state.items()}
     model = _checked_model(source, model, recognised(shapes))
     rows = (shapes.get("classifier.weight") or (num_classes or 1,))[0]
@@ -121,9 +121,14 @@ def _whole_number(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _is_array(value: Any) -> bool:
-    """Return True for an array of numbers that torch has a type for, in the byte order of this machine."""
-    return isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.dtype.isnative
+def _as_tensor(value: Any) -> Any:
+    """An array as a tensor, if torch has a type for its numbers; anything else as it is."""
+    if not isinstance(value, np.ndarray):
+        return value
+    try:
+        return torch.from_numpy(value.astype(value.dtype.newbyteorder("=")))
+    except TypeError:
+        return value
 
 
 def is_checkpoint(content: Any) -> bool:
