@@ -69,13 +69,20 @@ def latest_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         except InputError as error:
             say(f"{error}. Falling back to the checkpoint before it.", style="yellow")
             continue
-        if not isinstance(checkpoint, dict) or not checkpoint.keys() >= _KEYS or type(checkpoint["epoch"]) is not int:
+        if not is_training_checkpoint(checkpoint):
             raise InputError(
                 f"{path} is not a checkpoint that this version could continue. Move it away, or start anew with "
                 "resume=False, which removes it."
             )
         return path, checkpoint
     return None
+
+
+def is_training_checkpoint(content: Any) -> bool:
+    """Return True for the loaded content of a checkpoint that this version could continue."""
+    if not isinstance(content, dict) or not content.keys() >= _KEYS:
+        return False
+    return type(content["epoch"]) is int and isinstance(content["identity"], dict)
 
 
 def remove_checkpoints(folder: Path) -> None:

@@ -22,9 +22,31 @@ from lowshot.representation.loop import TrainingRun, train_in_process
 from lowshot.representation.objectives.combination import objective_complaints
 from lowshot.representation.settings import TrainSettings
 
+FIRST_EPOCH, INITIAL_WEIGHTS = "first epoch", "initial weights"
+"""The names in a run's identity of where it started, which it has only if that is neither epoch 0 nor random."""
+
 
 class OtherRunError(InputError):
-    """The folder holds a training run that this one cannot continue."""
+    """The folder holds a training run that this one cannot continue.
+
+    Args:
+        reason (str): The sentence that says why, without its full stop.
+        advice (str): The sentence on what to do.
+        differences (mapping): The value in the folder and the value asked for, by the name of what differs; empty where
+            the run in the folder is only longer.
+
+    Attributes:
+        reason (str): As given.
+        differences (dict): As given.
+    """
+
+    def __init__(self, reason: str, advice: str, differences: Mapping[str, tuple[Any, Any]] | None = None) -> None:
+        super().__init__(reason, advice)
+        self.reason, self.advice = reason, advice
+        self.differences = dict(differences or {})
+
+    def __str__(self) -> str:
+        return f"{self.reason}. {self.advice}"
 
 
 def train_representation(
@@ -40,6 +62,7 @@ def train_representation(
     *,
     initial_state: Mapping[str, Tensor] | None = None,
     first_epoch: int = 0,
+    any_start: bool = False,
     on_save: Callable[[Path], None] | None = None,
 ) -> Path:
     """Train a backbone on labelled images, or continue a call that was cut off.
@@ -67,6 +90,8 @@ def train_representation(
             ones.
         first_epoch (int): The number of epochs that the schedule takes as done when a run starts. The optimiser starts
             fresh.
+        any_start (bool): True continues a run in ``out_dir`` whatever weights and epoch it started from:
+            ``initial_state`` and ``first_epoch`` are then those of a new run alone.
         on_save (callable or None): The function that rank 0 calls with the path of each checkpoint once it exists, and
             with that of the checkpoint that a run is resumed from or that finished it earlier. It must pickle if
             processes are started.
@@ -100,6 +125,8 @@ def train_representation(
     found = latest_checkpoint(folder) if resume else None
     if found is not None:
         path, checkpoint = found
+        if any_start:
+            depends_on = _with_start_of(checkpoint["identity"], depends_on)
         _check_same_run(path, checkpoint["identity"], depends_on)
         if checkpoint["epoch"] == settings.epochs:
             if on_save is not None:
@@ -108,7 +135,8 @@ def train_representation(
         if checkpoint["epoch"] > settings.epochs:
             raise OtherRunError(
                 f"{path} has been trained for {checkpoint['epoch']} epochs already, more than the {settings.epochs} "
-                "asked for. Use another folder, or start anew with resume=False."
+                "asked for",
+                "Use another folder, or start anew with resume=False.",
             )
     run = TrainingRun(
         settings=settings,
@@ -155,11 +183,18 @@ def _depends_on(
     if code := _plugin_code(settings):
         values["code"] = code
     if first_epoch:
-        values["first epoch"] = first_epoch
+        values[FIRST_EPOCH] = first_epoch
     if initial_state is not None:
         parts = (part for name, value in initial_state.items() for part in (name, value.detach().cpu().numpy()))
-        values["initial weights"] = fingerprint(*parts)
+        values[INITIAL_WEIGHTS] = fingerprint(*parts)
     return json.loads(json.dumps(values))
+
+
+def _with_start_of(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """An identity with the first epoch and the initial weights of another one."""
+    start = (FIRST_EPOCH, INITIAL_WEIGHTS)
+    kept = {key: value for key, value in now.items() if key not in start}
+    return kept | {key: before[key] for key in start if key in before}
 
 
 def _plugin_code(settings: TrainSettings) -> list[str]:
@@ -185,8 +220,10 @@ def _check_same_run(path: Path, before: dict[str, Any], now: dict[str, Any]) -> 
     """Check that a run has the settings of the one it would continue; the message names each difference."""
     keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if keys:
-        differences = "; ".join(f"{key} was {before.get(key)!r}, is now {now.get(key)!r}" for key in keys)
+        differences = {key: (before.get(key), now.get(key)) for key in keys}
+        listed = "; ".join(f"{key} was {was!r}, is now {is_now!r}" for key, (was, is_now) in differences.items())
         raise OtherRunError(
-            f"{path} belongs to another training run: {differences}. Give the same settings to continue it, use "
-            "another folder, or start anew with resume=False."
+            f"{path} belongs to another training run: {listed}",
+            "Give the same settings to continue it, use another folder, or start anew with resume=False.",
+            differences,
         )

@@ -54,7 +54,7 @@ def _train(representation: Representation) -> None:
         aside = folder.parent / KEPT_RUNS / f"{representation.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         aside.parent.mkdir(parents=True, exist_ok=True)
         folder.rename(aside)
-        say(f"  {error}\n  The earlier run is kept in {aside}.", style="yellow")
+        say(f"  {error.reason}.\n  The earlier run is kept in {aside}.", style="yellow")
         _train_in_folder(representation)
 
 
