@@ -196,6 +196,7 @@ def test_a_folder_of_class_folders_is_previewed_and_taught_in_one_change(visit: 
     dialog.get_by_role("button", name="Teach 5 photos of 2 classes").click()
     expect(page.locator("#counts")).to_have_text("4 classes · 17 photos")
     visitor.button("Undo:", ".top").click()
+    visitor.button("Undo it", "dialog").click()
     expect(page.locator("#counts")).to_have_text("3 classes · 12 photos")
 
 
