@@ -60,11 +60,13 @@ async function undo({ state, steps = 1, change: what, lost }) {
 /** Ask before photos are lost that would take a while to teach again; nothing brings back what was undone. */
 function agreed(what, lost) {
   if (lost.photos <= FEW && !lost.classes.length) return true;
-  const names = lost.classes.length > FEW ? classes(lost.classes.length) : few(lost.classes.map((name) => `“${name}”`));
-  const all = [photos(lost.photos), names].filter(Boolean).join(" and ");
+  const all = [photos(lost.photos), lost.classes.length && named(lost.classes)].filter(Boolean).join(" and ");
   const words = [what, `Undoing this forgets ${all}. That cannot be undone: they would have to be taught again.`];
   return confirmed("Undo the last change?", words, "Undo it", "undo");
 }
+
+const named = (names) =>
+  names.length > FEW ? classes(names.length) : `the ${names.length === 1 ? "class" : "classes"} ${few(names.map((name) => `“${name}”`))}`;
 
 /** Undo changes from the state on that they led to: the server refuses where it has another by now. */
 async function takeBack(state, steps) {

@@ -20,7 +20,7 @@ const PICTURES = 6;
 
 /** The findings since the view was opened, in the order in which they were found. */
 export class Findings {
-  #rows = new Map(); // by what they are about
+  #rows = [];
   #sections = new Map(); // by kind
 
   constructor() {
@@ -28,39 +28,52 @@ export class Findings {
   }
 
   get empty() {
-    return this.#rows.size === 0;
+    return this.#rows.length === 0;
   }
 
   /** Forget all; rows that were mended leave as well. */
   clear() {
-    this.#rows.clear();
+    this.#rows = [];
     this.#sections.clear();
     this.node.replaceChildren();
   }
 
   /** Show a report: known findings stay where they are, new ones come after them, and those that are gone are done. */
   show(report) {
-    const found = new Map(report.map((one) => [keyOf(one), one]));
-    for (const [key, row] of this.#rows) {
-      if (found.has(key)) row.draw(found.get(key));
+    const left = new Map(report.map((one) => [keyOf(one), one]));
+    const take = (row, one) => {
+      left.delete(keyOf(one));
+      row.draw(one);
+    };
+    const gone = this.#rows.filter((row) => {
+      const same = left.get(keyOf(row.one));
+      if (same) take(row, same);
+      return !same;
+    });
+    for (const row of gone) {
+      const rest = row.mended ? null : [...left.values()].find((one) => overlap(one, row.one));
+      if (rest) take(row, rest);
       else row.settle("not found any more.");
     }
-    for (const [key, one] of found) if (!this.#rows.has(key)) this.#add(key, one);
+    for (const one of left.values()) this.#add(one);
     for (const section of this.#sections.values()) section.count();
   }
 
-  #add(key, one) {
+  #add(one) {
     if (!this.#sections.has(one.kind)) {
       this.#sections.set(one.kind, new Section(one.kind));
       this.node.append(this.#sections.get(one.kind).node);
     }
     const row = new Row(one);
-    this.#rows.set(key, row);
+    this.#rows.push(row);
     this.#sections.get(one.kind).add(row);
   }
 }
 
 const keyOf = ({ kind, photos, classes }) => JSON.stringify([kind, photos, classes]);
+
+/** The same finding, of which a photo was mended elsewhere. */
+const overlap = (one, other) => one.kind === other.kind && one.photos.some((photo) => other.photos.includes(photo));
 
 class Section {
   #rows = [];
@@ -86,6 +99,7 @@ class Section {
 
 class Row {
   done = false;
+  mended = false; // here, by one of its buttons
   #drawn = "";
   #busy = false;
   #pictures = []; // kept when it is done: the server has none of a forgotten photo
@@ -102,7 +116,7 @@ class Row {
     if (words === this.#drawn) return;
     this.#drawn = words;
     this.one = one;
-    this.done = false;
+    this.done = this.mended = false;
     this.node.classList.remove("done");
     this.#complaint.textContent = "";
     const fixes = model.canChange ? (one.fixes ?? []).map((fix) => button("slim", null, fix.label, (event) => this.#mend(fix, event.currentTarget))) : [];
@@ -135,6 +149,7 @@ class Row {
     pressed.classList.add("busy");
     const work = async () => {
       const reply = await call(fix.method, fix.path, fix.body ? { json: fix.body } : {});
+      this.mended = true;
       this.settle(`${fix.label}, done.`); // before the new report comes
       return reply;
     };
