@@ -99,3 +99,9 @@ def test_the_rest_of_a_group_comes_last_and_not_under_the_pointer(visit: Visit, 
     expect(forget).to_have_count(2)  # of the other group, and after it of the rest of this one
     assert forget.first.text_content() == f"Forget {second}"
     assert place(forget.first)[0] > place(done)[0]
+
+
+def test_findings_of_many_photos_are_no_wider_than_a_phone(visit: Visit, mistaken: Path) -> None:
+    page = visit(folder=mistaken, context={"viewport": {"width": 360, "height": 740}}).go("check").page
+    expect(page.locator(".finding-pictures").filter(has=page.locator("img:nth-child(6)")).first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -139,7 +139,7 @@ class Row {
     this.#drawn = "";
     this.node.classList.add("done");
     const about = this.one.photos?.length ? this.one.photos.join(", ") : this.one.classes.join(", ");
-    this.node.replaceChildren(...this.#pictures, el("div.grow", {}, el("p.finding-text.name", {}, `${about}: ${words}`)), icon("check"));
+    this.node.replaceChildren(...this.#pictures, el("div.grow", {}, el("p.finding-text.name", {}, icon("check"), `${about}: ${words}`)));
     if (focused) this.node.focus({ preventScroll: true });
   }
 
