@@ -23,11 +23,13 @@ class Limits:
         pause_seconds (float): The longest time for ``pause_bytes`` of a body to arrive, or for its end.
         pause_bytes (int): See ``pause_seconds``.
         body_seconds (float): The time for a body to arrive.
-        send_seconds (float): The time for a client to take a piece of an answer.
+        send_seconds (float): The longest time for a client to take ``send_bytes`` of an answer, or its end.
+        send_bytes (int): See ``send_seconds``.
         answer_seconds (float): The time for a photo to be seen by the network.
         requests (int): The largest number of requests with photos that are answered or wait at a time.
         changes (int): The largest number of changes that wait at a time.
         connections (int): The largest number of connections.
+        peer_connections (int): The same for one address; loopback, where a proxy may be, has no share of its own.
         photos_ahead (int): The number of photos of one question that are with the network at a time.
         taught_ahead (int): The same for photos to teach; fewer, so that questions do not wait long behind them.
     """
@@ -44,9 +46,11 @@ class Limits:
     pause_bytes: int = 64_000
     body_seconds: float = 300.0
     send_seconds: float = 60.0
+    send_bytes: int = 64_000
     answer_seconds: float = 60.0
     requests: int = 256
     changes: int = 16
     connections: int = 1000
+    peer_connections: int = 64
     photos_ahead: int = 32
     taught_ahead: int = 8
