@@ -255,6 +255,18 @@ def test_a_photo_is_moved_and_forgotten_even_where_two_classes_have_it(client: T
     assert "blue" not in [one["name"] for one in client.get("/classes").json()["classes"]]
 
 
+def test_undo_of_a_state_takes_back_no_change_that_came_after_it(client: TestClient, colours: Path) -> None:
+    mine = client.patch("/classes/red", json={"name": "crimson"}).json()["state"]
+    client.patch("/classes/green", json={"name": "lime"})  # somebody else's
+    assert "something else was changed" in problem(client.post(f"/undo?state={mine}"), 409)["detail"]
+    assert sorted(client.get("/classes/lime").json()) == ["base", "name", "photos", "state"]
+    last = client.patch("/classes/lime", json={"name": "green"}).json()["state"]
+    assert client.post(f"/undo?state={last}").json()["undone"] == "renamed lime to green"
+    Recogniser.load(colours).rename("lime", "emerald")  # by another process, which the server has not noticed yet
+    problem(client.post(f"/undo?state={last + 1}"), 409)
+    problem(client.post("/undo?state=two"), 422)
+
+
 def test_there_may_be_nothing_to_undo(client: TestClient) -> None:
     assert client.post("/undo").json()["undo"] is None
     problem(client.post("/undo"), 409)

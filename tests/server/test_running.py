@@ -268,6 +268,68 @@ def test_more_connections_than_the_limit_are_closed(colours: Path) -> None:
             assert client.get("/health").status_code == 200
 
 
+def test_a_kept_connection_makes_room_for_a_new_one_at_the_limit(colours: Path) -> None:
+    def ask(connection: socket.socket) -> None:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        found = b""
+        while not found.endswith(b"}"):
+            piece = connection.recv(10_000)
+            assert piece, "the connection was closed"
+            found += piece
+
+    with running(colours, connections=5) as server:
+        connections = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(5)]
+        for connection in connections:
+            ask(connection)
+        with server.client() as client:
+            assert client.get("/health").status_code == 200
+            assert received(connections[0]) == b""  # the one that was idle for longest
+            ask(connections[1])
+        for connection in connections:
+            connection.close()
+
+
+def _established(port: int) -> int:
+    """The number of connections that the server has open, as the system counts them."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system does not list connections")
+def test_a_client_that_reads_nothing_is_ended(colours: Path) -> None:
+    with running(colours, send_seconds=1.0) as server, server.client() as client:
+        client.get("/docs/swagger-ui-bundle.js")
+        connections = []
+        for _ in range(10):
+            connection = socket.socket()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            connection.connect(("127.0.0.1", server.port))
+            connection.sendall(b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 12)
+            connections.append(connection)
+        wait_for(lambda: _established(server.port) >= 11)
+        wait_for(lambda: _established(server.port) <= 1, 30)
+        assert client.get("/health").status_code == 200
+        for connection in connections:
+            connection.close()
+        assert server.end() == (0, "")
+
+
+def test_a_client_that_reads_slowly_gets_all(colours: Path) -> None:
+    with running(colours, send_seconds=0.5, send_bytes=1000) as server, server.client() as client:
+        whole = client.get("/docs/swagger-ui-bundle.js", headers={"Accept-Encoding": "identity"}).content
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            connection.connect(("127.0.0.1", server.port))
+            connection.sendall(
+                b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            )
+            found = b""
+            while piece := connection.recv(50_000):
+                found += piece
+                time.sleep(0.05)
+        assert found.endswith(whole)
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_https_with_a_token_whose_cookie_is_sent_over_https_alone(colours: Path, tmp_path: Path) -> None:
     made = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=localhost"

@@ -126,6 +126,10 @@ def test_the_token_is_a_header_or_becomes_a_cookie_that_no_script_reads(serve: S
     assert client.get(f"/photos/{digest}").status_code == 200
     assert client.get("/health").json()["classes"] == 2
     problem(client.post("/undo", headers={"Origin": "http://evil.example"}), 403)
+    problem(client.post("/logout", headers={"Origin": "http://evil.example"}), 403)
+    for _ in range(2):  # the second time it is signed out already
+        assert client.post("/logout").status_code == 204
+        problem(client.get("/classes"), 401)
 
 
 def test_every_answer_carries_the_headers_that_keep_browsers_in_bounds(serve: Serve) -> None:

@@ -67,7 +67,13 @@ def serve(
     from lowshot.server.running import serve as run
 
     body = max_body_mb * MEGABYTE
-    limits = Limits(body_bytes=body, all_bodies_bytes=4 * body, files=max_files, pixels=max_megapixels * MEGABYTE)
+    limits = Limits(
+        body_bytes=body,
+        all_bodies_bytes=4 * body,
+        peer_bodies_bytes=2 * body,
+        files=max_files,
+        pixels=max_megapixels * MEGABYTE,
+    )
     settings = Settings(
         recogniser=recogniser,
         host=host,

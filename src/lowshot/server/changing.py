@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -114,14 +115,22 @@ async def forget(request: Request, name: str, digest: str) -> Changed:
     return await _changed(request, work)
 
 
-@router.post("/undo", response_model=Undone, responses=fails(401, 403, 409, 503))
-async def undo(request: Request) -> Undone:
-    """Undo the last change; ten can be undone."""
-    undone, snapshot = await changeable(request).change(_undo)
+_State = Annotated[
+    int | None, Query(ge=0, description="The state that is to be undone, as a reply named it; another one is a 409.")
+]
+
+
+@router.post("/undo", response_model=Undone, responses=fails(401, 403, 409, 422, 503))
+async def undo(request: Request, state: _State = None) -> Undone:
+    """Undo the last change; ten can be undone. With `state`, only where no other change has come since."""
+    undone, snapshot = await changeable(request).change(partial(_undo, state))
     return Undone(state=snapshot.number, undo=snapshot.undo, undone=undone)
 
 
-def _undo(recogniser: Recogniser) -> str:
+def _undo(state: int | None, recogniser: Recogniser) -> str:
+    present = recogniser.state.number
+    if state is not None and state != present:
+        raise Problem(409, f"the state is {present} by now, not {state}: something else was changed since")
     try:
         return recogniser.undo()
     except InputError as error:

@@ -22,7 +22,7 @@ from lowshot.server.problems import Problem
 COOKIE = "lowshot"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _LOOPBACK_NAMES = ("localhost", "localhost.localdomain")
-_OPEN_PATHS = ("/", "/login", "/health", "/docs", "/openapi.json")
+_OPEN_PATHS = ("/", "/login", "/logout", "/health", "/docs", "/openapi.json")
 _OPEN_FOLDERS = ("/page/", "/docs/")
 
 POLICY = (

@@ -1,4 +1,4 @@
-"""The page, the documentation of the API, and signing in."""
+"""The page, the documentation of the API, and signing in and out."""
 
 from __future__ import annotations
 
@@ -52,4 +52,13 @@ async def login(request: Request, given: Token) -> Response:
     if access.needs_token:
         secure = request.url.scheme == "https"
         response.set_cookie(COOKIE, access.cookie, httponly=True, samesite="strict", secure=secure, path="/")
+    return response
+
+
+@router.post("/logout", status_code=204, response_class=Response, responses=fails(403))
+async def logout(request: Request) -> Response:
+    """Forget the cookie that signing in gave."""
+    response = Response(status_code=204)
+    secure = request.url.scheme == "https"
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=secure, path="/")
     return response

@@ -191,11 +191,12 @@ def test_a_folder_of_class_folders_is_previewed_and_taught_in_one_change(visit: 
     visitor.drop([folder], on=".view-head")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("3 classes in this folder")
-    expect(dialog).to_contain_text("Left out: 1 file")
+    expect(dialog).to_contain_text("Left out: 1 file that is no photo.")
     dialog.get_by_role("checkbox", name="brown").uncheck()
     dialog.get_by_role("button", name="Teach 5 photos of 2 classes").click()
     expect(page.locator("#counts")).to_have_text("4 classes · 17 photos")
     visitor.button("Undo:", ".top").click()
+    visitor.button("Undo it", "dialog").click()
     expect(page.locator("#counts")).to_have_text("3 classes · 12 photos")
 
 

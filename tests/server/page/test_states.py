@@ -89,6 +89,33 @@ def test_a_token_is_asked_for_and_opens_the_page_with_its_pictures(visit: Visit,
     expect(page.locator("a.card")).to_have_count(3)
 
 
+def test_whoever_gave_the_token_can_sign_out(visit: Visit, tmp_path: Path) -> None:
+    secret = tmp_path / "token.txt"
+    secret.write_text(TOKEN)
+    secret.chmod(0o600)
+    visitor = visit(token_file=str(secret))
+    page = visitor.page
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if "username" in message.text else None)
+    page.goto(f"{visitor.address}#classes")
+    page.get_by_label("Token").fill(TOKEN)
+    page.keyboard.press("Enter")
+    expect(page.locator("a.card")).to_have_count(3)
+    visitor.button("Sign out").click()
+    expect(page.get_by_label("Token")).to_be_visible()
+    assert page.locator("a.card").count() == 0
+    assert not page.context.cookies()
+    page.reload()
+    expect(page.get_by_label("Token")).to_be_visible()
+    assert not complaints
+
+
+def test_without_a_token_there_is_nothing_to_sign_out_of(visit: Visit) -> None:
+    visitor = visit().go("classes")
+    expect(visitor.page.locator("a.card")).to_have_count(3)
+    expect(visitor.button("Sign out")).to_have_count(0)
+
+
 def test_an_empty_recogniser_says_what_to_do_first(visit: Visit, tmp_path: Path) -> None:
     visitor = visit(colours=None).go("ask")
     page = visitor.page

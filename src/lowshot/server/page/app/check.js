@@ -1,25 +1,16 @@
 // The view "Check": how reliable the recogniser is, and what should be looked at, each with buttons that mend it.
 import { call } from "./api.js";
-import { change } from "./changes.js";
-import { button, el, icon } from "./dom.js";
+import { el, icon } from "./dom.js";
+import { Findings } from "./findings.js";
 import { model } from "./model.js";
-import { taughtPhoto } from "./preview.js";
 import { count, sentence } from "./words.js";
-
-const KINDS = {
-  unreadable: ["Photos that cannot be read", "They are not used."],
-  "wrong label": ["Perhaps in the wrong class", "These photos look more like another class than like their own."],
-  "two classes": ["One picture in two classes", "It cannot show both: the recogniser learns a contradiction."],
-  duplicate: ["The same picture twice", "A second copy teaches nothing new, and makes the expected accuracy look better than it is."],
-  confused: ["Classes that are taken for each other", "More photos that show the difference help."],
-  "few photos": ["Classes with few photos", "Three are the least; five to ten are better."],
-  "too small": ["Very small photos", "Details are lost in them."],
-  "poor picture": ["Poor pictures", "Too dark, too bright or otherwise hard to see."],
-};
 
 export class CheckView {
   title = "Check";
   #asked = 0;
+  #accuracy = el("div");
+  #findings = new Findings();
+  #rest = el("div.check");
 
   constructor() {
     this.heading = el("h1", { tabindex: -1 }, "Check");
@@ -30,7 +21,8 @@ export class CheckView {
   }
 
   show() {
-    if (!this.body.children.length) this.body.replaceChildren(el("p.soft", { role: "status" }, "Looking at every photo …"));
+    this.#findings.clear();
+    this.body.replaceChildren(el("p.soft", { role: "status" }, "Looking at every photo …"));
     return this.#load();
   }
 
@@ -49,47 +41,29 @@ export class CheckView {
     if (model.exported) return show(blank("Nothing to check here", "An exported file holds no photos. Check the recogniser that it was made from."));
     try {
       const report = await call("GET", "check");
-      show(accuracy(report.accuracy), this.#findings(report), notChecked(report.not_checked));
+      if (mine === this.#asked) this.#draw(report);
     } catch (problem) {
       show(el("p.notice.bad", { role: "alert" }, sentence(problem.message)));
     }
   }
 
-  #findings({ findings }) {
-    this.told.textContent = findings.length ? `${count(findings.length, "finding")}` : "Nothing to mend.";
-    if (!findings.length) return blank("Nothing to mend", "No photo stands out.", "check");
-    const kinds = [...new Set(findings.map((one) => one.kind))];
-    return kinds.map((kind) => {
-      const some = findings.filter((one) => one.kind === kind);
-      const [title, why] = KINDS[kind] ?? [sentence(kind), ""];
-      return el("section.kind", {}, el("h2", {}, title, el("span.kind-count.number", {}, some.length)), why ? el("p.soft", {}, why) : null, el("ul.findings", {}, ...some.map(finding)));
-    });
+  #draw(report) {
+    const open = report.findings.length;
+    this.told.textContent = open ? count(open, "finding") : "Nothing to mend.";
+    const before = this.#focusedTop();
+    this.#findings.show(report.findings);
+    const blankNode = this.#findings.empty ? blank("Nothing to mend", "No photo stands out.", "check") : null;
+    this.#accuracy.replaceChildren(accuracy(report.accuracy));
+    this.#rest.replaceChildren(...[blankNode, notChecked(report.not_checked)].filter(Boolean));
+    if (!this.#findings.node.isConnected) this.body.replaceChildren(this.#accuracy, this.#findings.node, this.#rest);
+    if (before !== null) scrollBy(0, this.#focusedTop() - before); // what is above may have become taller
   }
-}
 
-function finding(one) {
-  const complaint = el("p.notice.bad", { role: "alert" });
-  const complain = (message) => {
-    complaint.textContent = message;
-  };
-  const fixes = (one.fixes ?? []).map((fix) => {
-    const act = button("slim", null, fix.label, async () => {
-      act.classList.add("busy");
-      const work = () => call(fix.method, fix.path, fix.body ? { json: fix.body } : {});
-      await change(work, `${fix.label}: done.`, complain);
-      act.classList.remove("busy");
-    });
-    return act;
-  });
-  const pictures = (one.digests ?? []).slice(0, 6).map((digest, i) => taughtPhoto(digest, one.photos[i] ?? "", 96, { title: one.photos[i] ?? "", loading: "lazy" }));
-  const open = (one.classes ?? []).map((name) => el("a.name", { href: `#classes/${encodeURIComponent(name)}` }, name));
-  return el(
-    "li.finding",
-    {},
-    pictures.length ? el("span.finding-pictures", {}, ...pictures) : null,
-    el("div.grow", {}, el("p.finding-text.name", {}, one.text), one.advice ? el("p.soft.small", {}, sentence(one.advice)) : null, open.length ? el("p.small.open", {}, ...open) : null, complaint),
-    model.canChange && fixes.length ? el("div.row.fixes", {}, ...fixes) : null,
-  );
+  /** How far down the finding with the focus is, null where none has it. */
+  #focusedTop() {
+    const focused = document.activeElement?.closest(".finding");
+    return focused ? focused.getBoundingClientRect().top : null;
+  }
 }
 
 /** The expected accuracy in words, and its interval as a range on a line. */

@@ -11,6 +11,7 @@ import { asName, basename, photos, sentence } from "./words.js";
 
 export class ClassPage {
   #name = "";
+  #digests = new Set(); // of its photos, by which it is found under another name
   #editing = false;
 
   constructor() {
@@ -37,6 +38,7 @@ export class ClassPage {
     this.complaint.textContent = "";
     this.sum.textContent = "";
     this.photos.replaceChildren();
+    this.#digests.clear();
     this.#drawActions();
     return this.#load();
   }
@@ -51,7 +53,8 @@ export class ClassPage {
   async #load() {
     const name = this.#name;
     if (model.known.length && !model.find(name)) {
-      location.replace("#classes"); // removed, or renamed by somebody else
+      const now = this.#renamed();
+      location.replace(now ? `#classes/${path(now)}` : "#classes"); // the hash changes, and the other view is shown
       return;
     }
     try {
@@ -64,7 +67,14 @@ export class ClassPage {
     }
   }
 
+  /** The class that has the photos of this one, undefined where there is none: it was renamed, or that was undone. */
+  #renamed() {
+    const same = (one) => one.photos === this.#digests.size && one.thumbnails.length && one.thumbnails.every((digest) => this.#digests.has(digest));
+    return this.#digests.size ? model.known.find((one) => !one.base && same(one))?.name : undefined;
+  }
+
   #draw(all) {
+    this.#digests = new Set(all.map((one) => one.digest));
     this.sum.textContent = photos(all.length);
     const at = [...this.photos.children].findIndex((tile) => tile.contains(document.activeElement));
     this.photos.replaceChildren(...all.map((one) => this.#tile(one)));

@@ -26,15 +26,15 @@ export function openDialog(title, body, { foot = [], wide = false, closable = tr
   return { node, body: inside, foot: below, close };
 }
 
-/** Ask before something is done; resolves with true or false. */
-export function confirmed(title, words, act) {
+/** Ask before something is done, in one paragraph or several; resolves with true or false. */
+export function confirmed(title, words, act, sign = "trash") {
   return new Promise((resolve) => {
     let answer = false;
-    const yes = button("danger", "trash", act, () => {
+    const yes = button("danger", sign, act, () => {
       answer = true;
       dialog.close();
     });
     const no = button("", null, "Keep", () => dialog.close());
-    const dialog = openDialog(title, [el("p", {}, words)], { foot: [no, yes], onClose: () => resolve(answer) });
+    const dialog = openDialog(title, [words].flat().map((one) => el("p.name", {}, one)), { foot: [no, yes], onClose: () => resolve(answer) });
   });
 }

@@ -4,6 +4,7 @@ import { button, el, named } from "./dom.js";
 import { classFolders } from "./files.js";
 import { model } from "./model.js";
 import { newClass } from "./new_class.js";
+import { UNDOABLE, parts } from "./parts.js";
 import { preview } from "./preview.js";
 import { teachClasses } from "./teaching.js";
 import { toast } from "./toast.js";
@@ -29,7 +30,11 @@ function previewFolders(groups, loose, others) {
     teachClasses(new Map(names.filter((name) => taken.has(name)).map((name) => [name, groups.get(name)])));
   });
   const total = () => names.filter((name) => taken.has(name)).reduce((sum, name) => sum + groups.get(name).length, 0);
+  const note = el("p.soft.small", { role: "status" });
   const ready = () => {
+    const changes = parts(names.filter((name) => taken.has(name)).flatMap((name) => groups.get(name).map((file) => ({ file })))).length;
+    note.textContent = changes > UNDOABLE ? `So many are taught in ${changes} changes, of which the last ${UNDOABLE} can be undone.` : "";
+    note.hidden = changes <= UNDOABLE;
     act.disabled = !taken.size;
     act.lastElementChild.textContent = `Teach ${photos(total())} of ${classes(taken.size)}`;
   };
@@ -45,11 +50,12 @@ function previewFolders(groups, loose, others) {
   });
   const aside = [];
   if (loose.length) aside.push(`${photos(loose.length)} in no class folder`);
-  if (others) aside.push(`${count(others, "file")} that are no photos`);
+  if (others) aside.push(others === 1 ? "1 file that is no photo" : `${count(others, "file")} that are no photos`);
   const body = [
     el("p.soft", {}, "Each folder becomes a class. Photos of a known class are added to it."),
     el("ul.import", { tabindex: 0, "aria-label": "Classes in the folder" }, ...rows),
     aside.length ? el("p.soft.small", {}, `Left out: ${aside.join(", ")}.`) : null,
+    note,
   ].filter(Boolean);
   const dialog = openDialog(`${classes(names.length)} in this folder`, body, {
     foot: [button("", null, "Cancel", () => dialog.close()), act],

@@ -12,15 +12,23 @@ export function login() {
   return open;
 }
 
+/** Sign out, and load the page anew, so that nothing of what it showed stays behind. */
+export async function signOut() {
+  await call("POST", "logout");
+  location.reload();
+}
+
 function ask() {
   const complaint = el("p.notice.bad", { role: "alert" });
   const field = el("input.field", { id: "token", type: "password", autocomplete: "current-password", required: true });
+  // One name for all: password managers keep a password under a name, and warn where a form has none.
+  const user = el("input", { type: "text", autocomplete: "username", $value: "lowshot", hidden: true });
   const form = el(
     "form.dialog-body",
     { method: "dialog" },
     el("h2", { id: "token-title" }, "This recogniser is protected"),
-    el("p.soft", {}, "Whoever started the server has a token for it. The browser keeps it until it is closed."),
-    el("div", {}, el("label.label", { for: "token" }, "Token"), field),
+    el("p.soft", {}, "Whoever started the server has a token for it. The browser keeps it until it is closed or you sign out."),
+    el("div", {}, el("label.label", { for: "token" }, "Token"), user, field),
     complaint,
     el("div.dialog-foot", {}, el("button.button.main", { $type: "submit" }, "Open")),
   );

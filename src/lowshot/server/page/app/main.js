@@ -1,15 +1,16 @@
 // Starts the page: the header, the banner, the keyboard, and the view that the address names.
 import { requests } from "./api.js";
 import { AskView } from "./ask.js";
-import { undo } from "./changes.js";
+import { undoLast } from "./changes.js";
 import { CheckView } from "./check.js";
 import { ClassPage } from "./class_page.js";
 import { ClassesView } from "./classes.js";
 import { button } from "./dom.js";
 import { receiveDrops } from "./drop.js";
-import { login } from "./login.js";
+import { login, signOut } from "./login.js";
 import { model } from "./model.js";
 import { themeButton } from "./theme_button.js";
+import { toast } from "./toast.js";
 import { classes, photos, sentence } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -58,6 +59,7 @@ function drawHeader() {
   $("counts").textContent = health.photos ? `${classes(health.classes)} · ${photos(health.photos)}` : classes(health.classes);
   $("read-only").hidden = model.canChange;
   $("read-only").title = model.exported ? "An exported file cannot be changed" : "Whoever started this server switched changes off";
+  $("sign-out").hidden = !health.token;
   const undoButton = $("undo");
   undoButton.hidden = !model.canChange || !model.undoable;
   undoButton.title = `Undo: ${model.undoable}`;
@@ -83,7 +85,7 @@ function keys(event) {
   if (typing || document.querySelector("dialog[open]") || event.shiftKey || event.altKey) return;
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") {
     event.preventDefault();
-    undo();
+    if (!event.repeat) undoLast(); // a key that is held means one change
   }
 }
 
@@ -95,7 +97,8 @@ const receiver = () => {
 
 async function start() {
   themeButton($("theme"));
-  $("undo").addEventListener("click", () => undo());
+  $("undo").addEventListener("click", () => undoLast());
+  $("sign-out").addEventListener("click", () => signOut().catch((problem) => toast(sentence(problem.message), { bad: true })));
   document.addEventListener("keydown", keys);
   receiveDrops(receiver);
   requests.addEventListener("token", () => login().then(() => model.ask()));

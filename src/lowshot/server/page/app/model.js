@@ -23,6 +23,11 @@ class Model extends EventTarget {
     await this.ask();
   }
 
+  /** The number of the state that the classes and `undoable` are of. */
+  get state() {
+    return this.#state;
+  }
+
   get canChange() {
     return Boolean(this.health) && !this.health.read_only;
   }

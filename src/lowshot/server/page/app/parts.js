@@ -1,5 +1,8 @@
 // Many photos are sent in parts that the server admits.
 
+/** The number of changes that the server can undo; each part is one. */
+export const UNDOABLE = 10;
+
 const PHOTOS = 400; // it admits 500 of 100 MB together
 const BYTES = 80 * 10 ** 6;
 

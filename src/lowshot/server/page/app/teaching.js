@@ -2,7 +2,7 @@
 import { Problem, path } from "./api.js";
 import { refresh, said } from "./changes.js";
 import { model } from "./model.js";
-import { parts } from "./parts.js";
+import { UNDOABLE, parts } from "./parts.js";
 import { toast } from "./toast.js";
 import { Work, leftOut, nothingTaught, withoutDamaged } from "./teaching_dialogs.js";
 import { upload } from "./upload.js";
@@ -35,7 +35,7 @@ export function teachClasses(groups) {
 /** @param {() => [string, string|null]} target the path, and the name of a new class; asked anew for each part */
 async function teach(sent, target) {
   const work = new Work(sent.length);
-  const sum = { added: {}, repeated: [], unreadable: [], steps: 0 };
+  const sum = { added: {}, repeated: [], unreadable: [], states: [] };
   const plan = { skipBad: false };
   const queue = parts(sent);
   try {
@@ -50,8 +50,8 @@ async function teach(sent, target) {
   } catch (problem) {
     if (problem.name === "AbortError") {
       await model.ask();
-      toast(sum.steps ? "Cancelled. What was taught by then stays." : "Cancelled.");
-    } else if (problem instanceof Problem) nothingTaught(problem, sum.steps > 0);
+      toast(sum.states.length ? "Cancelled. What was taught by then stays." : "Cancelled.");
+    } else if (problem instanceof Problem) nothingTaught(problem, sum.states.length > 0);
     else throw problem;
   } finally {
     work.close();
@@ -89,7 +89,7 @@ function add(sum, reply) {
   for (const [name, number] of Object.entries(reply.added)) sum.added[name] = (sum.added[name] ?? 0) + number;
   sum.repeated.push(...(reply.repeated ?? []));
   sum.unreadable.push(...(reply.unreadable ?? []));
-  if (total(reply.added)) sum.steps += 1;
+  if (total(reply.added)) sum.states.push(reply.state);
 }
 
 const total = (added) => Object.values(added).reduce((all, one) => all + one, 0);
@@ -102,6 +102,15 @@ function tell(sum) {
     return;
   }
   const words = `Taught ${photos(total(sum.added))} to ${names.length === 1 ? names[0] : classes(names.length)}.`;
-  said(words, sum.steps);
+  const { steps, why } = together(sum.states);
+  said([words, why].filter(Boolean).join(" "), { state: sum.states.at(-1), steps, taught: total(sum.added) });
   if (left.length) leftOut(words, sum);
+}
+
+/** The number of changes that one undo takes back, 0 where it cannot take back all of a teaching, and then why. */
+function together(states) {
+  const steps = states.length;
+  if (steps > UNDOABLE) return { steps: 0, why: `That took ${steps} changes; the last ${UNDOABLE} can be undone, one by one.` };
+  if (states.at(-1) - states[0] !== steps - 1) return { steps: 0, why: "Something else was changed meanwhile: undo one by one." };
+  return { steps, why: "" };
 }
