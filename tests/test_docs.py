@@ -29,6 +29,7 @@ from lowshot.recogniser import Recogniser
 from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES, OBJECTIVES, REGISTRIES
 from lowshot.representation.objectives import Batch
 from tests.recogniser.conftest import photo
+from tests.server.processes import running
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -220,6 +221,11 @@ def test_the_commands_of_the_readmes_first_screen_run(
     teach, benchmark = _blocks(ROOT / "README.md", "sh")
     for line in (teach + benchmark).splitlines():
         command = shlex.split(line, comments=True)
+        if command[1] == "serve":  # until it is ended, and on a free port
+            with running(*(Path(name).resolve() for name in command[2:]), program="lowshot") as server:
+                assert "<title>" in server.client().get("/").text
+                assert server.end()[0] == 0
+            continue
         if command[1] == "run":  # changed: fewer draws of the photos, and no further processes
             command += ["--engine", "serial", *["split.experiments=2"] * ("photos" in command)]
         assert run(command[1:]) == 0, (line, capsys.readouterr())
