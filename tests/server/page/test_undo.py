@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -90,6 +91,26 @@ def test_a_key_that_is_held_undoes_one_change(visit: Visit, tmp_path: Path) -> N
     expect(page.locator("#counts")).to_have_text("3 classes · 14 photos")
 
 
+def test_a_double_click_and_a_held_key_on_the_button_undo_one_change(visit: Visit, tmp_path: Path) -> None:
+    visitor = visit().go("classes")
+    page = visitor.page
+    for path in reds(tmp_path, 3):
+        teach(visitor, "red", [path])
+    page.reload()
+    expect(page.locator("#counts")).to_have_text("3 classes · 15 photos")
+    visitor.button("Undo:", ".top").dblclick()
+    expect(page.locator("#counts")).to_have_text("3 classes · 14 photos")
+    page.wait_for_timeout(600)
+    visitor.button("Undo:", ".top").focus()
+    for _ in range(10):
+        page.keyboard.down("Enter")
+        page.wait_for_timeout(100)
+    page.keyboard.up("Enter")
+    expect(page.locator("#counts")).to_have_text("3 classes · 13 photos")
+    page.wait_for_timeout(600)
+    expect(page.locator("#counts")).to_have_text("3 classes · 13 photos")
+
+
 def test_the_undo_of_a_message_takes_back_no_change_of_others(visit: Visit, tmp_path: Path) -> None:
     visitor = visit().go("classes")
     page = visitor.page
@@ -122,10 +143,10 @@ def in_small_parts(visit: Visit) -> Visitor:
     """A page that sends two photos a part."""
     visitor = visit()
 
-    def smaller(route: object) -> None:
-        reply = route.fetch()  # type: ignore[attr-defined]
+    def smaller(route: Any) -> None:
+        reply = route.fetch()
         assert SMALL_PARTS[0] in reply.text()
-        route.fulfill(response=reply, body=reply.text().replace(*SMALL_PARTS))  # type: ignore[attr-defined]
+        route.fulfill(response=reply, body=reply.text().replace(*SMALL_PARTS))
 
     visitor.page.route("**/parts.js", smaller)
     return visitor.go("classes")
@@ -159,17 +180,23 @@ def test_more_parts_than_can_be_undone_are_told_of_before_and_offer_no_undo_of_a
     assert visitor.button("Undo", ".toast").count() == 0
 
 
+def test_the_dialog_of_a_class_tells_of_too_many_parts_as_well(in_small_parts: Visitor, tmp_path: Path) -> None:
+    visitor = in_small_parts
+    visitor.drop(greys(tmp_path, 21), on=".view-head")
+    expect(visitor.page.get_by_role("dialog")).to_contain_text("taught in 11 changes, of which the last 10")
+
+
 def test_a_change_of_others_between_two_parts_is_not_undone_with_them(in_small_parts: Visitor, tmp_path: Path) -> None:
     visitor, page = in_small_parts, in_small_parts.page
     parts = 0
 
-    def between(route: object) -> None:
+    def between(route: Any) -> None:
         nonlocal parts
-        parts += route.request.method == "POST"  # type: ignore[attr-defined]
+        parts += route.request.method == "POST"
         if parts == 2:
             parts += 1
             teach(visitor, "red", reds(tmp_path, 1))
-        route.continue_()  # type: ignore[attr-defined]
+        route.continue_()
 
     page.route("**/classes**", between)
     import_folder(visitor, tmp_path, 4)

@@ -4,7 +4,7 @@ import { button, el, named } from "./dom.js";
 import { classFolders } from "./files.js";
 import { model } from "./model.js";
 import { newClass } from "./new_class.js";
-import { UNDOABLE, parts } from "./parts.js";
+import { undoNote } from "./parts.js";
 import { preview } from "./preview.js";
 import { teachClasses } from "./teaching.js";
 import { toast } from "./toast.js";
@@ -32,9 +32,8 @@ function previewFolders(groups, loose, others) {
   const total = () => names.filter((name) => taken.has(name)).reduce((sum, name) => sum + groups.get(name).length, 0);
   const note = el("p.soft.small", { role: "status" });
   const ready = () => {
-    const changes = parts(names.filter((name) => taken.has(name)).flatMap((name) => groups.get(name).map((file) => ({ file })))).length;
-    note.textContent = changes > UNDOABLE ? `So many are taught in ${changes} changes, of which the last ${UNDOABLE} can be undone.` : "";
-    note.hidden = changes <= UNDOABLE;
+    note.textContent = undoNote(names.filter((name) => taken.has(name)).flatMap((name) => groups.get(name).map((file) => ({ file }))));
+    note.hidden = !note.textContent;
     act.disabled = !taken.size;
     act.lastElementChild.textContent = `Teach ${photos(total())} of ${classes(taken.size)}`;
   };

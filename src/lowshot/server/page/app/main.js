@@ -97,7 +97,9 @@ const receiver = () => {
 
 async function start() {
   themeButton($("theme"));
-  $("undo").addEventListener("click", () => undoLast());
+  // Nothing brings back what was undone: a second click of a double one, and a key that is held, undo nothing more.
+  $("undo").addEventListener("click", (event) => event.detail < 2 && undoLast());
+  $("undo").addEventListener("keydown", (event) => event.repeat && event.preventDefault());
   $("sign-out").addEventListener("click", () => signOut().catch((problem) => toast(sentence(problem.message), { bad: true })));
   document.addEventListener("keydown", keys);
   receiveDrops(receiver);

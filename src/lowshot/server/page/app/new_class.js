@@ -3,10 +3,12 @@ import { openDialog } from "./dialogs.js";
 import { button, el } from "./dom.js";
 import { Gather } from "./gather.js";
 import { model } from "./model.js";
+import { undoNote } from "./parts.js";
 import { teachClass } from "./teaching.js";
 import { asName, photos } from "./words.js";
 
 const FEW = 3;
+const ADVICE = "One photo is enough to begin with. Three to ten, of different examples, make it reliable.";
 
 /** Teach a new class. */
 export function newClass({ found = [], name = "" } = {}) {
@@ -33,10 +35,12 @@ function open(title, found, { body, name, field, note }) {
     const number = gather.found.length;
     act.disabled = !number || !name();
     act.lastElementChild.textContent = number ? `Teach ${photos(number)}` : "Teach";
-    advice.hidden = number === 0 || number >= FEW || Boolean(model.find(name()));
+    const begins = number > 0 && number < FEW && !model.find(name());
+    advice.textContent = begins ? ADVICE : undoNote(gather.found);
+    advice.hidden = !advice.textContent;
   };
   const gather = new Gather(() => ready());
-  const advice = el("p.soft.small", {}, "One photo is enough to begin with. Three to ten, of different examples, make it reliable.");
+  const advice = el("p.soft.small", { role: "status" });
   const act = button("main", "check", "Teach", async () => {
     const [target, photosToTeach] = [name(), [...gather.found]];
     dialog.close();

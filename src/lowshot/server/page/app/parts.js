@@ -20,3 +20,9 @@ export function parts(found) {
   }
   return all;
 }
+
+/** Words for photos whose parts are more than can be undone, otherwise none. */
+export function undoNote(found) {
+  const changes = parts(found).length;
+  return changes > UNDOABLE ? `So many are taught in ${changes} changes, of which the last ${UNDOABLE} can be undone.` : "";
+}
