@@ -148,6 +148,17 @@ def test_ten_changes_can_be_undone(colours: Recogniser) -> None:
     assert np.array_equal(answers_of(Recogniser.load(colours.folder))[1], expected[2])
 
 
+def test_a_change_of_another_process_is_not_undone_in_place_of_the_one_meant(colours: Recogniser) -> None:
+    meant = colours.state.number
+    other = Recogniser.load(colours.folder)
+    other.rename(other.classes[0], "renamed")
+    before = colours.folder.joinpath("recogniser.json").read_bytes()
+    with pytest.raises(InputError, match=f"the state is {meant + 1} by now, not {meant}"):
+        colours.undo(meant)
+    assert colours.folder.joinpath("recogniser.json").read_bytes() == before
+    assert other.undo(meant + 1).startswith("renamed")
+
+
 def test_after_undoing_another_way_is_open(colours: Recogniser) -> None:
     colours.teach({"grey": [photo("grey", 0)]})
     colours.undo()

@@ -36,6 +36,14 @@ class UnwritableError(InputError):
     """The system refuses to write in the folder of a recogniser, which has not changed."""
 
 
+class NothingToUndoError(InputError):
+    """A recogniser has no earlier state."""
+
+
+class OtherStateError(InputError):
+    """A recogniser is in another state than the one that a change was meant for; it has not changed."""
+
+
 def is_recogniser(folder: Pathlike) -> bool:
     """True for a folder with a ``recogniser.json``."""
     return is_file(Path(folder) / STATE_FILE)
@@ -130,16 +138,23 @@ def commit(folder: Path, state: State, what: str, new: Shots | None = None) -> S
     return written
 
 
-def undo(folder: Path) -> State:
+def undo(folder: Path, number: int | None = None) -> State:
     """Return to the state before the last change that was not undone; the lock must be held.
 
+    Args:
+        folder (Path): The folder.
+        number (int, optional): The number of the state that is meant; none takes the present one.
+
     Raises:
-        InputError: There is no such state.
+        NothingToUndoError: There is no such state.
+        OtherStateError: The state is another one by now.
     """
     state = read_state(folder)
+    if number is not None and number != state.number:
+        raise OtherStateError(f"the state is {state.number} by now, not {number}: something else was changed since")
     earlier = _ancestors(folder, state)
     if not earlier:
-        raise InputError(f"recogniser {folder} has no earlier state: the last {UNDOABLE} changes can be undone")
+        raise NothingToUndoError(f"recogniser {folder} has no earlier state: the last {UNDOABLE} changes can be undone")
     restored = earlier[0].model_copy(update={"number": state.number + 1})
     _write(folder, restored)
     _drop_all_but(folder, earlier[1:])

@@ -290,18 +290,22 @@ class Recogniser:
 
         self._change(edit)
 
-    def undo(self) -> str:
+    def undo(self, number: int | None = None) -> str:
         """Undo the last change.
+
+        Args:
+            number (int, optional): The number of the state that is meant (``state.number``), so that no change of
+                another process is taken back; none takes the present one.
 
         Returns:
             What was undone, in words.
 
         Raises:
-            InputError: There is nothing to undo.
+            InputError: There is nothing to undo, or the state is another one by now.
         """
         with self._changing():
             undone = folders.read_state(self.folder).history
-            folders.undo(self.folder)
+            folders.undo(self.folder, number)
             self._read()
             self._save_derived()
         return undone[-1].what if undone else "the last change"

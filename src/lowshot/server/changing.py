@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lowshot.errors import InputError
 from lowshot.recogniser.class_names import checked_name
+from lowshot.recogniser.folder import NothingToUndoError, OtherStateError
 from lowshot.server import teaching
 from lowshot.server.describing import fails, multipart
 from lowshot.server.problems import Problem
@@ -128,15 +129,12 @@ async def undo(request: Request, state: _State = None) -> Undone:
 
 
 def _undo(state: int | None, recogniser: Recogniser) -> str:
-    present = recogniser.state.number
-    if state is not None and state != present:
-        raise Problem(409, f"the state is {present} by now, not {state}: something else was changed since")
     try:
-        return recogniser.undo()
-    except InputError as error:
-        if "no earlier state" in str(error):
-            raise Problem(409, "there is nothing to undo") from None
-        raise
+        return recogniser.undo(state)
+    except NothingToUndoError:
+        raise Problem(409, "there is nothing to undo") from None
+    except OtherStateError as error:
+        raise Problem(409, str(error)) from None
 
 
 async def _changed(request: Request, work: Callable[[Recogniser], None]) -> Changed:
