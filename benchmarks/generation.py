@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lowshot.hallucination import AnalogyGenerator, CalibrationGenerator, DifferenceGenerator, Generator
+from lowshot.hallucination import AnalogyGenerator, CalibrationGenerator, DeltaEncoder, DifferenceGenerator, Generator
 
 
 def main() -> None:
@@ -34,6 +34,7 @@ def main() -> None:
     analogies = AnalogyGenerator(n_clusters=100, n_rounds=2, n_steps=1, device="cpu").fit(features[few], labels[few])
     generators: list[Generator] = [
         analogies,
+        DeltaEncoder(n_steps=1, device="cpu").fit(features[few], labels[few]),
         CalibrationGenerator().fit(features, labels),
         DifferenceGenerator().fit(features, labels),
     ]

@@ -26,7 +26,8 @@ from lowshot.plugins import import_plugin
 from lowshot.recipe import Recipe, load_recipe
 from lowshot.recipe.keys import keys_markdown
 from lowshot.recogniser import Recogniser
-from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES, REGISTRIES
+from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES, OBJECTIVES, REGISTRIES
+from lowshot.representation.objectives import Batch
 from tests.recogniser.conftest import photo
 
 ROOT = Path(__file__).parents[1]
@@ -273,6 +274,14 @@ def test_the_contributed_loss_has_a_gradient() -> None:
     LOSSES.build("entropy")(torch.randn(4, 2), scores, torch.tensor([0, 1, 2, 0]), None).backward()
     assert scores.grad is not None
     assert scores.grad.abs().sum() > 0
+
+
+@pytest.mark.usefixtures("parts")
+def test_the_contributed_objective_changes_the_images_and_nothing_else() -> None:
+    batch = Batch(torch.zeros(2, 3, 4, 4), torch.tensor([0, 1]), 3)
+    OBJECTIVES.build("noise", deviation=0.5).change(batch)
+    assert 0.3 < float(batch.images.std()) < 0.7
+    assert torch.equal(batch.targets, batch.labels)
 
 
 @pytest.mark.usefixtures("parts")

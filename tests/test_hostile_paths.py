@@ -13,6 +13,7 @@ import pytest
 import lowshot
 from lowshot import files
 from lowshot.benchmark import ResultStore
+from lowshot.classifiers.gaussian_text import read_text_embeddings
 from lowshot.classifiers.persistence import load_classifier
 from lowshot.compat.formats.recognise import recognise
 from lowshot.data import ClassSplit, build_dataset
@@ -48,6 +49,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "plug-in": lambda path: import_plugin(f"{path}.py"),
     "result stores": lambda path: open_stores([path]),
     "conversion": recognise,
+    "text embeddings": read_text_embeddings,
     **{
         f"data set {name}": lambda path, name=name: build_dataset(name, part="train", root=path)  # type: ignore[misc]
         for name in ("auto", "image_folder", "image_zip", "json_list", "cifar10", "lsun")

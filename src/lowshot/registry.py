@@ -1,4 +1,4 @@
-"""Registries of named, described parts: losses, generators, classifiers, backbones and data sets.
+"""Registries of named, described parts: losses, objectives, generators, classifiers, backbones and data sets.
 
 A part is added in one file, in any of three ways:
 
@@ -268,6 +268,8 @@ BACKBONES = Registry("backbone", "lowshot.backbones", "lowshot.representation.ba
 """The backbones by name; each builds a :class:`~lowshot.representation.Backbone`."""
 LOSSES = Registry("loss", "lowshot.losses", "lowshot.representation.losses")
 """The auxiliary losses by name."""
+OBJECTIVES = Registry("objective", "lowshot.objectives", "lowshot.representation.objectives")
+"""The objectives of trainings by name; each builds a :class:`~lowshot.representation.objectives.Objective`."""
 GENERATORS = Registry("generator", "lowshot.generators", "lowshot.hallucination")
 """The generators of features by name."""
 CLASSIFIERS = Registry("classifier", "lowshot.classifiers", "lowshot.classifiers")
@@ -275,6 +277,7 @@ CLASSIFIERS = Registry("classifier", "lowshot.classifiers", "lowshot.classifiers
 
 REGISTRIES = {
     "losses": LOSSES,
+    "objectives": OBJECTIVES,
     "generators": GENERATORS,
     "classifiers": CLASSIFIERS,
     "backbones": BACKBONES,

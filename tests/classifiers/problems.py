@@ -16,6 +16,7 @@ QUICK = {
     "n_steps": 150,
     "fine_tune_steps": 2,
     "batch_size": 50,
+    "n_projected": 100,
     "precision": "float32",
     "random_state": 0,
 }

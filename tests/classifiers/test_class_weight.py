@@ -24,9 +24,17 @@ EXACT = {
     "logistic": {"solver": "lbfgs", "weight_decay": 0.1},
     "nearest_mean": {},
     "gaussian": {"shrinkage": 0.3},
+    "gaussian_kernel": {"shrinkage": 0.3, "n_base_examples": None},
+    "gaussian_text": {"shrinkage": 0.3},
     "cosine": {"n_steps": 0, "fine_tune_steps": 0},
     "prototypical": {"n_episodes": 0},
     "matching_network": {},
+    "prototype_matching": {"n_episodes": 0, "n_augmented": 0},
+    "prototypical_hallucination": {"n_episodes": 0, "n_augmented": 0},
+    "ranpac": {"alpha": 0.1},
+    "teen": {},
+    "wdae_gnn": {"n_episodes": 0, "n_steps": 0, "step": 1.0},
+    "weight_generator": {"n_episodes": 0, "n_steps": 0},
 }
 
 
@@ -55,7 +63,7 @@ def test_unequal_classes_are_as_repeated_examples(name, phases):
         if name == "matching_network":  # whose base support is a random draw
             classifier.set_params(n_support=20, n_episodes=0, contextual=False)
         fits.append(classifier.fit(*novel) if phases == "alone" else classifier.fit_base(*base).fit_novel(*novel))
-    if name == "gaussian":  # more examples are better evidence of a mean, and of the size of the covariance
+    if name.startswith("gaussian"):  # more examples are better evidence of a mean, and of the size of the covariance
         assert np.mean(fits[0].predict(p.queries[0]) == fits[1].predict(p.queries[0])) > 0.95
     elif name == "matching_network" and phases != "alone":
         np.testing.assert_allclose(*(fit.predict_proba(p.queries[0]) for fit in fits), atol=0.05)

@@ -19,6 +19,7 @@ from lowshot.cli import run
 from lowshot.compat.formats.results import Run, read_runs, to_records, write_run
 from lowshot.hallucination import Generator
 from lowshot.representation import build_backbone, load_backbone
+from lowshot.representation.backbones import attach_head
 from lowshot.torch_files import save_torch
 from tests.compat.formats.old_files import generator_content, matching_state, save, state
 from tests.compat.formats.test_features_and_splits import DRAWS, LABELS, NAMES, PATHS, bare, original, ours
@@ -265,3 +266,10 @@ def test_a_small_stem_has_no_place_in_the_original(tmp_path, convert):
     save_torch(tmp_path / "a.ckpt", {"epoch": 3, "state": backbone.state_dict(), "backbone": backbone.config})
     said = refused(tmp_path, convert, tmp_path / "a.ckpt", tmp_path / "2.tar")
     assert "the original program has no network 'resnet10', stem=small" in said
+
+
+def test_a_cosine_head_has_no_place_in_the_original(tmp_path, convert):
+    backbone = attach_head(build_backbone("resnet10", 2), [{"cosine_head": {}}])
+    save_torch(tmp_path / "a.ckpt", {"epoch": 3, "state": backbone.state_dict(), "backbone": backbone.config})
+    said = refused(tmp_path, convert, tmp_path / "a.ckpt", tmp_path / "2.tar")
+    assert "the original program has no cosine_head, only a linear one" in said

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
+from lowshot.compat import analogies, classification, matching, precision
 from lowshot.compat.formats.checkpoint import read_checkpoint
 from lowshot.compat.formats.container import is_written_by, save_legacy
 from lowshot.data import build_transforms
@@ -80,11 +82,6 @@ FOREIGN = {
     ),
     "main, a log": (other_file("checkpoints/log.jsonl", b"a line of notes\n"), BASE),
     "main, a log of something else": (other_file("checkpoints/log.jsonl", b'{"step": 1, "loss": 0.5}\n'), BASE),
-    "main, full checkpoints": (other_file("checkpoints/checkpoints/epoch_001.ckpt", b"not of lowshot"), BASE),
-    "main, full checkpoints, with resuming": (
-        other_file("checkpoints/checkpoints/epoch_001.ckpt", b"not of lowshot"),
-        [*BASE, "--allow_resume", "1"],
-    ),
     "save_features": (other_features, SAVE30),
     "save_features, on a checkpoint": (nothing, [*SAVE30, "--outfile", "net.tar"]),
     "train_analogy_generator": (other_generator, [*ANALOGIES, "--trainfile", "features/net/train.hdf5"]),
@@ -124,6 +121,104 @@ def test_it_is_replaced_when_asked_for_and_then_again_without_asking(
         patch.setenv("LOWSHOT_COMPAT_OVERWRITE", "1")
         assert run(*arguments) == 0
     assert run(*arguments) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("save_features", precision),
+        ("train_analogy_generator", analogies),
+        ("low_shot", classification),
+        ("matching_network", matching),
+        ("matching_network, a result", matching),
+    ],
+)
+def test_a_file_that_something_else_wrote_during_the_work_stays(
+    name: str, module: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file appears between the checks at the start and the work."""
+    spoil, arguments = FOREIGN[name]
+    if name == "matching_network":
+        Path("mn.tar").unlink()
+    written: dict[Path, bytes] = {}
+
+    def write() -> None:
+        before = set(folder.rglob("*"))
+        spoil()
+        written.update({path: path.read_bytes() for path in set(folder.rglob("*")) - before if path.is_file()})
+
+    monkeypatch.setattr(module, "only_float32", write)
+    monkeypatch.setenv("LOWSHOT_COMPAT_STEPS", "2")
+    assert run(*arguments) == 2
+    assert "was not written by this program and would be replaced" in " ".join(capsys.readouterr().err.split())
+    assert len(written) == 1
+    assert all(path.read_bytes() == content for path, content in written.items())
+
+
+@pytest.mark.parametrize("flags", [[], ["--allow_resume", "1"]])
+def test_a_folder_named_as_a_checkpoint_is_refused_before_any_work(
+    flags: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("checkpoints/0.tar").mkdir(parents=True)
+    before = stamps(folder)
+    for value in ("0", "1"):
+        monkeypatch.setenv("LOWSHOT_COMPAT_OVERWRITE", value)
+        assert run(*BASE, *flags) == 2
+        assert "checkpoints/0.tar is a folder, but a file of this name" in " ".join(capsys.readouterr().err.split())
+    assert stamps(folder) == before
+
+
+def test_every_file_of_an_epochs_number_is_looked_at(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*BASE) == 0
+    for name, other in (("0", "00"), ("00", "0")):
+        Path("checkpoints", f"{name}.tar").rename("own.tar")
+        checkpoints(f"checkpoints/{other}.tar")()
+        Path("own.tar").rename(f"checkpoints/{name}.tar")
+        before = stamps(folder)
+        assert run(*BASE) == 2
+        assert f"checkpoints/{other}.tar was not written by this program" in " ".join(capsys.readouterr().err.split())
+        assert stamps(folder) == before
+        Path("checkpoints", f"{other}.tar").unlink()
+        if name == "0":
+            Path("checkpoints/0.tar").rename("checkpoints/00.tar")
+
+
+@pytest.mark.parametrize("flags", [[], ["--allow_resume", "1"]])
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside an own one"])
+def test_full_checkpoints_that_cannot_be_read_are_not_replaced(
+    flags: list[str], beside: bool, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if beside:
+        assert run(*BASE) == 0
+    foreign = Path("checkpoints/checkpoints/epoch_009.ckpt")
+    foreign.parent.mkdir(parents=True, exist_ok=True)
+    foreign.write_bytes(b"not of lowshot")
+    before = stamps(folder)
+    capsys.readouterr()
+    assert run(*BASE, *flags) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "epoch_009.ckpt was refused" in said
+    assert "nothing says that this program wrote it, and it would be replaced" in said
+    assert "LOWSHOT_COMPAT_OVERWRITE=1" in said
+    assert stamps(folder) == before
+    monkeypatch.setenv("LOWSHOT_COMPAT_OVERWRITE", "1")
+    assert run(*BASE, *flags) == 0
+    assert Path("checkpoints/0.tar").is_file()
+
+
+def test_a_full_checkpoint_of_another_kind_is_refused_or_replaced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("checkpoints/checkpoints").mkdir(parents=True)
+    torch.save({"epoch": 3}, "checkpoints/checkpoints/epoch_003.ckpt")
+    before = stamps(folder)
+    for flags in ([], ["--allow_resume", "1"]):
+        assert run(*BASE, *flags) == 2
+        assert "was not written by this program and would be replaced" in " ".join(capsys.readouterr().err.split())
+    assert stamps(folder) == before
+    monkeypatch.setenv("LOWSHOT_COMPAT_OVERWRITE", "1")
+    assert run(*BASE, "--allow_resume", "1") == 0
+    assert [path.name for path in Path("checkpoints/checkpoints").iterdir()] == ["epoch_001.ckpt"]
 
 
 def test_new_runs_of_the_original_are_pointed_to_resuming(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

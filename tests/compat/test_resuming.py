@@ -12,9 +12,10 @@ import torch
 from lowshot.compat import training
 from lowshot.compat.formats.checkpoint import write_checkpoint
 from lowshot.compat.precision import PRECISION
+from lowshot.errors import LowshotError
 from lowshot.representation import build_backbone
 from tests.compat.formats.old_files import save, state
-from tests.compat.workspace import TRAIN, run
+from tests.compat.workspace import TRAIN, run, stamps
 
 pytestmark = pytest.mark.usefixtures("folder")
 STILL = ["--lr", "1e-30", "--weight_decay", "0", "--momentum", "0"]
@@ -127,6 +128,84 @@ def test_a_damaged_tar_of_the_highest_number_is_named_and_nothing_is_trained(
     assert train("--stop_epoch", "4", "--allow_resume", "1") == 2
     assert "checkpoints/2.tar" in capsys.readouterr().err
     assert tars() == ["0.tar", "2.tar"]
+
+
+def cut_off_after(epoch: int, *flags: str) -> None:
+    """Train as ``flags`` say, and stop after the full checkpoint of an epoch, numbered from 0, and its ``.tar``."""
+
+    def save(saver: training.SaveAsOriginal, path: Path) -> None:
+        saved(saver, path)
+        if int(path.stem.rpartition("_")[2]) == epoch + 1:
+            raise LowshotError("cut off")
+
+    saved = training.SaveAsOriginal.__call__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.SaveAsOriginal, "__call__", save)
+        assert train(*flags) == 1
+
+
+def full_checkpoints(folder: str = "checkpoints") -> list[str]:
+    return sorted(path.name for path in Path(folder, "checkpoints").glob("*.ckpt"))
+
+
+def test_a_run_that_began_with_the_originals_tar_is_resumed_again_and_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From 0.tar to 2.tar of the original to epoch 6, cut off before, at, and after an own .tar, or not at all."""
+    how = ["--stop_epoch", "7", "--save_freq", "2", "--allow_resume", "1", "--lr", "0.01"]
+    originals("whole", 0, 1, 2)
+    assert train(*how, "--checkpoint_dir", "whole") == 0
+    assert epochs("whole") == [4, 5, 6, 7]
+    before = originals("checkpoints", 0, 1, 2)
+    for epoch in (3, 4, 5):
+        cut_off_after(epoch, *how)
+    capsys.readouterr()
+    assert train(*how) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "continuing from checkpoints/checkpoints/epoch_006.ckpt" in said
+    assert "belongs to" not in said
+    assert epochs() == [4, 5, 6, 7]
+    assert tars() == tars("whole") == ["0.tar", "1.tar", "2.tar", "4.tar", "6.tar"]
+    assert same("checkpoints/4.tar", "whole/4.tar")
+    assert same("checkpoints/6.tar", "whole/6.tar")
+    assert all(Path("checkpoints", name).read_bytes() == content for name, content in before.items())
+
+
+def test_resuming_with_another_flag_keeps_a_full_checkpoint_that_is_newer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    how = ["--stop_epoch", "6", "--allow_resume", "1"]
+    cut_off_after(3, *how, "--lr", "0.01")
+    assert (tars(), full_checkpoints()) == (["0.tar"], ["epoch_003.ckpt", "epoch_004.ckpt"])
+    before = stamps(Path("checkpoints"))
+    for flags, difference in {
+        ("--lr", "0.02"): "belongs to another training: --lr was 0.01, is now 0.02. It is newer than checkpoints/0.tar",
+        (
+            "--lr",
+            "0.01",
+            "--stop_epoch",
+            "2",
+        ): "trained for 4 epochs already, more than the 2 asked for by --stop_epoch",
+    }.items():
+        assert train(*how, *flags) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert difference in said
+        assert "--resume_file checkpoints/0.tar" in said
+        assert "resume=False" not in said
+        assert stamps(Path("checkpoints")) == before
+    assert train(*how, "--lr", "0.02", "--stop_epoch", "2", "--resume_file", "checkpoints/0.tar") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "going on from checkpoints/0.tar, with epoch 1" in said
+    assert "--lr was 0.01, is now 0.02: its full checkpoints are replaced" in said
+    assert full_checkpoints() == ["epoch_002.ckpt"]
+    cut_off_after(2, "--stop_epoch", "6", "--lr", "0.01")
+    for name in tars():
+        Path("checkpoints", name).unlink()
+    assert train(*how, "--lr", "0.02") == 2
+    assert "--allow_resume 0 starts anew" in " ".join(capsys.readouterr().err.split())
+    monkeypatch.setenv("LOWSHOT_COMPAT_OVERWRITE", "1")
+    assert train("--stop_epoch", "1", "--lr", "0.02", "--allow_resume", "1") == 0
+    assert (tars(), full_checkpoints()) == (["0.tar"], ["epoch_001.ckpt"])
 
 
 @pytest.mark.parametrize(("weight", "loss"), [("0", None), (None, "feature_l2"), ("0.5", "batch_sgm")])

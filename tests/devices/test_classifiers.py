@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from lowshot.classifiers import (
+    WDAEGNN,
     Cosine,
     Logistic,
     LowShotClassifier,
     MatchingNetwork,
+    PrototypeMatching,
     Prototypical,
+    PrototypicalHallucination,
+    WeightGenerator,
     load_classifier,
     save_classifier,
 )
@@ -40,6 +44,10 @@ CLASSIFIERS: dict[str, LowShotClassifier] = {
     "matching_network, bfloat16": MatchingNetwork(precision="bfloat16", episodes_per_step=2, **MATCHING),
     "prototypical": Prototypical(**EPISODES),
     "prototypical, hidden layer": Prototypical(hidden=7, feature_transform="none", episodes_per_step=2, **EPISODES),
+    "prototypical_hallucination": PrototypicalHallucination(n_augmented=3, hallucinator_hidden=8, **EPISODES),
+    "prototype_matching": PrototypeMatching(n_augmented=3, hallucinator_hidden=8, query_steps=2, **EPISODES),
+    "weight_generator": WeightGenerator(n_steps=0, n_stand_ins=1, **EPISODES),
+    "wdae_gnn": WDAEGNN(n_steps=0, n_stand_ins=1, hidden=8, **EPISODES),
     "prototypical, bfloat16": Prototypical(precision="bfloat16", feature_transform="l2", **EPISODES),
 }
 

@@ -72,3 +72,20 @@ def test_auto_takes_bfloat16_where_the_gpu_has_it(gpu: GPU, tmp_path: Path) -> N
         path = train(tmp_path, precision="auto", epochs=1)
     settings = torch.load(path, weights_only=True)["settings"]
     assert settings["precision"] == ("bf16-mixed" if able else "32-true")
+
+
+@pytest.mark.parametrize("mixer", ["mixup", "cutmix", "manifold_mixup"])
+def test_objectives_train_together(gpu: GPU, tmp_path: Path, mixer: str) -> None:
+    """All at once. A GPU draws other random numbers than a CPU, so only devices and finite weights are checked."""
+    teacher = train(tmp_path / "teacher", backbone="resnet10", backbone_options={"stem": "small"}, epochs=1)
+    others = ["cosine_head", "rotations", "label_smoothing", "ema", {"distillation": {"teacher": str(teacher)}}]
+    changes = {
+        "backbone": "resnet10",
+        "backbone_options": {"stem": "small"},
+        "objective": [mixer, *others],
+        "lr": 0.001,
+    }
+    with gpu:
+        found = train(tmp_path / "gpu", **changes)
+    gpu.check_work()
+    assert all(bool(value.isfinite().all()) for value in tiny.weights(found).values())

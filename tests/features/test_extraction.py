@@ -249,3 +249,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def test_a_refusal_before_the_file_is_written_keeps_the_rows(extract, tmp_path, capsys):
+    def refuse():
+        assert not (tmp_path / "f.h5").exists()
+        raise InputError("not now")
+
+    with pytest.raises(InputError, match="not now"):
+        extract("f.h5", before_write=refuse)
+    assert not (tmp_path / "f.h5").exists()
+    capsys.readouterr()
+    store = FeatureStore.open(extract("f.h5"))
+    assert f"{len(store)} from an earlier run" in " ".join(capsys.readouterr().err.split())

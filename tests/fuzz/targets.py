@@ -248,7 +248,10 @@ def classifier_seeds(folder: Path) -> list[Any]:
 
     seeds = []
     quick = {"logistic": {"n_steps": 3}, "prototypical": {"n_episodes": 2}, "matching_network": {"n_episodes": 2}}
-    for name in ("nearest_mean", "ridge", "gaussian", "logistic", "cosine", "prototypical", "matching_network"):
+    quick |= {"ranpac": {"n_projected": 20}}
+    for name in ("weight_generator", "wdae_gnn", "prototypical_hallucination", "prototype_matching"):
+        quick[name] = {"n_episodes": 2, **({"n_steps": 3} if name.startswith("w") else {})}
+    for name in CLASSIFIERS.names():
         base = LABELS < CLASSES // 2
         fitted = CLASSIFIERS.build(name, **quick.get(name, {})).fit_base(features()[base], LABELS[base])
         save_classifier(fitted.fit_novel(features()[~base], LABELS[~base]), folder / "good.safetensors")
@@ -269,6 +272,7 @@ def generator_seeds(folder: Path) -> list[Any]:
     for name, params in (
         ("difference", {}),
         ("calibration", {}),
+        ("delta_encoder", {"hidden": 8, "n_steps": 5, "batch_size": 4}),
         ("analogies", {"n_clusters": 2, "n_steps": 5, "batch_size": 4}),
     ):
         generator = GENERATORS.build(name, **params).fit(np.abs(features()), LABELS)

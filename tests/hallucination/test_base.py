@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from lowshot.errors import InputError
-from lowshot.hallucination import AnalogyGenerator, CalibrationGenerator, DifferenceGenerator, Generator
+from lowshot.hallucination import AnalogyGenerator, CalibrationGenerator, DeltaEncoder, DifferenceGenerator, Generator
 from lowshot.registry import GENERATORS
 
 UNFITTED = [
     AnalogyGenerator(n_clusters=3, n_steps=3, hidden=8, device="cpu"),
     CalibrationGenerator(),
+    DeltaEncoder(hidden=8, n_latent=3, n_steps=5, batch_size=16, n_codes=20, device="cpu"),
     DifferenceGenerator(max_per_class=7),
 ]
 every_generator = pytest.mark.parametrize("unfitted", UNFITTED, ids=lambda g: type(g).__name__)

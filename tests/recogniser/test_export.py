@@ -35,6 +35,14 @@ CLASSIFIERS: list[tuple[str, dict[str, Any]]] = [
     ("cosine", {}),
     ("logistic", {}),
     ("prototypical", {}),
+    ("teen", {}),
+    ("ranpac", {"n_projected": 50}),
+    ("gaussian_kernel", {}),
+    ("gaussian_text", {}),
+    ("weight_generator", {}),
+    ("wdae_gnn", {}),
+    ("prototypical_hallucination", {}),
+    ("prototype_matching", {}),
     ("matching_network", {}),
 ]
 

@@ -274,6 +274,9 @@ def test_weights_and_an_epoch_to_start_at_continue_a_run_that_has_no_momentum(tm
     assert not same(start(tmp_path / "fresh", first_epoch=1), uninterrupted)
     with pytest.raises(InputError, match="first epoch was 1, is now None; initial weights was"):
         start(tmp_path / "continued")
+    before = continued.read_bytes()
+    assert start(tmp_path / "continued", any_start=True) == continued
+    assert continued.read_bytes() == before
     with pytest.raises(InputError, match="first_epoch is 2, but a run of 2 epochs"):
         start(tmp_path / "late", first_epoch=2)
     assert not (tmp_path / "late").exists()

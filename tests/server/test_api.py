@@ -267,6 +267,17 @@ def test_undo_of_a_state_takes_back_no_change_that_came_after_it(client: TestCli
     problem(client.post("/undo?state=two"), 422)
 
 
+def test_heads_are_those_of_the_whole(client: TestClient) -> None:
+    digest = client.get("/classes/red").json()["photos"][0]["digest"]
+    for address in ("/", "/health", "/classes", "/docs", f"/photos/{digest}"):
+        whole, head = client.get(address), client.head(address)
+        assert (head.status_code, head.content) == (200, b"")
+        for name in ("content-type", "content-length", "content-security-policy"):
+            assert head.headers[name] == whole.headers[name]
+    assert client.head("/nothing").status_code == 404
+    assert client.head("/undo").status_code == 405
+
+
 def test_there_may_be_nothing_to_undo(client: TestClient) -> None:
     assert client.post("/undo").json()["undo"] is None
     problem(client.post("/undo"), 409)

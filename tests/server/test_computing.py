@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import pytest
+from PIL import Image
 
 from lowshot.errors import InputError
 from lowshot.recogniser.photos import Photo
-from lowshot.server.batching import Batcher
+from lowshot.server.batching import PREPARED, Batcher
 from lowshot.server.problems import Problem
+from lowshot.server.turns import Turns, takes_long
 from lowshot.server.workers import TRIES, WorkerPool
+from tests.server.conftest import encoded
 
 
 class Lengths:
@@ -89,6 +92,84 @@ def test_one_bad_photo_spoils_no_other_and_the_threads_go_on() -> None:
     with pytest.raises(ValueError, match="computed"):
         batcher.submit(Photo("x", b"fail")).result(20)
     assert batcher.submit(Photo("x", b"abcd")).result(20) == 4
+    batcher.close()
+
+
+def test_requests_take_turns() -> None:
+    turns: Turns[str] = Turns()
+    for name in ("a1", "a2", "a3", "a4", "b1", "b2"):
+        turns.append(name, name[0])
+    assert turns.pop() == "a1"
+    turns.append("c1", "c")
+    turns.put_back("b0", "b")
+    assert [turns.pop() for _ in range(5)] == ["b0", "a2", "c1", "b1", "a3"]
+    assert len(turns) == 2
+    assert sorted(turns.clear()) == ["a4", "b2"]
+    assert not turns
+
+
+class Slow(Lengths):
+    """A large photo takes its time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.at_once = self.most_at_once = 0
+
+    def prepare(self, photo: Photo, details: bool) -> tuple[Any, bool]:
+        if photo.name.startswith("large"):
+            self.at_once += 1
+            self.most_at_once = max(self.at_once, self.most_at_once)
+            time.sleep(self.seconds)
+            self.at_once -= 1
+        return super().prepare(photo, details)
+
+
+def large_photo() -> bytes:
+    """A photo of 36 megapixels in few bytes."""
+    return encoded(Image.new("1", (6000, 6000)))
+
+
+def slow() -> Slow:
+    return Slow(0.4)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_small_photo_does_not_wait_for_the_large_ones_of_another_request(workers: int) -> None:
+    computation, content = slow(), large_photo()
+    assert takes_long(Photo("large", content))
+    assert not takes_long(Photo("small", encoded(Image.new("1", (60, 60)))))
+    assert not takes_long(Photo("none", b"x"))
+    computes: Any = WorkerPool(workers, slow) if workers else Batcher(computation)
+    first = [computes.submit(Photo(f"large {n}", content), request="first") for n in range(24)]
+    time.sleep(0.2)
+    began = time.monotonic()
+    second = [computes.submit(Photo(f"{n}.jpg", b"abc"), request="second") for n in range(4)]
+    assert [future.result(60) for future in second] == [3] * 4
+    assert time.monotonic() - began < 4  # all large ones take ten seconds
+    assert not first[-1].done()
+    assert computation.most_at_once <= 1
+    for future in first:
+        future.cancel()
+    computes.close()
+
+
+def test_no_more_photos_are_decoded_than_a_few_batches_ahead_of_the_network() -> None:
+    computation, decoded = Lengths(), []
+    prepare = computation.prepare
+
+    def noting(photo: Photo, details: bool) -> tuple[Any, bool]:
+        decoded.append(photo.name)
+        return prepare(photo, details)
+
+    computation.prepare = noting  # type: ignore[method-assign]
+    computation.gate.clear()
+    batcher = Batcher(computation)
+    futures = [batcher.submit(photo) for photo in photos(*[b"x"] * 1000)]
+    time.sleep(0.5)
+    assert len(decoded) <= PREPARED + 32 + 16
+    computation.gate.set()
+    assert [future.result(20) for future in futures] == [1] * 1000
     batcher.close()
 
 

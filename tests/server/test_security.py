@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from lowshot.errors import InputError
 from lowshot.server.running import Settings, read_token
 from lowshot.server.running import serve as run_server
-from lowshot.server.security import COOKIE
+from lowshot.server.security import Access
 from lowshot.server.uploads import split_name
 from tests.server.conftest import Serve, files, pictures, png
 from tests.server.test_api import problem
@@ -97,7 +97,7 @@ def test_without_the_token_nothing_but_the_page_is_there(serve: Serve) -> None:
             {"Authorization": "Bearer wrong"},
             {"Authorization": f"Basic {TOKEN}"},
             {"Authorization": "Bearer " + "é" * 30},
-            {"Cookie": f"{COOKIE}={TOKEN}"},
+            {"Cookie": f"{Access(token=TOKEN).cookie_name}={TOKEN}"},
             {"Cookie": "\x01=;;"},
         ):
             response = client.request(method, address, headers={k: v.encode() for k, v in headers.items()})
@@ -130,6 +130,19 @@ def test_the_token_is_a_header_or_becomes_a_cookie_that_no_script_reads(serve: S
     for _ in range(2):  # the second time it is signed out already
         assert client.post("/logout").status_code == 204
         problem(client.get("/classes"), 401)
+
+
+def test_servers_with_different_tokens_on_one_host_do_not_sign_each_other_out(serve: Serve) -> None:
+    first, second = serve(token=TOKEN), serve(token=TOKEN + "-of-another")
+    assert first.post("/login", json={"token": TOKEN}).status_code == 204
+    assert second.post("/login", json={"token": TOKEN + "-of-another"}).status_code == 204
+    first.cookies.update(second.cookies)  # as browsers do, which do not tell ports apart
+    assert len({cookie.name for cookie in first.cookies.jar}) == 2
+    assert first.get("/classes").status_code == 200
+    second.cookies.update(first.cookies)
+    second.post("/logout")
+    assert second.get("/classes").status_code == 401
+    assert {cookie.name for cookie in second.cookies.jar} == {Access(token=TOKEN).cookie_name}
 
 
 def test_every_answer_carries_the_headers_that_keep_browsers_in_bounds(serve: Serve) -> None:
@@ -228,8 +241,10 @@ def test_a_token_file_must_be_private_and_its_token_long(tmp_path: Path) -> None
     path.chmod(0o644)
     with pytest.raises(InputError, match="chmod 600"):
         read_token(path)
+    for mode in (0o400, 0o600, 0o640):  # systemd gives credentials to a group that has its user alone
+        path.chmod(mode)
+        assert read_token(path) == TOKEN
     path.chmod(0o600)
-    assert read_token(path) == TOKEN
     for text in ("", "short", "a b " * 10, "é" * 20):
         path.write_text(text)
         with pytest.raises(InputError, match="16 characters or more"):

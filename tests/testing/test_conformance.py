@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,19 @@ from torch import nn
 from lowshot.classifiers import LowShotClassifier
 from lowshot.errors import InputError
 from lowshot.hallucination import Generator
-from lowshot.registry import CLASSIFIERS, GENERATORS, LOSSES
+from lowshot.registry import CLASSIFIERS, GENERATORS, LOSSES, OBJECTIVES
+from lowshot.representation import build_backbone
 from lowshot.representation.backbones import Backbone
 from lowshot.representation.losses import AuxiliaryLoss
-from lowshot.testing import ConformanceError, check_backbone, check_classifier, check_generator, check_loss
+from lowshot.representation.objectives import Objective
+from lowshot.testing import (
+    ConformanceError,
+    check_backbone,
+    check_classifier,
+    check_generator,
+    check_loss,
+    check_objective,
+)
 from tests.classifiers.problems import QUICK
 
 QUICK_GENERATOR = {"n_clusters": 3, "n_steps": 3, "hidden": 8, "device": "cpu", "epochs": 1, "n_epochs": 1}
@@ -258,6 +268,51 @@ def test_each_broken_loss_is_found(broken: AuxiliaryLoss, text: str) -> None:
 @pytest.mark.parametrize("name", [name for name in LOSSES.names() if ":" not in name and name != "file"])
 def test_lowshots_own_losses_pass(name: str) -> None:
     check_loss(name)
+
+
+def objective(**methods: Any) -> Objective:
+    """An objective with these hooks."""
+    return type("Made", (Objective,), methods)()
+
+
+def _counting(self: Any, batch: Any) -> None:
+    self.count = getattr(self, "count", 0) + 1
+    batch.images = batch.images * self.count
+
+
+@pytest.mark.parametrize(
+    ("broken", "text"),
+    [
+        (objective(change=lambda self, batch: batch.images.add_(1)), "in place"),
+        (objective(change=lambda self, batch: setattr(batch, "images", batch.images[:3])), "images are"),
+        (objective(change=lambda self, batch: setattr(batch, "targets", batch.distributions())), "makes_distributions"),
+        (objective(change=lambda self, batch: setattr(batch, "targets", torch.ones(8, 7))), "with sum 1"),
+        (objective(change=_counting), "goes on from a checkpoint"),
+        (objective(loss=lambda self, batch, scores, features: scores.sum(dim=1)), "scalar"),
+        (
+            objective(
+                loss=lambda self, batch, scores, features: scores.sum() * float(np.random.default_rng().random())
+            ),
+            "one seed",
+        ),
+    ],
+)
+def test_each_broken_objective_is_found(broken: Objective, text: str) -> None:
+    check_objective(objective())
+    with pytest.raises(ConformanceError, match=text):
+        check_objective(broken)
+
+
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES.names() if name != "distillation"])
+def test_lowshots_own_objectives_pass(name: str) -> None:
+    check_objective(name)
+
+
+def test_distillation_passes(tmp_path: Path) -> None:
+    teacher = build_backbone("resnet10", 7, stem="small")
+    state = {"epoch": 1, "state": teacher.state_dict(), "backbone": teacher.config}
+    torch.save(state, tmp_path / "teacher.ckpt")
+    check_objective("distillation", teacher=str(tmp_path / "teacher.ckpt"))
 
 
 def tiny(num_classes: int, width: int = 4) -> Backbone:

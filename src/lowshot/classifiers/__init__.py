@@ -10,12 +10,20 @@ if TYPE_CHECKING:
     from lowshot.classifiers.base import LowShotClassifier
     from lowshot.classifiers.cosine import Cosine
     from lowshot.classifiers.gaussian import Gaussian
+    from lowshot.classifiers.gaussian_kernel import GaussianKernel
+    from lowshot.classifiers.gaussian_text import GaussianText
     from lowshot.classifiers.logistic import Logistic
     from lowshot.classifiers.matching_network import MatchingNetwork
     from lowshot.classifiers.nearest_mean import NearestMean
     from lowshot.classifiers.persistence import load_classifier, save_classifier
+    from lowshot.classifiers.prototype_matching import PrototypeMatching
     from lowshot.classifiers.prototypical import Prototypical
+    from lowshot.classifiers.prototypical_hallucination import PrototypicalHallucination
+    from lowshot.classifiers.ranpac import RanPAC
     from lowshot.classifiers.ridge import Ridge
+    from lowshot.classifiers.teen import Teen
+    from lowshot.classifiers.wdae_gnn import WDAEGNN
+    from lowshot.classifiers.weight_generator import WeightGenerator
 
 __all__ = [
     "Cosine",
@@ -26,6 +34,14 @@ __all__ = [
     "NearestMean",
     "Prototypical",
     "Ridge",
+    "GaussianKernel",
+    "GaussianText",
+    "RanPAC",
+    "Teen",
+    "WDAEGNN",
+    "WeightGenerator",
+    "PrototypicalHallucination",
+    "PrototypeMatching",
     "load_classifier",
     "save_classifier",
 ]
@@ -41,6 +57,14 @@ __getattr__, __dir__ = on_first_use(
         "nearest_mean": ("NearestMean",),
         "prototypical": ("Prototypical",),
         "ridge": ("Ridge",),
+        "gaussian_kernel": ("GaussianKernel",),
+        "gaussian_text": ("GaussianText",),
+        "ranpac": ("RanPAC",),
+        "teen": ("Teen",),
+        "wdae_gnn": ("WDAEGNN",),
+        "weight_generator": ("WeightGenerator",),
+        "prototypical_hallucination": ("PrototypicalHallucination",),
+        "prototype_matching": ("PrototypeMatching",),
         "persistence": ("load_classifier", "save_classifier"),
     },
 )

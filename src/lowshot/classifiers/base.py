@@ -252,10 +252,10 @@ class LowShotClassifier(IncrementalClasses, TorchForm, ClassifierMixin, BaseEsti
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of the classes: the softmax of the scores, divided by a temperature.
 
-        ``logistic``, ``cosine``, ``gaussian``, ``matching_network`` and ``prototypical`` are models of these
-        probabilities, with temperature 1. ``nearest_mean`` and ``ridge`` are not, and have a temperature that their
-        documentation names. With few shots no method's are calibrated; :meth:`with_temperature` sets a temperature that
-        was fitted to data. A calibration bias enters with the scores.
+        ``logistic``, ``cosine``, ``gaussian`` and the classifiers that are trained on episodes are models of these
+        probabilities, with temperature 1. ``nearest_mean``, ``teen``, ``ridge`` and ``ranpac`` are not, and have a
+        temperature that their documentation names. With few shots no method's are calibrated; :meth:`with_temperature`
+        sets a temperature that was fitted to data. A calibration bias enters with the scores.
 
         Args:
             X (array-like, (N, D)): The queries.

@@ -111,10 +111,12 @@ class EpisodicClassifier(LowShotClassifier):
             )
             return
         network = self._initial(X.shape[1], trained=True).to(self._device())
-        self._train(network, X, sampler, self._fingerprint(X, codes) if self.checkpoint else "")
+        self._train(network, X, codes, sampler, self._fingerprint(X, codes) if self.checkpoint else "")
         self._weights_ = {name: value.cpu().numpy() for name, value in network.state_dict().items()}
 
-    def _train(self, network: nn.Module, X: np.ndarray, sampler: EpisodeSampler, training: str) -> None:
+    def _train(
+        self, network: nn.Module, X: np.ndarray, codes: np.ndarray, sampler: EpisodeSampler, training: str
+    ) -> None:
         """Train ``network`` in place, resuming from the checkpoint; ``training`` is the fingerprint of the training."""
         optimizer = torch.optim.SGD(
             network.parameters(),
@@ -135,7 +137,7 @@ class EpisodicClassifier(LowShotClassifier):
                 loss = torch.zeros((), device=device)
                 for episodes in _by_shape([sampler.draw(number, first) for number in range(first, end)]):
                     with autocast(device, self.precision):
-                        share = _loss(network, X, episodes, device) * (len(episodes) / (end - first))
+                        share = self._loss(network, X, codes, episodes, device) * (len(episodes) / (end - first))
                     share.backward()
                     loss += share.detach()
                 optimizer.step()
@@ -146,6 +148,24 @@ class EpisodicClassifier(LowShotClassifier):
                 # Reading the loss waits for the device, so it is not done every time.
                 tick(end - first, note=f"loss {loss.item():.3f}" if -first % 50 < end - first else None)
         network.eval()
+
+    def _loss(
+        self, network: nn.Module, X: np.ndarray, codes: np.ndarray, episodes: Sequence[Episode], device: str
+    ) -> torch.Tensor:
+        """Mean loss of episodes of one shape: here the cross-entropy of their queries.
+
+        Args:
+            network (Module): The network in training.
+            X (array, (N, D)): The base features.
+            codes (array, (N,) int): Their classes.
+            episodes (sequence of Episode): The episodes, whose classes have equally many shots and queries.
+            device (str): The device of the network.
+        """
+        support = to_device(X[np.stack([episode.support for episode in episodes])], device)
+        queries = to_device(X[np.stack([episode.queries for episode in episodes])], device)
+        scores = network(support, torch.from_numpy(episodes[0].counts).to(device), queries)
+        targets = torch.from_numpy(episodes[0].targets).to(device).expand(len(episodes), -1)
+        return F.cross_entropy(scores.float().flatten(0, 1), targets.flatten())
 
     def _initial(self, dim: int, trained: bool) -> nn.Module:
         """:meth:`_build`, with initial weights of this seed, and torch's global generators left as they are."""
@@ -218,15 +238,6 @@ def _by_shape(episodes: Sequence[Episode]) -> Iterable[list[Episode]]:
     for episode in episodes:
         groups.setdefault(episode.counts.tobytes() + episode.targets.tobytes(), []).append(episode)
     return groups.values()
-
-
-def _loss(network: nn.Module, X: np.ndarray, episodes: Sequence[Episode], device: str) -> torch.Tensor:
-    """Mean cross-entropy of the queries of episodes of one shape."""
-    support = to_device(X[np.stack([episode.support for episode in episodes])], device)
-    queries = to_device(X[np.stack([episode.queries for episode in episodes])], device)
-    scores = network(support, torch.from_numpy(episodes[0].counts).to(device), queries)
-    targets = torch.from_numpy(episodes[0].targets).to(device).expand(len(episodes), -1)
-    return F.cross_entropy(scores.float().flatten(0, 1), targets.flatten())
 
 
 def _resume(checkpoint: Pathlike, training: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class Gaussian(TransformsFeatures, LowShotClassifier):
         variances_ (array, (C, D)): The posterior variances in that basis, in which the variance within a class is one.
     """
 
-    per_class_arrays = ("means_", "variances_")
+    per_class_arrays: ClassVar[tuple[str, ...]] = ("means_", "variances_")
     novel_parameters = frozenset({"predictive"})
     tuning_grid = {"shrinkage": (0.03, 0.1, 0.3, 0.6), "predictive": (False, True)}
 

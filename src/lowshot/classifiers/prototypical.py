@@ -49,8 +49,14 @@ class PrototypeModule(nn.Module):
 
     def embed(self, X: torch.Tensor) -> torch.Tensor:
         """(..., D) float32 embeddings of (..., D) features."""
-        if self.normalised:
-            X = F.normalize(X - self.centre, dim=-1)
+        return self.mapped(self.transformed(X))
+
+    def transformed(self, X: torch.Tensor) -> torch.Tensor:
+        """(..., D) features after the transform."""
+        return F.normalize(X - self.centre, dim=-1) if self.normalised else X
+
+    def mapped(self, X: torch.Tensor) -> torch.Tensor:
+        """(..., D) float32 embeddings of (..., D) transformed features."""
         embedded = self.linear(X)
         return (embedded if self.bend is None else embedded + self.bend(X)).float()
 

@@ -106,6 +106,46 @@ class Attention(nn.Module):
         return grouped.logsumexp(dim=-1) + self.offsets
 
 
+class RadialBasis(nn.Module):
+    """The values exp(-factor d2) of the squared distances of rows to points.
+
+    Args:
+        points (array, (P, D)): The points.
+        factor (float): The factor.
+    """
+
+    points: torch.Tensor
+    squares: torch.Tensor
+
+    def __init__(self, points: np.ndarray, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+        self.register_buffer("points", _float(points))
+        self.register_buffer("squares", _float((points.astype(np.float64) ** 2).sum(axis=1)))
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        distances = X.square().sum(dim=-1, keepdim=True) + self.squares - 2 * X @ self.points.T
+        return (-self.factor * distances.clamp(min=0)).exp()
+
+
+class Summed(nn.Module):
+    """The sum of the scores of two modules.
+
+    Args:
+        first (Module): One module.
+        second (Module): The other.
+    """
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first = first
+        self.second = second
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.first(X) + self.second(X)
+        return scores
+
+
 class Biased(nn.Module):
     """The scores of another module plus a number per class.
 

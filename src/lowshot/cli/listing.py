@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 def list_parts(
     what: Annotated[
-        str, typer.Argument(help="all, recipes, keys, losses, generators, classifiers, backbones, datasets, presets.")
+        str,
+        typer.Argument(
+            help="all, recipes, keys, losses, objectives, generators, classifiers, backbones, datasets, presets."
+        ),
     ] = "all",
     pattern: Annotated[str, typer.Option("--match", "-m", help="Only names that match, e.g. 'resnet*'.")] = "*",
     parameters: Annotated[

@@ -19,7 +19,9 @@ def serve(
     read_only: Annotated[bool, typer.Option("--read-only", help="Answer, and refuse every change.")] = False,
     token_file: Annotated[
         Path | None,
-        typer.Option("--token-file", metavar="FILE", help="File with the token that requests must carry (mode 600)."),
+        typer.Option(
+            "--token-file", metavar="FILE", help="File with the token that requests must carry; not readable by all."
+        ),
     ] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=1, max=64, help="Processes that compute; 1 computes in this one.")

@@ -54,7 +54,7 @@ def fit(given: Flags) -> None:
     folder = Path(given.outdir) / train.path.parent.name
     target = folder / "generator.tar"
     require_writable(folder, "--outdir", folder=True)
-    require_own(target, "--outdir", lambda path: is_written_by(path, PROGRAM))
+    _require_own_generator(target)
     split.check_labels(train.labels)
     classifier = None if given.networkfile is None else _classifier_of(given.networkfile, given.numclasses, train.dim)
     if len(absent := np.setdiff1d(split.base, train.labels)):
@@ -78,9 +78,14 @@ def fit(given: Flags) -> None:
     if not len(analogies):
         raise InputError(f"{train.path}: no two differences of centroids point the same way, so there are no analogies")
     stored = _train(given, centroids, analogies, classifier, np.unique(labels))
+    _require_own_generator(target)  # again: hours have passed
     for note in write_stored(target, stored, PROGRAM):
         say(note, style="yellow")
     say(f"{target}: {len(analogies)} analogies of {len(split.base)} base classes")
+
+
+def _require_own_generator(target: Path) -> None:
+    require_own(target, "--outdir", lambda path: is_written_by(path, PROGRAM))
 
 
 def _train(

@@ -120,7 +120,12 @@ def require_own_result(folder: Path, run: Run) -> None:
 
 
 def write_result(folder: Path, run: Run) -> None:
-    """Write the result of a run and say what is in it."""
+    """Write the result of a run and say what is in it.
+
+    Raises:
+        InputError: Something else wrote a file of its name since :func:`require_own_result` was called.
+    """
+    require_own_result(folder, run)
     path = write_run(folder, run, as_own=True)
     shown = ", ".join(f"{metric.replace('_', ' ')} {value:.2%}" for metric, value in zip(ACCURACIES, run.accuracies))
     say(f"{path}: {shown}")

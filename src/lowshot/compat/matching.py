@@ -46,7 +46,7 @@ def train(given: Flags) -> None:
         InputError: A flag or file is missing or unfit. Nothing is written then.
     """
     require_writable(given.modelfile, "--modelfile")
-    require_own(given.modelfile, "--modelfile", lambda path: is_written_by(path, PROGRAM))
+    _require_own_model(given)
     split = read_split(given.lowshotmeta)
     store = open_features(given.trainfile)
     split.check_labels(store.labels)
@@ -67,10 +67,15 @@ def train(given: Flags) -> None:
         unfinished = UnfinishedTraining(Path(f"{given.modelfile}.unfinished"), key)
     train_network(network, X, MatchingEpisodes(labels, classes, N_SHOTS, SEED), n_episodes, unfinished)
     state = {name: value.cpu().numpy() for name, value in network.state_dict().items()}
+    _require_own_model(given)  # again: hours have passed
     write_weights(given.modelfile, state, program=PROGRAM)
     if unfinished is not None:
         unfinished.path.unlink(missing_ok=True)
     say(f"{given.modelfile}: trained on {n_episodes} episodes of {len(classes)} base classes")
+
+
+def _require_own_model(given: Flags) -> None:
+    require_own(given.modelfile, "--modelfile", lambda path: is_written_by(path, PROGRAM))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lowshot.errors import InputError
-from lowshot.files import Pathlike, is_file
+from lowshot.files import Pathlike, is_file, is_folder
 
 VARIABLE = "LOWSHOT_COMPAT_OVERWRITE"
 
@@ -25,7 +25,7 @@ def may_replace_all() -> bool:
 
 
 def require_own(path: Pathlike, flag: str, is_own: Callable[[Path], bool]) -> None:
-    """Refuse to replace a file that the program did not write.
+    """Refuse to replace a file that the program did not write, or a folder.
 
     Args:
         path (str or path): The file to write.
@@ -33,9 +33,12 @@ def require_own(path: Pathlike, flag: str, is_own: Callable[[Path], bool]) -> No
         is_own (callable): Tells from the content of an existing file whether this program wrote it.
 
     Raises:
-        InputError: The file exists, something else wrote it, and LOWSHOT_COMPAT_OVERWRITE is not 1.
+        InputError: There is a folder of this name; or the file exists, something else wrote it, and
+            LOWSHOT_COMPAT_OVERWRITE is not 1.
     """
     path = Path(path)
+    if is_folder(path):
+        raise InputError(f"{flag}: {path} is a folder, but a file of this name is to be written: move it away")
     if is_file(path) and not may_replace_all() and not is_own(path):
         raise InputError(
             f"{flag}: {path} was not written by this program and would be replaced: give another place, move the file "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 
 from lowshot.compat.names import MODELS
 from lowshot.compat.program import Flags, end, integer, parser, run
@@ -39,7 +40,8 @@ def _save(given: Flags) -> None:
     from lowshot.files import require_writable
 
     require_writable(given.outfile, "--outfile")
-    require_own(given.outfile, "--outfile", lambda path: is_written_by(path, PROGRAM))
+    require_own_file = partial(require_own, given.outfile, "--outfile", lambda path: is_written_by(path, PROGRAM))
+    require_own_file()
     backbone = read_checkpoint(given.modelfile, given.model, given.num_classes).backbone
     source = read_source(given.cfg, given.num_classes)
     only_float32()
@@ -54,6 +56,7 @@ def _save(given: Flags) -> None:
         precision=PRECISION,
         workers=source.workers,
         attributes={"program": PROGRAM},
+        before_write=require_own_file,
     )
 
 

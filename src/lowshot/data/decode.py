@@ -94,6 +94,20 @@ def decode(
         raise BadImageError(_damaged(name, error)) from None
 
 
+def is_large(file: BinaryIO, name: str) -> bool:
+    """True for an image that :func:`decode` decodes while no other large one is decoded; by its header.
+
+    Args:
+        file (binary file): The encoded image.
+        name (str): Its name.
+
+    Raises:
+        BadImageError: It is no image.
+    """
+    image = open_checked(file, name)
+    return image.width * image.height > _LARGE
+
+
 def open_checked(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> ImageFile.ImageFile:
     """Read the header of an image; parameters and errors are those of :func:`decode`."""
     try:

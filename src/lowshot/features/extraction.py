@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -44,6 +44,7 @@ def extract_features(
     cache: bool = False,
     scheduler: Engine | None = None,
     attributes: Mapping[str, str | int | float | bool] | None = None,
+    before_write: Callable[[], None] | None = None,
 ) -> Path:
     """Save the features of every image of a data set, in row order, with labels, paths and class names.
 
@@ -79,6 +80,8 @@ def extract_features(
             each on one core, such as those of a Ray cluster, which see ``out`` and the images at the same paths. The
             shards of a worker that dies go to others. None computes here, in ``devices`` processes.
         attributes (mapping): Further attributes of the file.
+        before_write (callable or None): The function that the first rank calls when all rows are done, before ``out``
+            appears. If it raises, the rows stay for another call.
 
     Returns:
         The path of the features file.
@@ -119,6 +122,8 @@ def extract_features(
                 _extract_in_processes(extraction, own, tick)
         ranks.wait()
         if ranks.first:
+            if before_write is not None:
+                before_write()
             extraction.join(shards, attributes or {})
             rate = (len(dataset) - found) / (time.perf_counter() - start)
             earlier = f", {found} from an earlier run" if found else ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -75,7 +76,10 @@ class Engine:
         else:
             # loky passes the limit on to its processes before they load any numeric library.
             options = ending_with_this_process()
-            with joblib.parallel_config("loky", n_jobs=self.local_workers, inner_max_num_threads=1, **options):
+            settings = joblib.parallel_config("loky", n_jobs=self.local_workers, inner_max_num_threads=1, **options)
+            with settings, warnings.catch_warnings():
+                # A worker that has grown is replaced between tasks, as it should be: nothing for the user to do.
+                warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
                 yield Pool(self.local_workers, (BrokenProcessPool,))
 
     def _cluster(self) -> AbstractContextManager[Any]:

@@ -44,7 +44,7 @@ def _check_needs(statuses: Sequence[Status], only: str) -> None:
         if status.stage.kind != only:
             continue
         for need in status.stage.needs:
-            if by_key[need.key].runs and need.kind != "split":
+            if by_key[need.key].runs and need.kind not in ("split", only):
                 raise InputError(
                     f"{status.stage.key} needs {need.key}, which is not up to date ({by_key[need.key].why}): "
                     f"run `lowshot {need.kind}` with this recipe first, or `lowshot run` for all stages"

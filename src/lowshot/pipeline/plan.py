@@ -64,10 +64,11 @@ class Plan:
         yield (split := split_stage(self.inputs))
         trained: dict[str, tuple[Stage, ...]] = {}
         extracted: dict[str, tuple[Stage, ...]] = {}
-        for name, representation in self.representations.items():
-            if representation.is_trained:
-                yield (train := train_stage(representation))
-                trained[name] = (train,)
+        for name in self._training_order():
+            teachers = self.representations[name].teachers.values()
+            needs = tuple(stage for teacher in teachers for stage in trained.get(teacher.name, ()))
+            yield (train := train_stage(self.representations[name], needs))
+            trained[name] = (train,)
         for name, representation in self.representations.items():
             if representation.is_extracted:
                 yield (extract := extract_stage(representation, trained.get(name, ())))
@@ -75,6 +76,20 @@ class Plan:
         yield from (measured := tuple(self._low_shot_stages(split, extracted)))
         needs = tuple(stage for stage in measured if stage.kind in ("evaluate", "episodes"))
         yield report_stage(self.inputs, self.phases, self.results, needs)
+
+    def _training_order(self) -> list[str]:
+        """The representations that are trained, as the recipe lists them, but each after those it learns from."""
+        order: dict[str, None] = {}
+
+        def add(name: str) -> None:
+            for teacher in self.representations[name].teachers.values():
+                add(teacher.name)
+            if self.representations[name].is_trained:
+                order.setdefault(name)
+
+        for name in self.representations:
+            add(name)
+        return list(order)
 
     def _low_shot_stages(self, split: Stage, extracted: Needs) -> Iterator[Stage]:
         """The generators and classifiers that learn from base classes first, then the methods that use them."""

@@ -8,11 +8,11 @@ from typing import Any
 from lowshot.errors import InputError
 from lowshot.plugins import plugin_of
 from lowshot.recipe import Recipe
-from lowshot.registry import CLASSIFIERS, GENERATORS, LOSSES, Registry
+from lowshot.registry import CLASSIFIERS, GENERATORS, LOSSES, OBJECTIVES, Registry
 
 
 def plugin_mistakes(recipe: Recipe) -> list[str]:
-    """Run the quick conformance checks of :mod:`lowshot.testing` on the classifiers, generators and losses of plug-ins.
+    """Run the quick conformance checks of :mod:`lowshot.testing` on the parts of plug-ins.
 
     Backbones are built, and so checked, elsewhere; classifiers that are trained on episodes take too long.
 
@@ -35,7 +35,7 @@ def plugin_mistakes(recipe: Recipe) -> list[str]:
 
 
 def _parts(recipe: Recipe) -> Iterator[tuple[str, Registry, str, dict[str, Any], Callable[[Any], None]]]:
-    from lowshot.testing import check_classifier, check_generator, check_loss
+    from lowshot.testing import check_classifier, check_generator, check_loss, check_objective
 
     for name, method in recipe.evaluate.methods.items():
         key = f"evaluate.methods.{name}.classifier"
@@ -49,3 +49,6 @@ def _parts(recipe: Recipe) -> Iterator[tuple[str, Registry, str, dict[str, Any],
             if settings.loss is not None:
                 key = f"representations.{name}.train.loss"
                 yield key, LOSSES, settings.loss, settings.loss_options, check_loss
+            for one in settings.objective:
+                for objective, params in one.items():
+                    yield f"representations.{name}.train.objective", OBJECTIVES, objective, params, check_objective

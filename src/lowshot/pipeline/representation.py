@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lowshot.errors import InputError
 from lowshot.pipeline.inputs import Inputs
-from lowshot.recipe.schema import RepresentationSection
+from lowshot.recipe.schema import RepresentationSection, training_name
 from lowshot.representation import checkpoint_path, log_path
 
 if TYPE_CHECKING:
@@ -69,8 +70,31 @@ class Representation:
 
     @cached_property
     def settings(self) -> TrainSettings:
-        """The settings of the training."""
-        return self.inputs.recipe.train_settings(self.key)
+        """The settings of the training, with the files of the checkpoints that objectives start from."""
+        return self._with_checkpoints(self.teachers)
+
+    @cached_property
+    def named_settings(self) -> TrainSettings:
+        """The same, but a checkpoint that this recipe trains is named by its representation, as the recipe has it."""
+        return self._with_checkpoints({key: one for key, one in self.teachers.items() if not one.is_trained})
+
+    @property
+    def teachers(self) -> dict[str, Representation]:
+        """The other representations that objectives of the training start from, by key.
+
+        Each is the training of the same number, or the last one where there are fewer.
+        """
+        recipe = self.inputs.recipe
+        numbers = {key: min(self.number, recipe.representations[key].seeds) for key in recipe.teachers(self.key)}
+        return {key: Representation(self.inputs, training_name(key, number)) for key, number in numbers.items()}
+
+    def _with_checkpoints(self, representations: Mapping[str, Representation]) -> TrainSettings:
+        settings = self.inputs.recipe.train_settings(self.key)
+        if not representations:
+            return settings
+        from lowshot.representation.objectives.combination import with_checkpoints
+
+        return with_checkpoints(settings, {key: str(one.checkpoint) for key, one in representations.items()})
 
     @property
     def folder(self) -> Path:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import typing
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lowshot.errors import InputError, did_you_mean
+from lowshot.files import is_file
 from lowshot.parameters import keyword_parameters
 from lowshot.recipe.schema import MethodSection, PartSection, Recipe
 from lowshot.recipe.texts import KEPT_RUNS, NAME_RULE, alike
@@ -94,6 +96,7 @@ def cross_complaints(recipe: Recipe) -> list[str]:
                 f"evaluate.methods.{name}.generator: {method.generator!r} is not in the generators section. "
                 f"{did_you_mean(method.generator, recipe.generators)}"
             )
+    wrong += _teacher_complaints(recipe)
     wrong += [
         f"{where}.per_representation.{key}: no such representation. {did_you_mean(key, recipe.representations)}"
         for where, part in parts.items()
@@ -122,6 +125,45 @@ def cross_complaints(recipe: Recipe) -> list[str]:
             f"split.experiments={recipe.tune.experiments} or tune.experiments={draws}"
         )
     return wrong
+
+
+def _teacher_complaints(recipe: Recipe) -> list[str]:
+    """Checkpoints of objectives that are neither files nor representations with a network before them."""
+    wrong = []
+    for name, section in recipe.representations.items():
+        try:
+            if section.features or section.backbone or section.checkpoint:
+                continue
+            if not (objectives := recipe.train_settings(name).objective):
+                continue
+            from lowshot.representation.objectives.combination import checkpoint_parameters
+
+            checkpoints = list(checkpoint_parameters(objectives))
+            learned_from = {value: _learned_from(recipe, value) for _, _, value in checkpoints}
+        except ValidationError:
+            continue  # named by cross_complaints
+        for objective, key, value in checkpoints:
+            where = f"representations.{name}.train.objective.{objective}.{key}"
+            other = recipe.representations.get(value)
+            if other is None and not is_file(Path(value).expanduser()):
+                known = [one for one in recipe.representations if one != name]
+                wrong.append(f"{where}: {value!r} is no representation and no file. {did_you_mean(value, known)}")
+            elif other is not None and (other.features or other.backbone):
+                wrong.append(f"{where}: {value} has no network that was trained on the classes of this recipe")
+            elif name in learned_from[value]:
+                wrong.append(f"{where}: {value} is not trained before {name}: it is the same, or learns from it")
+    return wrong
+
+
+def _learned_from(recipe: Recipe, name: str) -> set[str]:
+    """A representation, and all those that it learns from."""
+    found: set[str] = set()
+    left = [name]
+    while left:
+        if (one := left.pop()) not in found and one in recipe.representations:
+            found.add(one)
+            left += recipe.teachers(one)
+    return found
 
 
 def fitting_shots(n_shots: Sequence[int], most: int) -> str:
@@ -160,6 +202,7 @@ def registry_complaints(recipe: Recipe) -> list[str]:
     """The unknown registry names and parameters of a recipe, one line each."""
     from lowshot.data import PRESETS
     from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES, Registry
+    from lowshot.representation.objectives.combination import objective_complaints
 
     lines: list[str] = []
 
@@ -192,6 +235,8 @@ def registry_complaints(recipe: Recipe) -> list[str]:
         check(f"{where}.backbone", BACKBONES.complaints(settings.backbone, settings.backbone_options))
         if settings.loss is not None:
             check(f"{where}.loss", LOSSES.complaints(settings.loss, settings.loss_options))
+        if settings.objective:
+            check(f"{where}.objective", objective_complaints(settings))
 
     def check_part(where: str, registry: Registry, name: str, part: PartSection) -> None:
         check(f"{where}.{registry.kind}", registry.complaints(name, part.params))

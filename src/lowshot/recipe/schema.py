@@ -446,6 +446,18 @@ class Recipe(Section):
         shared = self.train.model_dump(exclude_unset=True)
         return TrainSettings.model_validate({**shared, **self.representations[representation].train})
 
+    def teachers(self, representation: str) -> list[str]:
+        """The other representations whose checkpoints the objectives of a training start from."""
+        section = self.representations[representation]
+        if section.features is not None or section.checkpoint is not None or section.backbone is not None:
+            return []
+        if not (objective := self.train_settings(representation).objective):
+            return []
+        from lowshot.representation.objectives.combination import checkpoint_parameters
+
+        named = [value for _, _, value in checkpoint_parameters(objective) if value in self.representations]
+        return list(dict.fromkeys(named))
+
     def has_weights(self, representation: str) -> bool:
         """True where a representation has pretrained weights, as it is or to start a training from."""
         section = self.representations[representation]
@@ -479,6 +491,8 @@ class Recipe(Section):
         for section in tree["representations"].values():
             if section["seeds"] == 1:  # a key that says nothing is none, as in recipes from before there was one
                 del section["seeds"]
+        if not self.train.objective:
+            del tree["train"]["objective"]
         return fingerprint(tree, [plugin.name for plugin in self.plugins])
 
     def to_yaml(self) -> str:

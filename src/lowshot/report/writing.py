@@ -24,6 +24,7 @@ from lowshot.report.figures.strip import Example, strip_plot
 from lowshot.report.figures.style import DARK, LIGHT, Plot, render
 from lowshot.report.figures.training import training_plot
 from lowshot.report.further_tables import episode_csv, episode_table, time_table
+from lowshot.report.neighbours import NOTES, neighbour_tables
 from lowshot.report.page import Page, Picture, Section, render_page
 from lowshot.report.published import (
     RepresentationKind,
@@ -78,6 +79,8 @@ class Report:
         if self.kinds is not None:
             compared = compare_with_published(self.records, self.kinds, self.metrics, self.setup)
             notes, tables = published_notes(self.records, compared, self.setup), published_tables(compared)
+            if neighbours := neighbour_tables(self.records, self.kinds, self.metrics, self.setup):
+                notes, tables = [*notes, *NOTES], [*tables, *neighbours]
             text = "\n".join(["\n\n".join(notes), "", *(table.markdown() for table in tables)])
             write_text(folder / "paper.md", printable(text))
             write_text(folder / "paper.csv", published_csv(compared))
@@ -124,7 +127,10 @@ class Report:
             compared = compare_with_published(self.records, self.kinds, self.metrics, self.setup)
             for note in published_notes(self.records, compared, self.setup):
                 console.print(f"{note}\n", markup=False)
-            for text_table in published_tables(compared):
+            neighbours = neighbour_tables(self.records, self.kinds, self.metrics, self.setup)
+            for note in NOTES if neighbours else ():
+                console.print(f"{note}\n", markup=False)
+            for text_table in [*published_tables(compared), *neighbours]:
                 console.print(text_table.rich(), "")
 
 

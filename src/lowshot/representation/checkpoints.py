@@ -18,7 +18,7 @@ from torch.nn.modules.module import (
 from lowshot.errors import InputError, first_few
 from lowshot.files import Pathlike
 from lowshot.progress import say
-from lowshot.representation.backbones import Backbone, build_backbone, without_weight_sources
+from lowshot.representation.backbones import Backbone, attach_head, build_backbone, without_weight_sources
 from lowshot.representation.paths import checkpoint_path
 from lowshot.representation.weights import load_state, plain_state
 from lowshot.torch_files import load_torch, save_torch
@@ -69,13 +69,20 @@ def latest_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]] | None:
         except InputError as error:
             say(f"{error}. Falling back to the checkpoint before it.", style="yellow")
             continue
-        if not isinstance(checkpoint, dict) or not checkpoint.keys() >= _KEYS or type(checkpoint["epoch"]) is not int:
+        if not is_training_checkpoint(checkpoint):
             raise InputError(
                 f"{path} is not a checkpoint that this version could continue. Move it away, or start anew with "
                 "resume=False, which removes it."
             )
         return path, checkpoint
     return None
+
+
+def is_training_checkpoint(content: Any) -> bool:
+    """Return True for the loaded content of a checkpoint that this version could continue."""
+    if not isinstance(content, dict) or not content.keys() >= _KEYS:
+        return False
+    return type(content["epoch"]) is int and isinstance(content["identity"], dict)
 
 
 def remove_checkpoints(folder: Path) -> None:
@@ -146,6 +153,7 @@ def rebuild_backbone(checkpoint: Any, source: str) -> Backbone:
     try:
         with _no_larger_than(state):
             model = build_backbone(described.name, described.num_classes, **without_weight_sources(described.options))
+            model = attach_head(model, [described.head] if described.head else [])
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
     except Exception as error:  # options from a file may make a constructor fail in any way
@@ -161,6 +169,7 @@ class _Description(BaseModel):
     name: str
     num_classes: Annotated[int, Field(ge=1)]
     options: dict[str, Any] = Field(alias="kwargs")
+    head: dict[str, dict[str, Any]] | None = None
 
 
 def _found_instead(content: Any) -> str:

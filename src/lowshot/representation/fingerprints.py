@@ -11,15 +11,15 @@ from lowshot.files import fingerprint
 def trunk_fingerprint(backbone: nn.Module) -> str:
     """Compute the digest of all that features of an image depend on in a backbone: its architecture and trunk.
 
-    The classifier is left out, and so is its number of classes, so that a pretrained network that is built twice has
-    one fingerprint although the classifier on top of it, which no feature depends on, is drawn anew.
+    The classifier is left out, and so are its kind and its number of classes, so that a pretrained network that is
+    built twice has one fingerprint although the classifier on top of it, which no feature depends on, is drawn anew.
 
     Args:
         backbone (Module): The backbone. ``config``, if it has one, names its architecture; what is not under the name
             ``classifier`` is its trunk.
     """
     config = getattr(backbone, "config", {"name": type(backbone).__name__})
-    architecture = {key: value for key, value in config.items() if key != "num_classes"}
+    architecture = {key: value for key, value in config.items() if key not in ("num_classes", "head")}
     parts = (
         part
         for name, tensor in backbone.state_dict().items()

@@ -17,7 +17,8 @@ class TrainingLog:
 
     Each record has ``epoch`` (from 1), ``lr`` (at the start of the epoch), ``loss``, ``cross_entropy``, ``auxiliary``
     (before its weight; null without one), ``train_top1``, ``val_top1`` and ``val_top5`` (fractions; null if the epoch
-    was not validated), ``seconds`` and ``images_per_second`` (of training alone).
+    was not validated), ``seconds`` and ``images_per_second`` (of training alone). Where objectives have losses of their
+    own, ``objective`` holds them by name, with their weights.
 
     Args:
         folder (Path): The folder of the run.
@@ -39,8 +40,9 @@ class TrainingLog:
         self.records.append(record)
         write_text(self.path, "".join(json.dumps(record, allow_nan=False) + "\n" for record in self.records))
         if self._events is not None:
-            for name, value in record.items():
-                if name != "epoch" and value is not None:
+            further = {f"objective/{name}": value for name, value in record.get("objective", {}).items()}
+            for name, value in {**record, **further}.items():
+                if name not in ("epoch", "objective") and value is not None:
                     self._events.add_scalar(name, value, record["epoch"])
             self._events.flush()
 

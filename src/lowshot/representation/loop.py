@@ -17,7 +17,7 @@ from lowshot.devices import seeded
 from lowshot.errors import InputError
 from lowshot.files import fingerprint
 from lowshot.progress import Tick, progress, say
-from lowshot.representation.backbones import Backbone, build_backbone
+from lowshot.representation.backbones import Backbone, attach_head, build_backbone
 from lowshot.representation.checkpoints import (
     load_state,
     rebuild_backbone,
@@ -27,6 +27,7 @@ from lowshot.representation.checkpoints import (
 )
 from lowshot.representation.logs import TrainingLog
 from lowshot.representation.meter import EpochMeter, validate
+from lowshot.representation.objectives import TrainingClasses
 from lowshot.representation.paths import checkpoint_path
 from lowshot.representation.pretrained import build_pretrained
 from lowshot.representation.settings import TrainSettings
@@ -82,28 +83,20 @@ class _TrainingLoop:
             batch = settings.batch_size // fabric.world_size
             self.val_batches = make_loader(run.val, run.transforms.eval, batch, workers=run.workers, shard=shard)
 
+        classes = TrainingClasses(torch.from_numpy(np.unique(run.train.labels)), run.train.class_names)
         if run.resume_from is None:
             backbone = _first_backbone(settings, run.num_classes)
             if run.initial_state is not None:
                 load_state(backbone, run.initial_state, "the initial state")
-            self.trainer = Trainer(fabric, backbone, run.transforms.normalize, settings)
+            self.trainer = Trainer(fabric, backbone, run.transforms.normalize, settings, classes)
             self.epoch = run.first_epoch
+            self.trainer.steps_done = self.epoch * self.steps
         else:
             start = load_torch(run.resume_from)
             backbone = rebuild_backbone(start, f"checkpoint {run.resume_from}")
-            self.trainer = Trainer(fabric, backbone, run.transforms.normalize, settings)
-            self._load_optimizer(start["optimizer"], f"checkpoint {run.resume_from}")
+            self.trainer = Trainer(fabric, backbone, run.transforms.normalize, settings, classes)
+            self.trainer.load(start, f"checkpoint {run.resume_from}")
             self.epoch = start["epoch"]
-
-    def _load_optimizer(self, state: Any, source: str) -> None:
-        try:
-            self.trainer.optimizer.load_state_dict(state)
-        except Exception as error:  # torch does not check what it is given
-            reason = str(error).split("\n")[0] or type(error).__name__
-            raise InputError(
-                f"{source} holds no state of this optimizer ({reason}): remove it, and training goes on from the one "
-                "before it"
-            ) from None
 
     def train(self) -> Path:
         """Train to the last epoch and return the path of the last checkpoint."""
@@ -162,6 +155,7 @@ class _TrainingLoop:
             "cross_entropy": totals["cross_entropy"],
             "auxiliary": totals["auxiliary"] if self.trainer.loss is not None else None,
             "train_top1": totals["top1"],
+            **({"objective": further} if (further := meter.further()) else {}),
             "seconds": round(seconds, 3),
             "images_per_second": round(totals["images"] / seconds, 1),
         }
@@ -177,10 +171,11 @@ class _TrainingLoop:
     def _save(self) -> Path:
         """Write the checkpoint of the finished epoch and wait for it in every process."""
         if self.fabric.is_global_zero:
-            backbone = self.trainer.backbone
+            backbone = self.trainer.evaluated
             checkpoint = {
                 "epoch": self.epoch,
                 "state": {key: value.cpu().contiguous() for key, value in backbone.state_dict().items()},
+                **self.trainer.state(),
                 "optimizer": self.trainer.optimizer.state_dict(),
                 # Learning rate and random numbers are functions of these, which are thus their whole state.
                 "schedule": {"epoch": self.epoch, "step": self.epoch * self.steps},
@@ -202,9 +197,12 @@ class _TrainingLoop:
 
 def _first_backbone(settings: TrainSettings, num_classes: int) -> Backbone:
     """The network that a run starts with."""
+    name, options = settings.backbone, settings.backbone_options
     if settings.pretrained:
-        return build_pretrained(settings.backbone, num_classes, settings.pretrained, **settings.backbone_options)
-    return build_backbone(settings.backbone, num_classes, **settings.backbone_options)
+        backbone = build_pretrained(name, num_classes, settings.pretrained, **options)
+    else:
+        backbone = build_backbone(name, num_classes, **options)
+    return attach_head(backbone, settings.objective)
 
 
 def _training_batches(run: TrainingRun, shard: tuple[int, int]) -> ImageLoader:

@@ -22,16 +22,19 @@ class EpochMeter:
         self.fabric, self.epoch = fabric, epoch
         self.sums = torch.zeros(5, dtype=torch.float64, device=fabric.device)
         self.first_bad = torch.full((), -1, device=fabric.device)
+        self.further_sums: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def add(self, step: int, result: StepResult, labels: Tensor) -> None:
         """Add the result of a step, counted from 0, whose batch had the labels (N,)."""
-        loss, cross_entropy, auxiliary, scores = result
+        loss, cross_entropy, auxiliary, scores, further = result
         n = len(labels)
         hits = _top_hits(scores, labels, 1).sum()
         extra = torch.zeros_like(loss) if auxiliary is None else auxiliary
         weighted = torch.stack([loss, cross_entropy, extra]).double() * n
         self.sums += torch.cat([weighted, hits.double()[None], torch.full_like(weighted[:1], n)])
+        for name, value in further.items():
+            self.further_sums[name] = self.further_sums.get(name, 0) + value.double() * n
         bad = ~torch.isfinite(loss) & (self.first_bad < 0)
         self.first_bad = torch.where(bad, step, self.first_bad)
 
@@ -60,6 +63,12 @@ class EpochMeter:
         *sums, n = self.fabric.all_reduce(self.sums, reduce_op="sum").tolist()  # type: ignore[union-attr]
         means = dict(zip(("loss", "cross_entropy", "auxiliary", "top1"), (value / n for value in sums)))
         return {**means, "images": n}
+
+    def further(self) -> dict[str, float]:
+        """Return the means of the losses of objectives over the images of all processes."""
+        own = {name: torch.stack([value, self.sums[4]]) for name, value in sorted(self.further_sums.items())}
+        sums = {name: self.fabric.all_reduce(pair, reduce_op="sum") for name, pair in own.items()}
+        return {name: float(pair[0] / pair[1]) for name, pair in sums.items()}
 
 
 def validate(trainer: Trainer, batches: Iterable[tuple[Tensor, Tensor, Tensor]]) -> tuple[float, float]:

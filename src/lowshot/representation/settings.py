@@ -29,6 +29,9 @@ class TrainSettings(BaseModel):
     loss: str | None = Field(None, description="auxiliary loss added to the cross-entropy; none is the baseline")
     loss_weight: float = Field(0.0, ge=0, description="weight of the auxiliary loss")
     loss_options: dict[str, Any] = Field({}, description="options of the auxiliary loss")
+    objective: tuple[dict[str, dict[str, Any]], ...] = Field(
+        (), description="objectives beside them, such as [cosine_head, mixup: {alpha: 0.5}]; none is a linear head"
+    )
 
     epochs: int = Field(90, ge=1, description="passes over the training images")
     batch_size: int = Field(256, ge=1, description="images per step, over all processes together")
@@ -57,6 +60,22 @@ class TrainSettings(BaseModel):
     def _null_clears(cls, options: Any) -> Any:
         return {} if options is None else options
 
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _names_with_parameters(cls, value: Any) -> Any:
+        items = [] if value is None else value if isinstance(value, list | tuple) else [value]
+        found = [{item: {}} if isinstance(item, str) else item for item in items]
+        for item in found:
+            if not isinstance(item, dict) or len(item) != 1:
+                raise ValueError(
+                    "expected a list of names, of which those with parameters are a mapping, such as [cosine_head, "
+                    f"mixup: {{alpha: 0.5}}], got {item!r}"
+                )
+        names = [str(name).lower() for item in found for name in item]
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ValueError(f"{twice[0]} is there twice: give each objective once")
+        return tuple({name: params or {} for name, params in item.items()} for item in found)
+
     @field_validator("backbone_options")
     @classmethod
     def _class_count_comes_from_the_data(cls, options: dict[str, Any]) -> dict[str, Any]:
@@ -83,8 +102,7 @@ class TrainSettings(BaseModel):
         left_out: set[str] = {"devices", "save_every", "keep", "validate_every", "tensorboard"}
         if self.schedule == "step":
             left_out.add("epochs")
-        if not self.pretrained:
-            left_out.add("pretrained")
+        left_out |= {key for key in ("pretrained", "objective") if not getattr(self, key)}
         return self.model_dump(mode="json", exclude=left_out)
 
     @property

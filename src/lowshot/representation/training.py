@@ -15,15 +15,38 @@ from lowshot.devices import resolve_precision
 from lowshot.errors import InputError
 from lowshot.files import Pathlike, fingerprint
 from lowshot.plugins import plugin_of
-from lowshot.registry import BACKBONES, LOSSES
+from lowshot.registry import BACKBONES, LOSSES, OBJECTIVES
 from lowshot.representation.checkpoints import latest_checkpoint
 from lowshot.representation.launch import ProcessDied, launch
 from lowshot.representation.loop import TrainingRun, train_in_process
+from lowshot.representation.objectives.combination import objective_complaints
 from lowshot.representation.settings import TrainSettings
+
+FIRST_EPOCH, INITIAL_WEIGHTS = "first epoch", "initial weights"
+"""The names in a run's identity of where it started, which it has only if that is neither epoch 0 nor random."""
 
 
 class OtherRunError(InputError):
-    """The folder holds a training run that this one cannot continue."""
+    """The folder holds a training run that this one cannot continue.
+
+    Args:
+        reason (str): The sentence that says why, without its full stop.
+        advice (str): The sentence on what to do.
+        differences (mapping): The value in the folder and the value asked for, by the name of what differs; empty where
+            the run in the folder is only longer.
+
+    Attributes:
+        reason (str): As given.
+        differences (dict): As given.
+    """
+
+    def __init__(self, reason: str, advice: str, differences: Mapping[str, tuple[Any, Any]] | None = None) -> None:
+        super().__init__(reason, advice)
+        self.reason, self.advice = reason, advice
+        self.differences = dict(differences or {})
+
+    def __str__(self) -> str:
+        return f"{self.reason}. {self.advice}"
 
 
 def train_representation(
@@ -39,13 +62,15 @@ def train_representation(
     *,
     initial_state: Mapping[str, Tensor] | None = None,
     first_epoch: int = 0,
+    any_start: bool = False,
     on_save: Callable[[Path], None] | None = None,
 ) -> Path:
     """Train a backbone on labelled images, or continue a call that was cut off.
 
     The method is that of Hariharan & Girshick (arXiv 1606.02819): cross-entropy over all classes plus, on request, a
-    weighted auxiliary loss; SGD with momentum. An interrupted run that is resumed ends in the same weights, bit for
-    bit, as one that was not interrupted, because every random number is a function of the seed and the epoch.
+    weighted auxiliary loss; SGD with momentum. Objectives may change the head, batches and the loss. An interrupted run
+    that is resumed ends in the same weights, bit for bit, as one that was not interrupted, because every random number
+    is a function of the seed and the epoch.
 
     ``out_dir`` receives ``checkpoints/epoch_NNN.ckpt`` (N epochs done), ``log.jsonl`` (see
     :class:`~lowshot.representation.logs.TrainingLog`) and, on request, ``tensorboard/``.
@@ -65,6 +90,8 @@ def train_representation(
             ones.
         first_epoch (int): The number of epochs that the schedule takes as done when a run starts. The optimiser starts
             fresh.
+        any_start (bool): True continues a run in ``out_dir`` whatever weights and epoch it started from:
+            ``initial_state`` and ``first_epoch`` are then those of a new run alone.
         on_save (callable or None): The function that rank 0 calls with the path of each checkpoint once it exists, and
             with that of the checkpoint that a run is resumed from or that finished it earlier. It must pickle if
             processes are started.
@@ -87,6 +114,8 @@ def train_representation(
     folder = Path(out_dir)
     num_classes = train.num_classes if num_classes is None else num_classes
     settings = settings.model_copy(update={"precision": resolve_precision(settings.precision)})
+    if wrong := objective_complaints(settings):
+        raise InputError("; ".join(wrong))
     _check_data(train, num_classes)
     if val is not None:
         _check_data(val, num_classes)
@@ -96,6 +125,8 @@ def train_representation(
     found = latest_checkpoint(folder) if resume else None
     if found is not None:
         path, checkpoint = found
+        if any_start:
+            depends_on = _with_start_of(checkpoint["identity"], depends_on)
         _check_same_run(path, checkpoint["identity"], depends_on)
         if checkpoint["epoch"] == settings.epochs:
             if on_save is not None:
@@ -104,7 +135,8 @@ def train_representation(
         if checkpoint["epoch"] > settings.epochs:
             raise OtherRunError(
                 f"{path} has been trained for {checkpoint['epoch']} epochs already, more than the {settings.epochs} "
-                "asked for. Use another folder, or start anew with resume=False."
+                "asked for",
+                "Use another folder, or start anew with resume=False.",
             )
     run = TrainingRun(
         settings=settings,
@@ -151,16 +183,24 @@ def _depends_on(
     if code := _plugin_code(settings):
         values["code"] = code
     if first_epoch:
-        values["first epoch"] = first_epoch
+        values[FIRST_EPOCH] = first_epoch
     if initial_state is not None:
         parts = (part for name, value in initial_state.items() for part in (name, value.detach().cpu().numpy()))
-        values["initial weights"] = fingerprint(*parts)
+        values[INITIAL_WEIGHTS] = fingerprint(*parts)
     return json.loads(json.dumps(values))
 
 
+def _with_start_of(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """An identity with the first epoch and the initial weights of another one."""
+    start = (FIRST_EPOCH, INITIAL_WEIGHTS)
+    kept = {key: value for key, value in now.items() if key not in start}
+    return kept | {key: before[key] for key in start if key in before}
+
+
 def _plugin_code(settings: TrainSettings) -> list[str]:
-    """Digests of the plug-ins that define the backbone and the loss; lowshot's own have a version."""
+    """Digests of the plug-ins that define the backbone, the loss and objectives; lowshot's own have a version."""
     parts = [BACKBONES.entry(settings.backbone)] + ([LOSSES.entry(settings.loss)] if settings.loss else [])
+    parts += [OBJECTIVES.entry(name) for one in settings.objective for name in one]
     return [plugin.digest for part in parts if (plugin := plugin_of(part.factory)) is not None]
 
 
@@ -180,8 +220,10 @@ def _check_same_run(path: Path, before: dict[str, Any], now: dict[str, Any]) -> 
     """Check that a run has the settings of the one it would continue; the message names each difference."""
     keys = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if keys:
-        differences = "; ".join(f"{key} was {before.get(key)!r}, is now {now.get(key)!r}" for key in keys)
+        differences = {key: (before.get(key), now.get(key)) for key in keys}
+        listed = "; ".join(f"{key} was {was!r}, is now {is_now!r}" for key, (was, is_now) in differences.items())
         raise OtherRunError(
-            f"{path} belongs to another training run: {differences}. Give the same settings to continue it, use "
-            "another folder, or start anew with resume=False."
+            f"{path} belongs to another training run: {listed}",
+            "Give the same settings to continue it, use another folder, or start anew with resume=False.",
+            differences,
         )

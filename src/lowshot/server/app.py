@@ -59,6 +59,22 @@ class Failures:
                 await problem.response()(scope, receive, send)
 
 
+class Heads:
+    """An application that is asked for heads (HEAD) as for the whole; the server sends no body then.
+
+    Args:
+        app (ASGIApp): The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
+
+
 def build_app(service: Service, limits: Limits, access: Access, metrics: Metrics) -> ASGIApp:
     """The application of a server.
 
@@ -89,4 +105,4 @@ def build_app(service: Service, limits: Limits, access: Access, metrics: Metrics
     app.include_router(questions.router)
     app.include_router(changing.router)
     app.include_router(site.router)
-    return Counted(Guarded(Failures(LimitedBodies(app, limits)), access), metrics)
+    return Counted(Guarded(Failures(LimitedBodies(Heads(app), limits)), access), metrics)

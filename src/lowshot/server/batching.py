@@ -1,7 +1,8 @@
 """Photos of all requests, decoded by threads and computed together: whatever is waiting makes the next batch.
 
 Nothing is delayed to fill a batch. While one batch is computed the next one gathers, so that batches grow with the
-load and a single client waits for its own photo alone.
+load and a single client waits for its own photo alone. The threads decode a photo of each request in turn, and one
+thread at most is busy with large photos.
 """
 
 from __future__ import annotations
@@ -10,13 +11,26 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 from lowshot.recogniser.batches import BATCH
 from lowshot.recogniser.photos import Photo
 from lowshot.server.computing import Computation
+from lowshot.server.turns import Turns, takes_long
+
+PREPARED = 4 * BATCH
+"""The number of decoded photos that may wait for the network; at 224 pixels each takes 0.6 MB."""
+
+
+@dataclass
+class _Job:
+    photo: Photo
+    details: bool
+    request: object
+    future: Future[Any] = field(default_factory=Future)
 
 
 class Batcher:
@@ -30,47 +44,95 @@ class Batcher:
     def __init__(self, computation: Computation, observe: Callable[[int], None] = lambda size: None) -> None:
         self._computation = computation
         self._observe = observe
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
+        self._jobs: Turns[_Job] = Turns()
+        self._large: Turns[_Job] = Turns()
+        self._decoding_large = False
         self._ready: deque[tuple[Future[Any], Any]] = deque()
         self._condition = threading.Condition()
         self._open = True
         self._waiting = 0
+        n = max(2, os.cpu_count() or 1)  # two, so that one remains beside a large photo
+        self._threads = [threading.Thread(target=self._decode, name="decode", daemon=True) for _ in range(n)]
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
-        self._thread.start()
+        for thread in (*self._threads, self._thread):
+            thread.start()
 
     @property
     def waiting(self) -> int:
         """The number of photos that were submitted and are not computed."""
         return self._waiting
 
-    def submit(self, photo: Photo, details: bool = False) -> Future[Any]:
+    def submit(self, photo: Photo, details: bool = False, request: object = None) -> Future[Any]:
         """Have a photo computed.
 
         Args:
             photo (Photo): The photo.
             details (bool): True adds what teaching needs: the perceptual hash and the thumbnail.
+            request (object): The request that it is of; requests take turns.
 
         Returns:
             The future of what the computation makes of it.
         """
-        future: Future[Any] = Future()
+        job = _Job(photo, details, request)
+        job.future.add_done_callback(self._done)
         with self._condition:
             self._waiting += 1
-        future.add_done_callback(self._done)
-        self._pool.submit(self._prepare, future, photo, details)
-        return future
+            self._jobs.append(job, request)
+            self._condition.notify_all()
+        return job.future
 
     def close(self) -> None:
         """End the threads; photos that wait are cancelled."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
         with self._condition:
             self._open = False
-            self._condition.notify()
-        self._thread.join()
+            cancelled = self._jobs.clear() + self._large.clear()
+            self._condition.notify_all()
+        for job in cancelled:
+            job.future.cancel()
+        for thread in (*self._threads, self._thread):
+            thread.join()
 
     def _done(self, future: Future[Any]) -> None:
         with self._condition:
             self._waiting -= 1
+
+    def _decode(self) -> None:
+        while (taken := self._take()) is not None:
+            job, large = taken
+            if not large:
+                if job.future.cancelled():
+                    continue
+                try:
+                    large = takes_long(job.photo)
+                except BaseException as error:
+                    if job.future.set_running_or_notify_cancel():
+                        job.future.set_exception(error)
+                    continue
+                if large:  # a thread takes it when it may
+                    with self._condition:
+                        self._large.append(job, job.request)
+                        self._condition.notify_all()
+                    continue
+            try:
+                self._prepare(job.future, job.photo, job.details)
+            finally:
+                if large:
+                    with self._condition:
+                        self._decoding_large = False
+                        self._condition.notify_all()
+
+    def _take(self) -> tuple[_Job, bool] | None:
+        """The next photo to decode, and True where it is a large one; None at the end."""
+        with self._condition:
+            while self._open:
+                if len(self._ready) < PREPARED:
+                    if self._large and not self._decoding_large:
+                        self._decoding_large = True
+                        return self._large.pop(), True
+                    if self._jobs:
+                        return self._jobs.pop(), False
+                self._condition.wait()
+            return None
 
     def _prepare(self, future: Future[Any], photo: Photo, details: bool) -> None:
         if not future.set_running_or_notify_cancel():
@@ -85,7 +147,7 @@ class Batcher:
             return
         with self._condition:
             self._ready.append((future, prepared))
-            self._condition.notify()
+            self._condition.notify_all()
 
     def _run(self) -> None:
         with ExitStack() as stack:
@@ -105,4 +167,6 @@ class Batcher:
         with self._condition:
             while self._open and not self._ready:
                 self._condition.wait()
-            return [self._ready.popleft() for _ in range(min(BATCH, len(self._ready)))]
+            batch = [self._ready.popleft() for _ in range(min(BATCH, len(self._ready)))]
+            self._condition.notify_all()  # there is room for prepared ones
+            return batch

@@ -20,7 +20,7 @@ class Computes(Protocol):
     @property
     def waiting(self) -> int: ...
 
-    def submit(self, photo: Photo, details: bool = False) -> Future[Any]: ...
+    def submit(self, photo: Photo, details: bool = False, request: object = None) -> Future[Any]: ...
 
     def close(self) -> None: ...
 
@@ -64,12 +64,12 @@ class Pace:
             Problem: A photo waited too long.
         """
         ahead = self.limits.taught_ahead if details else self.limits.photos_ahead
-        remaining = iter(photos)
+        remaining, request = iter(photos), object()
         pending: deque[asyncio.Future[Any]] = deque()
         try:
             while True:
                 while len(pending) < ahead and (photo := next(remaining, None)) is not None:
-                    pending.append(asyncio.wrap_future(self.computes.submit(photo, details)))
+                    pending.append(asyncio.wrap_future(self.computes.submit(photo, details, request)))
                 if not pending:
                     return
                 try:

@@ -21,6 +21,7 @@ import uvicorn
 
 from lowshot.errors import InputError
 from lowshot.files import is_file, is_folder, read_text, resolved
+from lowshot.server.addresses import LOOPBACK, names_of_host, openable
 from lowshot.server.app import build_app
 from lowshot.server.batching import Batcher
 from lowshot.server.computing import Computation, computation_of
@@ -35,8 +36,6 @@ from lowshot.server.workers import WorkerPool
 LEAST_TOKEN = 16
 """The least number of characters of a token."""
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -47,7 +46,7 @@ class Settings:
         host (str): The address to listen on.
         port (int): The port; 0 takes a free one.
         read_only (bool): True refuses every change.
-        token_file (Path or None): The file with the token that requests need.
+        token_file (Path or None): The file with the token that requests need; its owner and group alone may read it.
         workers (int): The number of processes that compute; 1 computes in this process.
         names (sequence of str): Further names that clients call the server by.
         certificate (Path or None): The certificate (PEM), for https.
@@ -72,13 +71,13 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
 
     Args:
         settings (Settings): What to serve, and where.
-        announce (callable): The function that is called with the address once the server listens.
+        announce (callable): The function that is called once the server listens, with the addresses that can be opened.
 
     Raises:
         InputError: The recogniser, the token file, the certificate or the address cannot be used.
     """
     token = None if settings.token_file is None else read_token(settings.token_file)
-    if token is None and settings.host not in _LOOPBACK:
+    if token is None and settings.host not in LOOPBACK:
         raise InputError(
             f"--host {settings.host} lets other machines in: give a token as well, so that not everybody can use "
             "the recogniser: (umask 077; openssl rand -hex 24 > token.txt), then --token-file token.txt"
@@ -95,11 +94,12 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
     with _listening(settings.host, settings.port) as listener:
         metrics = Metrics()
         service = build_service(settings, metrics)
-        access = Access([settings.host, *settings.names], token)
+        access = Access([*names_of_host(settings.host), *settings.names], token)
         app = build_app(service, settings.limits, access, metrics)
         scheme = "http" if settings.certificate is None else "https"
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        address = f"{scheme}://{host}:{listener.getsockname()[1]}/"
+        address, *others = openable(scheme, settings.host, listener.getsockname()[1])
+        if others:
+            address += f" and, from other machines, at {' or '.join(others)}"
         config = uvicorn.Config(
             app,
             http=timed_connections(settings.limits),

@@ -19,7 +19,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lowshot.server.problems import Problem
 
-COOKIE = "lowshot"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _LOOPBACK_NAMES = ("localhost", "localhost.localdomain")
 _OPEN_PATHS = ("/", "/login", "/logout", "/health", "/docs", "/openapi.json")
@@ -55,7 +54,9 @@ class Access:
     def __init__(self, hosts: Iterable[str] = (), token: str | None = None) -> None:
         self.hosts = {host.lower().strip("[]") for host in (*_LOOPBACK_NAMES, *hosts)}
         self._token = None if token is None else token.encode()
-        self.cookie = "" if token is None else hmac.digest(token.encode(), b"lowshot cookie", hashlib.sha256).hex()
+        self.cookie = _digest(token, b"lowshot cookie")
+        # Browsers share cookies between all ports of a host: servers with other tokens need other names.
+        self.cookie_name = f"lowshot-{_digest(token, b'lowshot cookie name')[:8]}"
 
     @property
     def needs_token(self) -> bool:
@@ -73,7 +74,9 @@ class Access:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self.is_token(given.strip())
-        return any(hmac.compare_digest(value.encode(), self.cookie.encode()) for value in _cookies(headers))
+        return any(
+            hmac.compare_digest(value.encode(), self.cookie.encode()) for value in _cookies(headers, self.cookie_name)
+        )
 
     def check(self, scope: Scope) -> None:
         """Check a request.
@@ -166,12 +169,16 @@ def _is_same(origin: str, host: str) -> bool:
         return False
 
 
-def _cookies(headers: Headers) -> list[str]:
+def _digest(token: str | None, purpose: bytes) -> str:
+    return "" if token is None else hmac.digest(token.encode(), purpose, hashlib.sha256).hex()
+
+
+def _cookies(headers: Headers, wanted: str) -> list[str]:
     found = []
     for header in headers.getlist("cookie"):
         try:
             parsed = SimpleCookie(header)
         except CookieError:
             continue
-        found += [morsel.value for name, morsel in parsed.items() if name == COOKIE]
+        found += [morsel.value for name, morsel in parsed.items() if name == wanted]
     return found

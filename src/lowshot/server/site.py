@@ -12,7 +12,7 @@ from lowshot.server.documentation import documentation_files
 from lowshot.server.page import page_files
 from lowshot.server.problems import Problem
 from lowshot.server.schemas import Token
-from lowshot.server.security import COOKIE, Access
+from lowshot.server.security import Access
 
 router = APIRouter(tags=["page"])
 _page, _documentation = cache(page_files), cache(documentation_files)
@@ -51,14 +51,17 @@ async def login(request: Request, given: Token) -> Response:
     response = Response(status_code=204)
     if access.needs_token:
         secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, access.cookie, httponly=True, samesite="strict", secure=secure, path="/")
+        response.set_cookie(
+            access.cookie_name, access.cookie, httponly=True, samesite="strict", secure=secure, path="/"
+        )
     return response
 
 
 @router.post("/logout", status_code=204, response_class=Response, responses=fails(403))
 async def logout(request: Request) -> Response:
     """Forget the cookie that signing in gave."""
+    access: Access = request.app.state.access
     response = Response(status_code=204)
     secure = request.url.scheme == "https"
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=secure, path="/")
+    response.delete_cookie(access.cookie_name, httponly=True, samesite="strict", secure=secure, path="/")
     return response

@@ -24,6 +24,7 @@ from lowshot.recogniser.batches import BATCH
 from lowshot.recogniser.photos import Photo
 from lowshot.server.computing import Computation
 from lowshot.server.problems import Problem
+from lowshot.server.turns import Turns, takes_long
 
 TRIES = 3
 """The number of processes that a photo may end."""
@@ -35,8 +36,10 @@ _START_SECONDS = 300.0
 class _Job:
     photo: Photo
     details: bool
+    request: object
     future: Future[Any] = field(default_factory=Future)
     tries: int = 0
+    started: bool = False
 
 
 class _DiedError(Exception):
@@ -66,7 +69,8 @@ class WorkerPool:
     ) -> None:
         self._make = partial(_Worker, make, max(1, (os.cpu_count() or 1) // n), seconds)
         self._observe = observe
-        self._jobs: deque[_Job] = deque()
+        self._jobs: Turns[_Job] = Turns()
+        self._retried: deque[_Job] = deque()
         self._condition = threading.Condition()
         self._open = True
         self._waiting = 0
@@ -87,12 +91,12 @@ class WorkerPool:
         """The number of photos that were submitted and are not computed."""
         return self._waiting
 
-    def submit(self, photo: Photo, details: bool = False) -> Future[Any]:
+    def submit(self, photo: Photo, details: bool = False, request: object = None) -> Future[Any]:
         """Have a photo computed; see :meth:`lowshot.server.batching.Batcher.submit`."""
-        job = _Job(photo, details)
+        job = _Job(photo, details, request)
         with self._condition:
             self._waiting += 1
-            self._jobs.append(job)
+            self._jobs.append(job, request)
             self._condition.notify()
         job.future.add_done_callback(self._done)
         return job.future
@@ -101,10 +105,12 @@ class WorkerPool:
         """End the processes; photos that wait are cancelled."""
         with self._condition:
             self._open = False
-            for job in self._jobs:
-                job.future.cancel()
-            self._jobs.clear()
+            cancelled = [*self._jobs.clear(), *self._retried]
+            self._retried.clear()
             self._condition.notify_all()
+        for job in cancelled:
+            if not job.future.cancel():  # one of a process that ended
+                job.future.set_exception(LowshotError("the server ends"))
         for thread in self._threads:
             thread.join()
         for worker in self.workers:
@@ -116,13 +122,28 @@ class WorkerPool:
 
     def _run(self, number: int) -> None:
         while jobs := self._next():
-            ready = [job for job in jobs if job.tries or job.future.set_running_or_notify_cancel()]
+            ready = [job for job in jobs if job.started or job.future.set_running_or_notify_cancel()]
+            for job in ready:
+                job.started = True
             try:
+                ready = self._with_one_large(ready)
                 self._compute(number, ready)
             except BaseException as error:
                 for job in ready:
                     if not job.future.done():
                         job.future.set_exception(error)
+
+    def _with_one_large(self, jobs: list[_Job]) -> list[_Job]:
+        """The jobs with one large photo at most; others are put back, since a batch ends with its last photo."""
+        if len(jobs) < 2:
+            return jobs
+        large = [job for job in jobs if takes_long(job.photo)][1:]
+        if large:
+            with self._condition:
+                for job in reversed(large):
+                    self._jobs.put_back(job, job.request)
+                self._condition.notify_all()
+        return [job for job in jobs if not any(job is other for other in large)]
 
     def _compute(self, number: int, jobs: list[_Job]) -> None:
         items = []
@@ -156,22 +177,17 @@ class WorkerPool:
             else:
                 retried.append(job)
         with self._condition:
-            self._jobs.extendleft(reversed(retried))
+            self._retried.extendleft(reversed(retried))
             self._condition.notify_all()
 
     def _next(self) -> list[_Job]:
         with self._condition:
-            while self._open and not self._jobs:
+            while self._open and not self._jobs and not self._retried:
                 self._condition.wait()
-            if not self._jobs:
-                return []
-            if self._jobs[0].tries:
-                return [self._jobs.popleft()]
+            if self._retried:
+                return [self._retried.popleft()]
             share = min(BATCH, -(-len(self._jobs) // len(self.workers)))
-            found: list[_Job] = []
-            while len(found) < share and self._jobs and not self._jobs[0].tries:
-                found.append(self._jobs.popleft())
-            return found
+            return [self._jobs.pop() for _ in range(share)]
 
 
 class _Worker:

@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from lowshot.testing.conformance import ConformanceError
     from lowshot.testing.generators import check_generator
     from lowshot.testing.losses import check_loss
+    from lowshot.testing.objectives import check_objective
 
-__all__ = ["ConformanceError", "check_backbone", "check_classifier", "check_generator", "check_loss"]
+__all__ = [
+    "ConformanceError",
+    "check_backbone",
+    "check_classifier",
+    "check_generator",
+    "check_loss",
+    "check_objective",
+]
 
 __getattr__, __dir__ = on_first_use(
     __name__,
@@ -32,5 +40,6 @@ __getattr__, __dir__ = on_first_use(
         "conformance": ("ConformanceError",),
         "generators": ("check_generator",),
         "losses": ("check_loss",),
+        "objectives": ("check_objective",),
     },
 )

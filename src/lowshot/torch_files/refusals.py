@@ -28,6 +28,8 @@ def explain_refusal(error: Exception, path: Path) -> str:
         why = "it is a tar archive, in which only the first versions of torch saved, and no safe reader knows it"
     elif refused := full_names or named or calls:
         why = f"it calls for {refused[0]!r}"
+    elif (protocol := _early_protocol(path)) is not None:
+        why = f"its pickle is of protocol {protocol}, and those of 2 to 5 are read: save it again with a later one"
     elif not isinstance(error, pickle.UnpicklingError):
         reason = (str(error) or type(error).__name__).split("\n")[0]
         return f"is truncated or not a file that torch wrote: {reason}"
@@ -38,6 +40,14 @@ def explain_refusal(error: Exception, path: Path) -> str:
         f"was refused: {why}. Only numbers, text and plain containers of them are read, "
         "because anything else in a pickle can run code when it is opened"
     )
+
+
+def _early_protocol(path: Path) -> int | None:
+    """The protocol, 0 or 1, of a whole pickle that does not name it, as later ones do; None for other files."""
+    with suppress(Exception), _pickles(path) as file:
+        protocols = [opcode.proto for opcode, *_ in pickletools.genops(file)]
+        return max(protocols) if max(protocols) < 2 else None
+    return None
 
 
 def _parse_pickles(path: Path) -> list[str]:

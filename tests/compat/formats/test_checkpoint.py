@@ -103,6 +103,33 @@ def test_names_without_module_and_numpy_numbers_are_read(tmp_path, resnet10):
     assert read.epoch == 5
 
 
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_weights_may_be_numpy_arrays(tmp_path, resnet10, container):
+    arrays = {name: value.numpy() for name, value in resnet10.items()}
+    read = read_checkpoint(save(tmp_path / "7.tar", {"epoch": 7, "state": arrays}, container), "ResNet10", CLASSES)
+    assert all(torch.equal(read.state[name.removeprefix("module.")], value) for name, value in resnet10.items())
+    arrays |= {"module.classifier.weight": arrays["module.classifier.weight"].astype(">f4")}
+    for protocol in (2, 4):
+        (tmp_path / "8.tar").write_bytes(pickle.dumps({"epoch": 8, "state": arrays}, protocol=protocol))
+        assert torch.equal(
+            read_checkpoint(tmp_path / "8.tar").state["trunk.0.weight"], resnet10["module.trunk.0.weight"]
+        )
+
+
+@pytest.mark.parametrize("epoch", [3, 3.0, torch.tensor(3), torch.tensor([3.0]), np.float64(3), np.array([3])])
+def test_the_epoch_may_be_any_whole_number(tmp_path, resnet10, epoch):
+    assert read_checkpoint(save(tmp_path / "3.tar", {"epoch": epoch, "state": resnet10})).epoch == 3
+
+
+@pytest.mark.parametrize("protocol", [0, 1])
+def test_the_first_protocols_of_pickle_are_refused_by_their_number(tmp_path, protocol):
+    (tmp_path / "3.tar").write_bytes(
+        pickle.dumps({"epoch": 3, "state": {"trunk.0.weight": torch.ones(2)}}, protocol=protocol)
+    )
+    with pytest.raises(InputError, match=rf"3\.tar was refused: its pickle is of protocol {protocol}, and those of"):
+        read_checkpoint(tmp_path / "3.tar")
+
+
 def test_what_is_written_is_what_the_original_wrote(tmp_path, tar, resnet10):
     read = read_checkpoint(tar)
     write_checkpoint(tmp_path / "89.tar", read.backbone, read.epoch)
@@ -184,6 +211,9 @@ def test_weights_of_no_network_are_refused_with_the_names(tmp_path, resnet10, ch
         ({"weights": {}}, "holds weights; a checkpoint"),
         ({"epoch": -1, "state": {}}, "'epoch' must be the number of an epoch"),
         ({"epoch": 1.5, "state": {}}, "'epoch' must be the number of an epoch"),
+        ({"epoch": True, "state": {}}, "'epoch' must be the number of an epoch"),
+        ({"epoch": float("inf"), "state": {}}, "'epoch' must be the number of an epoch"),
+        ({"epoch": torch.tensor([1, 2]), "state": {}}, "'epoch' must be the number of an epoch"),
         ({"epoch": 1, "state": [1]}, "'state' must map names to tensors"),
         ({"epoch": 1, "state": {1: 2}}, "'state' must map names to tensors"),
         ({"epoch": 1, "state": {}}, "holds none of the original's networks"),

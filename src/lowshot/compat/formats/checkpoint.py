@@ -7,12 +7,15 @@ parameters, each with ``module.`` before its name because they were saved from `
 
 from __future__ import annotations
 
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from lowshot.compat.formats.container import save_legacy
@@ -81,10 +84,12 @@ def parse_checkpoint(content: Any, source: str, model: str | None = None, num_cl
         found = f"holds {', '.join(map(str, content))}" if isinstance(content, Mapping) else "is not a dictionary"
         raise InputError(f"{source} {found}; a checkpoint of the original program has 'epoch' and 'state'")
     epoch, state = (None, content) if _is_state(content) else (content["epoch"], content["state"])
-    if epoch is not None and (type(epoch) is not int or epoch < 0):
+    if epoch is not None and (number := _whole_number(epoch)) is None:
         raise InputError(f"{source}: 'epoch' must be the number of an epoch, from 0, not {epoch!r}")
+    epoch = None if epoch is None else number
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
         raise InputError(f"{source}: 'state' must map names to tensors")
+    state = {key: _as_tensor(value) for key, value in state.items()}
     shapes = {key.removeprefix(_PREFIX): tuple(getattr(value, "shape", ())) for key, value in state.items()}
     model = _checked_model(source, model, recognised(shapes))
     rows = (shapes.get("classifier.weight") or (num_classes or 1,))[0]
@@ -105,6 +110,25 @@ def parse_checkpoint(content: Any, source: str, model: str | None = None, num_cl
     if epoch is None:
         notes.append("it holds weights alone, and does not say how many epochs they have seen")
     return Checkpoint(backbone.eval(), epoch, model, bias, tuple(notes))
+
+
+def _whole_number(value: Any) -> int | None:
+    """The number of an epoch: 3, 3.0, or a tensor or array of one such number; None for anything else."""
+    if isinstance(value, Tensor | np.ndarray) and math.prod(value.shape) == 1:
+        value = value.item()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+def _as_tensor(value: Any) -> Any:
+    """An array as a tensor, if torch has a type for its numbers; anything else as it is."""
+    if not isinstance(value, np.ndarray):
+        return value
+    try:
+        return torch.from_numpy(value.astype(value.dtype.newbyteorder("=")))
+    except TypeError:
+        return value
 
 
 def is_checkpoint(content: Any) -> bool:
@@ -147,6 +171,8 @@ def write_checkpoint(path: Pathlike, backbone: Backbone, epoch: int, program: st
             f"{path} cannot be written: the original program has no network {name!r}{described}; "
             f"it knows {', '.join(MODELS)}, with the stem for ImageNet"
         )
+    if head := backbone.config.get("head"):
+        raise InputError(f"{path} cannot be written: the original program has no {next(iter(head))}, only a linear one")
     if epoch < 0:
         raise InputError(f"{path} cannot be written: the original counts epochs from 0, and no epoch has ended yet")
     state = OrderedDict(

@@ -44,14 +44,18 @@ def _classifier_weight(phase: LowShotPhase) -> Any:
     """The weight of the classifier that the network was trained with, a row per label.
 
     None for features made elsewhere, for a pretrained network, and for a checkpoint whose classes are not those of the
-    data: its rows would be taken for other classes. A generator then fits a classifier of its own to the base features.
+    data: its rows would be taken for other classes. None too for a head such as the cosine one, whose weight belongs to
+    features of length one. A generator then fits a classifier of its own to the base features.
     """
     representation = phase.representation
     if not representation.is_extracted or representation.is_frozen:
         return None
     from lowshot.representation import load_backbone, trained_classes
 
-    weight = load_backbone(representation.checkpoint).classifier.weight.detach().numpy()
+    head = load_backbone(representation.checkpoint).classifier
+    if not head.uses_length:
+        return None
+    weight = head.class_weight().detach().numpy()
     names, of_data = trained_classes(representation.checkpoint), representation.inputs.class_names
     if len(weight) != len(of_data) or (names is not None and names != of_data):
         say(f"  {representation.checkpoint} was trained on other classes: its classifier is left aside", style="dim")

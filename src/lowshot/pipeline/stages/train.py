@@ -12,9 +12,9 @@ from lowshot.progress import say
 from lowshot.recipe.texts import KEPT_RUNS
 
 
-def train_stage(representation: Representation) -> Stage:
-    """The training of one representation."""
-    inputs, settings = representation.inputs, representation.settings
+def train_stage(representation: Representation, needs: tuple[Stage, ...] = ()) -> Stage:
+    """The training of one representation; it needs those of the representations that it learns from."""
+    inputs, settings = representation.inputs, representation.named_settings
     depends = {
         "train": by_content({**settings.fingerprinted(), "epochs": settings.epochs}),
         "transform": representation.transforms.description,
@@ -32,7 +32,7 @@ def train_stage(representation: Representation) -> Stage:
         "train",
         representation.name,
         depends,
-        needs=(),
+        needs=needs,
         outputs=(representation.checkpoint,),
         action=lambda: _train(representation),
         side_outputs=side_outputs,
@@ -54,7 +54,7 @@ def _train(representation: Representation) -> None:
         aside = folder.parent / KEPT_RUNS / f"{representation.name}-{time.strftime('%Y%m%d-%H%M%S')}"
         aside.parent.mkdir(parents=True, exist_ok=True)
         folder.rename(aside)
-        say(f"  {error}\n  The earlier run is kept in {aside}.", style="yellow")
+        say(f"  {error.reason}.\n  The earlier run is kept in {aside}.", style="yellow")
         _train_in_folder(representation)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lowshot.registry import BACKBONES
+from lowshot.registry import BACKBONES, OBJECTIVES
 from lowshot.representation.backbones.base import Backbone, Head, without_weight_sources
 
-__all__ = ["Backbone", "Head", "architecture", "build_backbone", "without_weight_sources"]
+__all__ = ["Backbone", "Head", "architecture", "attach_head", "build_backbone", "without_weight_sources"]
 
 
 def build_backbone(name: str, num_classes: int, **kwargs: Any) -> Backbone:
@@ -41,6 +41,30 @@ def build_backbone(name: str, num_classes: int, **kwargs: Any) -> Backbone:
         "num_classes": num_classes,
         "kwargs": {**backbone.config.get("kwargs", {}), **without_weight_sources(kwargs)},
     }
+    return backbone
+
+
+def attach_head(backbone: Backbone, objectives: Sequence[Mapping[str, Mapping[str, Any]]]) -> Backbone:
+    """Replace the classifier of a network by the head of its objectives, if one of them has one.
+
+    Args:
+        backbone (Backbone): The network, whose ``config`` notes the head.
+        objectives (sequence of mapping): The objectives as a recipe has them: each a mapping from its name to its
+            parameters.
+
+    Returns:
+        The same network.
+
+    Raises:
+        InputError: An objective cannot be built.
+    """
+    for name, params in (item for one in objectives for item in one.items()):
+        head = OBJECTIVES.build(name, **params).make_head(backbone.feature_dim, backbone.num_classes)
+        if head is not None:
+            backbone.classifier = head
+            known = OBJECTIVES.parameters(name).items()
+            defaults = {key: one.default for key, one in known if one.default is not one.empty}
+            backbone.config["head"] = {OBJECTIVES.entry(name).name: {**defaults, **params}}
     return backbone
 
 

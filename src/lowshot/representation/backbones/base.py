@@ -1,4 +1,4 @@
-"""The class of all backbones: a trunk that makes features, and a linear classifier without bias on top of it."""
+"""The class of all backbones: a trunk that makes features, and a classifier without bias on top of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lowshot.data.preprocessing import Preprocessing
+from lowshot.representation.backbones.heads import LinearHead
 
 _WEIGHT_SOURCES = frozenset(
     {
@@ -62,10 +63,11 @@ class Backbone(nn.Module):
         num_classes (int): The number C of classes.
 
     Attributes:
-        classifier (Linear): The linear layer; its ``weight`` is (C, D).
+        classifier (LinearHead): The classifier; its ``weight`` is (C, D). An objective may replace it by another head.
         config (dict): The ``name``, ``num_classes`` and ``kwargs`` with which
             :func:`~lowshot.representation.build_backbone` builds the same architecture again. The source of the weights
-            is left out. A factory may set ``kwargs`` that the architecture has because of its weights.
+            is left out. A factory may set ``kwargs`` that the architecture has because of its weights. ``head``, if it
+            is there, is the objective that the classifier comes from, as a recipe writes it.
         preprocessing (Preprocessing or None): The preprocessing that published weights of this architecture want; None
             where it has none.
         head (Head or None): The classifier that its weights were published with.
@@ -76,7 +78,7 @@ class Backbone(nn.Module):
     def __init__(self, trunk: nn.Module, feature_dim: int, num_classes: int) -> None:
         super().__init__()
         self.trunk = trunk
-        self.classifier = nn.Linear(feature_dim, num_classes, bias=False)
+        self.classifier = LinearHead(feature_dim, num_classes)
         self.feature_dim = feature_dim
         self.num_classes = num_classes
         self.config: dict[str, Any] = {}

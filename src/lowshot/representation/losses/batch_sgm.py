@@ -16,6 +16,8 @@ class BatchSGMLoss(AuxiliaryLoss):
     different examples may cancel.
     """
 
+    takes_distributions = True
+
     def formula(self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None) -> Tensor:
         """Compute ‖ (1/N) (y − p)ᵀ φ ‖²_F."""
         gradient = residuals(scores, labels).T @ features / len(labels)

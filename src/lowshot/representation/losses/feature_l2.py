@@ -15,6 +15,9 @@ class FeatureL2Loss(AuxiliaryLoss):
     It differs from :class:`SGMLoss` in that all examples have the same weight, however well they are classified.
     """
 
+    takes_distributions = True
+    uses_length = True
+
     def formula(self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None) -> Tensor:
         """Compute Σ ‖φ‖² / (2N)."""
         return features.square().sum() / (2 * len(features))

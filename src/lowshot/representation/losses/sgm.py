@@ -19,6 +19,8 @@ class SGMLoss(AuxiliaryLoss):
     cancel.
     """
 
+    takes_distributions = True
+
     def formula(self, features: Tensor, scores: Tensor, labels: Tensor, classifier_weight: Tensor | None) -> Tensor:
         """Compute the mean over examples of ‖y − p‖² · ‖φ‖²."""
         error = residuals(scores, labels).square().sum(dim=1)
