@@ -3,12 +3,12 @@
     python benchmarks/serve.py [--clients 32] [--requests 200] [--total 10000] [--seconds 20] [--kills 50] [--json FILE]
 
 Photos are made here (300 x 225 px JPEGs); with `--photos FOLDER` those of a folder with a folder per class are taken.
-Baselines are measured in the same run: `Recogniser.predict` on the same files in one process, and, for one client, the
-decoding and the forward pass of one photo at a time. The latter take turns with requests and
-have been slower than alone in a process: the ratio for one client is a lower bound. The clients are threads with plain sockets
-in a process beside the server, on the same cores. Targets: no error; 80 % of the rate of `predict`; for one client a
-median of 1.3 times the forward pass plus decoding; every answer equal to that of the state it names; flat memory; slow
-and broken clients change the median of others by nothing; after each kill the state before or after.
+Baselines are measured in the same run: `Recogniser.predict` on the same files in one process, and, for one client,
+the decoding and the forward pass of one photo at a time. The latter take turns with requests and have been slower
+than alone in a process: the ratio for one client is a lower bound. The clients are threads with plain sockets in a
+process beside the server, on the same cores. Targets: no error; 80 % of the rate of `predict`; for one client a
+median of 1.3 times the forward pass plus decoding; every answer equal to that of the state it names; flat memory;
+slow and broken clients change the median of others by nothing; after each kill the state before or after.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def test_the_requests_of_the_page_are_answered(tiny: None, tmp_path: Path) -> No
 
 def test_the_page_lists_every_address_and_option(serve: Serve) -> None:
     paths = serve().get("/openapi.json").json()["paths"]
-    shown = {re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), path) for path in paths} - {"/login"}
+    shown = {re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), path) for path in paths}
     table = PAGE.partition("| request | answers |")[2].partition("\n\n")[0]
     assert set(re.findall(r"(/[\w/]+)", table)) == shown
     assert _options() - {"--help"} <= set(re.findall(r"--[\w-]+", PAGE.partition("## For colleagues")[0])) | {"--help"}
