@@ -101,7 +101,9 @@ def test_a_run_with_hostile_names_prints_and_writes_no_control_character(hostile
     outputs = {
         path.name: path.read_text() for path in folder.rglob("report/*") if path.suffix in (".md", ".csv", ".html")
     }
-    assert {"tables.md", "tables.csv", "paper.md", "paper.csv", "episodes.csv", "report.html"} == set(outputs)
+    names = {"tables.md", "tables.csv", "paper.md", "paper.csv", "episodes.csv", "report.html"}
+    names |= {"classes.csv", "comparisons.csv", "confusions.csv", "kinds.csv"}
+    assert names == set(outputs)
     for name, text in {**outputs, "terminal": printed}.items():
         left = {c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n"}
         assert not left | (set(text) & {"\u202e"}), name

@@ -6,7 +6,7 @@ import torch
 
 from lowshot.errors import InputError
 from lowshot.hallucination import DeltaEncoder
-from lowshot.hallucination.delta_encoder import weighted_error
+from lowshot.hallucination.delta.network import weighted_error
 from tests.reference import delta_encoder as reference
 
 SMALL = {"hidden": 16, "n_latent": 3, "n_steps": 20, "batch_size": 16, "n_codes": 30, "device": "cpu"}

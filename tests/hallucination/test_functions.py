@@ -147,7 +147,7 @@ def test_an_installed_package_adds_a_class_and_a_pair_of_functions(tmp_path: Pat
     )
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
-        "['analogies', 'calibration', 'difference', 'their-functions', 'twice'] False",
+        "['analogies', 'calibration', 'delta_encoder', 'difference', 'their-functions', 'twice'] False",
         "Doubles a shot. 6.0",
         "triples a shot 8.0",
     ]

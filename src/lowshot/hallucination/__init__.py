@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lowshot.hallucination.analogies import Analogies, AnalogyGenerator, Centroids, fit_centroids, mine_analogies
     from lowshot.hallucination.base import Generator
     from lowshot.hallucination.calibration import CalibrationGenerator
-    from lowshot.hallucination.delta_encoder import DeltaEncoder
+    from lowshot.hallucination.delta import DeltaEncoder
     from lowshot.hallucination.difference import DifferenceGenerator
     from lowshot.hallucination.functions import function_generator, wrap_functions
 
@@ -39,7 +39,7 @@ __getattr__, __dir__ = on_first_use(
         "analogies": ("Analogies", "AnalogyGenerator", "Centroids", "fit_centroids", "mine_analogies"),
         "base": ("Generator",),
         "calibration": ("CalibrationGenerator",),
-        "delta_encoder": ("DeltaEncoder",),
+        "delta": ("DeltaEncoder",),
         "difference": ("DifferenceGenerator",),
         "functions": ("function_generator", "wrap_functions"),
     },

@@ -48,6 +48,7 @@ class TextTable:
         """The table for a terminal; a name that repeats the line above is left out."""
         table = Table(
             title=Text(self.title, style="bold"),
+            min_width=len(self.title),
             caption=Text(f"{self.caption}\n", style="dim") if self.caption else None,
             title_justify="left",
             caption_justify="left",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-from torch import nn
 
 from lowshot.checks import check_count, check_number
 from lowshot.devices import pick_device, seeded
@@ -15,52 +15,13 @@ from lowshot.hallucination.sampling import draw_pairs
 from lowshot.progress import progress
 from lowshot.registry import GENERATORS
 
-# The slope of the leaky ReLUs for negative values, as in the paper.
-SLOPE = 0.2
+if TYPE_CHECKING:
+    import torch
+
 LAYERS = ("hidden", "output")
 
-
-class DeltaAutoencoder(nn.Module):
-    """Encoder and decoder, each with one hidden layer.
-
-    Args:
-        dim (int): D.
-        hidden (int): The width of the hidden layers.
-        n_latent (int): The width of the code.
-        dropout (float): The share of hidden entries that training sets to zero.
-    """
-
-    def __init__(self, dim: int, hidden: int, n_latent: int, dropout: float) -> None:
-        super().__init__()
-
-        def network(inputs: int, outputs: int) -> nn.Sequential:
-            layers = (nn.Linear(inputs, hidden), nn.LeakyReLU(SLOPE), nn.Dropout(dropout), nn.Linear(hidden, outputs))
-            return nn.Sequential(*layers)
-
-        self.encoder = network(2 * dim, n_latent)
-        self.decoder = network(n_latent + dim, dim)
-
-    def encode(self, example: torch.Tensor, anchor: torch.Tensor) -> torch.Tensor:
-        """(N, n_latent) codes of what leads from (N, D) anchors to (N, D) examples."""
-        code: torch.Tensor = self.encoder(torch.cat([example, anchor], dim=1))
-        return code
-
-    def decode(self, code: torch.Tensor, anchor: torch.Tensor) -> torch.Tensor:
-        """(N, D) examples that a code leads to from an anchor."""
-        example: torch.Tensor = self.decoder(torch.cat([code, anchor], dim=1))
-        return example
-
-
-def weighted_error(made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """The mean over rows of the absolute errors, each weighted by its share of the row's squared error.
-
-    Section 3.1 of the paper: large errors count more, so that features do not blur. No gradient flows through the
-    weights.
-    """
-    errors = (made - target).abs()
-    squares = errors.detach().square()
-    total = squares.sum(dim=1, keepdim=True)
-    return (squares / torch.where(total > 0, total, torch.ones_like(total)) * errors).sum(dim=1).mean()
+SLOPE = 0.2
+"""The slope of the leaky ReLUs for negative values, as in the paper."""
 
 
 @GENERATORS.register("delta_encoder", "applies encoded differences of base pairs to a shot (Schwartz et al. 2018)")
@@ -121,6 +82,10 @@ class DeltaEncoder(Generator):
         self.device = device
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, classifier_weight: np.ndarray | None) -> None:
+        import torch
+
+        from lowshot.hallucination.delta.network import DeltaAutoencoder, weighted_error
+
         for name in ("hidden", "n_latent", "n_steps", "batch_size", "n_codes"):
             check_count(name, getattr(self, name))
         check_number("lr", self.lr, above=0)
@@ -139,7 +104,7 @@ class DeltaEncoder(Generator):
             return next(made), next(made)
 
         with seeded(self.random_state):
-            network = DeltaAutoencoder(features.shape[1], self.hidden, self.n_latent, self.dropout).to(device)
+            network = DeltaAutoencoder(features.shape[1], self.hidden, self.n_latent, self.dropout, SLOPE).to(device)
             optimizer = torch.optim.Adam(network.parameters(), lr=self.lr)
             last: list[torch.Tensor] = []
             with progress("Training the delta-encoder", self.n_steps) as tick:
