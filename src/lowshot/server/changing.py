@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from lowshot.errors import InputError
 from lowshot.recogniser.class_names import checked_name
-from lowshot.recogniser.folder import NothingToUndoError, OtherStateError
 from lowshot.server import teaching
 from lowshot.server.describing import fails, multipart
 from lowshot.server.problems import Problem
@@ -129,6 +128,8 @@ async def undo(request: Request, state: _State = None) -> Undone:
 
 
 def _undo(state: int | None, recogniser: Recogniser) -> str:
+    from lowshot.recogniser.folder import NothingToUndoError, OtherStateError  # an .onnx file is served without h5py
+
     try:
         return recogniser.undo(state)
     except NothingToUndoError:
