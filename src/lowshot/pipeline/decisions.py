@@ -64,14 +64,15 @@ def announce(statuses: Sequence[Status], stamps: Stamps) -> list[bool]:
         list of bool: True for each stage that runs.
     """
     runs = [status.runs and not (status.follows and stamps.stale(status.stage) is None) for status in statuses]
-    plain = [one.stage for one, does in zip(statuses, runs) if does and not _has_reason(one, stamps)]
+    explained = [_has_reason(status, stamps) for status in statuses]
+    plain = [one.stage for one, does, has in zip(statuses, runs, explained) if does and not has]
     idle = [one.stage for one, does in zip(statuses, runs) if not does]
     together = {stage.key for group in (plain, idle) if len(group) > MOST_LINES for stage in group}
-    for status, does in zip(statuses, runs):
+    for status, does, has in zip(statuses, runs, explained):
         stage, why = status.stage, status.why
         if stage.key not in together:
             if does:
-                say(f"▶ {stage.key}{f': {why}' if _has_reason(status, stamps) else ''}", style="bold")
+                say(f"▶ {stage.key}{f': {why}' if has else ''}", style="bold")
             else:
                 say(f"✓ {stage.key}: {'the same again ' if status.runs else ''}{why}", style="dim")
         (stamps.clear if does else stamps.confirm)(stage)

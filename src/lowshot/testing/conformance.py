@@ -5,12 +5,15 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lowshot.errors import InputError
 from lowshot.registry import Registry
+
+_OWN = Path(__file__).parents[1]
 
 Check = Callable[[], str | None]
 """A check returns a sentence on what is wrong, or None; an exception is wrong as well."""
@@ -120,7 +123,9 @@ def _title(check: Check) -> str:
 def _described(error: Exception) -> str:
     """The type, the text and the last line of somebody's code of an exception."""
     place = ""
-    if frames := [frame for frame in traceback.extract_tb(error.__traceback__) if "/lowshot/" not in frame.filename]:
+    if frames := [
+        one for one in traceback.extract_tb(error.__traceback__) if not Path(one.filename).is_relative_to(_OWN)
+    ]:
         place = f" ({frames[-1].filename}, line {frames[-1].lineno})"
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
