@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 
 from lowshot.errors import InputError
 from lowshot.recogniser import Recogniser
+from lowshot.recogniser import recogniser as module
 from tests.recogniser.conftest import photo, write_photos
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -146,6 +148,23 @@ def test_ten_changes_can_be_undone(colours: Recogniser) -> None:
     with pytest.raises(InputError, match="has no earlier state: the last 10 changes can be undone"):
         colours.undo()
     assert np.array_equal(answers_of(Recogniser.load(colours.folder))[1], expected[2])
+
+
+def test_a_state_that_could_not_be_read_again_is_not_written(
+    colours: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = colours.folder.joinpath("recogniser.json").read_bytes()
+    decide = module.decide
+
+    def beyond(*arguments: Any) -> Any:
+        state, classifier = decide(*arguments)
+        return state.model_copy(update={"unknown_at": 1.0000001}), classifier
+
+    monkeypatch.setattr(module, "decide", beyond)
+    with pytest.raises(InputError, match="unknown_at"):
+        colours.teach({"grey": [photo("grey", 0)]})
+    assert colours.folder.joinpath("recogniser.json").read_bytes() == before
+    assert "grey" not in Recogniser.load(colours.folder).classes
 
 
 def test_a_change_of_another_process_is_not_undone_in_place_of_the_one_meant(colours: Recogniser) -> None:

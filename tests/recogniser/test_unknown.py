@@ -110,3 +110,14 @@ def test_damaged_shots_are_refused():
         fit_unknown(np.full((2, 2), np.nan), [0, 1])
     with pytest.raises(InputError, match="dimensions"):
         fit_unknown(*Classes(3).photos(3)).scores(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("n_shots", [1, 4])
+def test_a_chosen_threshold_is_a_cosine_also_where_classes_are_nearly_one(n_shots):
+    """Alike classes with an odd one: the mean and 1.9 deviations, or the growth by one more shot, pass 1."""
+    rng = np.random.default_rng(0)
+    means = np.ones((6, 20)) + 1e-3 * rng.normal(size=(6, 20))
+    means[0] = rng.random(20)
+    X = np.repeat(means, n_shots, axis=0) + 1e-4 * rng.normal(size=(6 * n_shots, 20))
+    found = fit_unknown(X.astype(np.float32), np.repeat(np.arange(6), n_shots))
+    assert 0.9 < found.threshold <= 1

@@ -188,7 +188,10 @@ def check_vacant(folder: Path) -> None:
 
 
 def _write(folder: Path, state: State) -> None:
-    write_json(folder / STATE_FILE, state.model_dump(mode="json"))
+    """Write a state, unless it is one that could not be read again."""
+    values = state.model_dump(mode="json")
+    parse_state(values, str(folder / STATE_FILE))
+    write_json(folder / STATE_FILE, values)
 
 
 def _kept_path(folder: Path, number: int) -> Path:

@@ -110,6 +110,7 @@ def fit_unknown(
         mean, deviation = found.spread
         several = np.isfinite(found.others).any()
         threshold = mean + DEVIATIONS_AT_ONE_SHOT * deviation if several else THRESHOLD_OF_ONE_CLASS
+    threshold = min(max(threshold, -1.0), 1.0)  # estimates and rounding can lead beyond any cosine
     rule = Unknown(means.astype(np.float32), threshold, Share(0, 0), Share(0, 0), method)
     kept = Share(int((found.own >= threshold).sum()), len(found.own))
     others = found.others[np.isfinite(found.others)]
