@@ -22,6 +22,8 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("gaussian_kernel", {}),
     ("gaussian_kernel", {"gamma": 3.0, "feature_transform": "none"}),
     ("gaussian_text", {}),
+    ("gaussian_cosine", {}),
+    ("gaussian_cosine", {"predictive": True, "density_weight": 0.5, "feature_transform": "l2"}),
     ("ranpac", {"n_projected": 50}),
     ("ranpac", {"n_projected": 50, "feature_transform": "none"}),
     ("teen", {}),

@@ -26,6 +26,7 @@ EXACT = {
     "gaussian": {"shrinkage": 0.3},
     "gaussian_kernel": {"shrinkage": 0.3, "n_base_examples": None},
     "gaussian_text": {"shrinkage": 0.3},
+    "gaussian_cosine": {"shrinkage": 0.3, "n_steps": 0},
     "cosine": {"n_steps": 0, "fine_tune_steps": 0},
     "prototypical": {"n_episodes": 0},
     "matching_network": {},

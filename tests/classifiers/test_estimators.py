@@ -222,6 +222,7 @@ STEPLESS = {
     "gaussian": {},
     "gaussian_kernel": {"n_base_examples": None},
     "gaussian_text": {},
+    "gaussian_cosine": {"n_steps": 0},
     "nearest_mean": {},
     "ridge": {},
     "teen": {},

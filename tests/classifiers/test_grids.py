@@ -35,6 +35,7 @@ OTHERS = {
     "sharpness": 3.0,
     "gamma": 3.0,
     "strength": 2.0,
+    "density_weight": 0.7,
     "text_weight": 3.0,
     "predictive": True,
     "metric": "euclidean",

@@ -26,6 +26,7 @@ FROM_SUMS = {
         "ridge": {},
         "gaussian": {},
         "gaussian_text": {},
+        "gaussian_cosine": {"n_steps": 0},
         "teen": {},
         "cosine": {"fine_tune_steps": 0},
         "prototypical": {},
@@ -39,6 +40,7 @@ FROM_SUMS = {
         "ridge": {},
         "gaussian": {"feature_transform": "none"},
         "gaussian_text": {"feature_transform": "none"},
+        "gaussian_cosine": {"feature_transform": "l2"},
         "teen": {"feature_transform": "l2"},
         "cosine": {"fine_tune_steps": 0, "feature_transform": "l2"},
         "prototypical": {"feature_transform": "l2"},
@@ -53,7 +55,8 @@ CASES = [(phases, name) for phases, of in FROM_SUMS.items() for name in of]
 FORGETS = [
     (phases, name)
     for phases, name in CASES
-    if name != "ridge" and (phases, name) not in (("alone", "gaussian"), ("alone", "gaussian_text"))
+    if name != "ridge"
+    and (phases, name) not in [("alone", of) for of in ("gaussian", "gaussian_text", "gaussian_cosine")]
 ]
 
 P = problem(n_novel=6, n_shots=4, dim=8)

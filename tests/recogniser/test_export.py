@@ -39,6 +39,7 @@ CLASSIFIERS: list[tuple[str, dict[str, Any]]] = [
     ("ranpac", {"n_projected": 50}),
     ("gaussian_kernel", {}),
     ("gaussian_text", {}),
+    ("gaussian_cosine", {}),
     ("weight_generator", {}),
     ("wdae_gnn", {}),
     ("prototypical_hallucination", {}),

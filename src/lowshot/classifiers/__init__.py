@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lowshot.classifiers.base import LowShotClassifier
     from lowshot.classifiers.cosine import Cosine
     from lowshot.classifiers.gaussian import Gaussian
+    from lowshot.classifiers.gaussian_cosine import GaussianCosine
     from lowshot.classifiers.gaussian_kernel import GaussianKernel
     from lowshot.classifiers.gaussian_text import GaussianText
     from lowshot.classifiers.logistic import Logistic
@@ -34,6 +35,7 @@ __all__ = [
     "NearestMean",
     "Prototypical",
     "Ridge",
+    "GaussianCosine",
     "GaussianKernel",
     "GaussianText",
     "RanPAC",
@@ -57,6 +59,7 @@ __getattr__, __dir__ = on_first_use(
         "nearest_mean": ("NearestMean",),
         "prototypical": ("Prototypical",),
         "ridge": ("Ridge",),
+        "gaussian_cosine": ("GaussianCosine",),
         "gaussian_kernel": ("GaussianKernel",),
         "gaussian_text": ("GaussianText",),
         "ranpac": ("RanPAC",),

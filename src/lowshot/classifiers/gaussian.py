@@ -153,7 +153,7 @@ class Gaussian(TransformsFeatures, LowShotClassifier):
         others = (counts[:, None] * means - queries) / np.maximum(counts - 1, 1)[:, None]
         means, variances = self._posterior(others, np.maximum(counts - 1, 1))
         squares = (queries - means) ** 2
-        scores = self._scores(X[rows])
+        scores = Gaussian._scores(self, X[rows])  # a subclass may add to its own
         spread = 1 + variances if self.predictive else 1.0
         scores[np.arange(len(rows)), columns] = -(squares / spread + np.log(spread)).sum(axis=1) / 2
         return scores

@@ -35,7 +35,7 @@ class IncrementalClasses:
     def add_classes(self, X: Any, y: Any, *, shots: tuple[Any, Any] | None = None) -> Self:
         """Add novel classes to the ones that are known, whether these came from fit, fit_base or fit_novel.
 
-        ``nearest_mean``, ``teen``, ``gaussian``, ``gaussian_text``, ``cosine``, ``prototypical``,
+        ``nearest_mean``, ``teen``, ``gaussian``, ``gaussian_text``, ``gaussian_cosine``, ``cosine``, ``prototypical``,
         ``prototypical_hallucination`` and ``weight_generator`` add a class to what they learned where a class depends
         on no other: beside base classes, and without any for a ``feature_transform`` other than "centred_l2"
         (``gaussian``, whose classes share a covariance, adds to its sums); ``cosine`` not with ``fine_tune_steps``.

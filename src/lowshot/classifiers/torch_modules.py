@@ -129,20 +129,22 @@ class RadialBasis(nn.Module):
 
 
 class Summed(nn.Module):
-    """The sum of the scores of two modules.
+    """The scores of one module plus a multiple of those of another.
 
     Args:
         first (Module): One module.
         second (Module): The other.
+        factor (float): The factor of the second.
     """
 
-    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+    def __init__(self, first: nn.Module, second: nn.Module, factor: float = 1.0) -> None:
         super().__init__()
         self.first = first
         self.second = second
+        self.factor = factor
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
-        scores: torch.Tensor = self.first(X) + self.second(X)
+        scores: torch.Tensor = self.first(X) + self.factor * self.second(X)
         return scores
 
 

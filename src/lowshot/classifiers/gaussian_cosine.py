@@ -1,0 +1,138 @@
+"""`gaussian` and `cosine` together: the product of their posteriors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from lowshot.checks import check_number
+from lowshot.classifiers.cosine import Cosine
+from lowshot.classifiers.gaussian import Gaussian
+from lowshot.classifiers.moments import class_means
+from lowshot.classifiers.shrinkage import Shrinkage
+from lowshot.classifiers.transforms import unit_rows
+from lowshot.estimator_files import LearnedState
+from lowshot.registry import CLASSIFIERS
+
+if TYPE_CHECKING:
+    import torch
+
+# The two are good at opposite ends. With one shot, its direction is most of what is known, and base weights that were
+# trained to discriminate leave fewer of their queries to novel classes: cosine is ahead. With twenty, the covariance
+# within classes says which directions matter: gaussian is ahead. Up to a number per query the logarithm of a posterior
+# is the vector of scores, so the product of two posteriors, one raised to a power, is a weighted sum of scores.
+
+
+@CLASSIFIERS.register("gaussian_cosine", "product of the posteriors of gaussian and cosine, for few shots and many")
+class GaussianCosine(Gaussian):
+    """Scores are those of ``cosine`` plus ``density_weight`` times those of ``gaussian``.
+
+    A product of experts with a weight (logarithmic opinion pool: Genest and Zidek 1986; Hinton 1999): two models of
+    p(class | feature) that make different errors on the same transformed features. Base weights and the scale are
+    trained as ``cosine`` trains them, and a novel class has the normalised mean of its normalised shots; means and
+    densities are those of ``gaussian``.
+
+    Args:
+        feature_transform (str): "l2" or "centred_l2", as in ``cosine``.
+        shrinkage (str or float): As in ``gaussian``.
+        predictive (bool): As in ``gaussian``.
+        density_weight (float): The weight of the log density, at least 0. Gaussian posteriors of many dimensions are
+            overconfident, so it is well below 1; 0 is ``cosine`` alone.
+        scale (float): The initial scale of the cosines, as in ``cosine``.
+        n_steps (int): The number of SGD steps on the base classes, as in ``cosine``; 0 imprints them.
+        random_state (int): The seed of the batches.
+
+    Attributes:
+        coef_ (array, (C, D)): The weights of the classes, of length one.
+        scale_ (float): The learned scale of the cosines.
+    """
+
+    per_class_arrays: ClassVar[tuple[str, ...]] = (*Gaussian.per_class_arrays, "coef_")
+    feature_transforms = Cosine.feature_transforms
+    novel_parameters = frozenset({"predictive", "density_weight"})
+    tuning_grid = {"shrinkage": (0.3, 0.6), "density_weight": (0.03, 0.1, 0.3)}
+
+    def __init__(
+        self,
+        feature_transform: str = "centred_l2",
+        shrinkage: Shrinkage = 0.6,
+        predictive: bool = False,
+        density_weight: float = 0.1,
+        scale: float = 10.0,
+        n_steps: int = 500,
+        random_state: int = 0,
+    ) -> None:
+        super().__init__(feature_transform, shrinkage, predictive)
+        self.density_weight = density_weight
+        self.scale = scale
+        self.n_steps = n_steps
+        self.random_state = random_state
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_number("density_weight", self.density_weight, least=0)
+        self._cosine()._check_parameters()
+
+    def _cosine(self) -> Cosine:
+        cosine = Cosine(self.feature_transform, self.scale, self.n_steps, random_state=self.random_state)
+        cosine.class_weight = self.class_weight
+        return cosine
+
+    def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
+        super()._fit_base(X, codes)
+        cosine = self._cosine().fit_base(X, self.classes_[codes])
+        self._base_coef_, self._base_scale_ = cosine.coef_, cosine.scale_
+        self._forget_novel()
+
+    def _forget_novel(self) -> None:
+        self.means_, self.variances_ = self._base_posterior_
+        self.coef_, self.scale_ = self._base_coef_, self._base_scale_
+
+    def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
+        super()._fit_novel(X, codes)
+        self.coef_, self.scale_ = self._imprinted(X, codes), float(self.scale)
+        if self.n_base_classes_:
+            self.coef_, self.scale_ = np.vstack([self._base_coef_, self.coef_]), self._base_scale_
+
+    def _join_classes(self, X: np.ndarray, codes: np.ndarray, labels: np.ndarray, order: np.ndarray) -> bool:
+        if not super()._join_classes(X, codes, labels, order):
+            return False
+        if not self.n_base_classes_:  # with base classes all rows of per_class_arrays have been joined
+            self.coef_ = self._joined(self.coef_, self._imprinted(X, codes), order)
+        return True
+
+    def _imprinted(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        return unit_rows(class_means(X, codes, codes.max() + 1, self._transformed))
+
+    def _check_learned(self, learned: LearnedState) -> None:
+        super()._check_learned(learned)
+        learned.array("coef_", "C", "D")
+        learned.number("scale_")
+        if self.n_base_classes_:
+            learned.array("_base_coef_", "B", "D")
+            learned.number("_base_scale_")
+
+    def _scores(self, X: np.ndarray) -> np.ndarray:
+        cosines = self._transformed(X) @ (self.scale_ * self.coef_).T.astype(X.dtype)
+        return cosines + X.dtype.type(self.density_weight) * super()._scores(X)
+
+    def _as_torch(self) -> torch.nn.Module:
+        from torch.nn import Sequential
+
+        from lowshot.classifiers.torch_modules import FeatureTransform, Summed, linear_layer
+
+        transform = FeatureTransform(self.feature_transform, self._centre_)
+        cosines = Sequential(transform, linear_layer(self.scale_ * self.coef_))
+        return Summed(cosines, super()._as_torch(), self.density_weight)
+
+    def _left_out_scores(self, X: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+        densities = super()._left_out_scores(X, codes, rows)
+        if densities is None:
+            return None
+        shots, own = self._transformed(X).astype(np.float64), codes[rows]
+        cosines = shots[rows] @ self.coef_.T
+        sums = np.stack([np.bincount(codes, weights=column) for column in shots.T], axis=1)
+        others = unit_rows(sums[own] - shots[rows])
+        cosines[np.arange(len(rows)), self.n_base_classes_ + own] = (shots[rows] * others).sum(axis=1)
+        return self.scale_ * cosines + self.density_weight * densities
