@@ -12,6 +12,7 @@ from lowshot.data import Transforms, build_transforms
 from lowshot.data.preprocessing import Preprocessing
 from lowshot.errors import InputError
 from lowshot.features import Embedder
+from lowshot.features.views import VIEWS
 from tests.features.fakes import TinyBackbone
 from tests.reference.views import ten_crops
 
@@ -28,26 +29,32 @@ def features(backbone: TinyBackbone, transforms: Transforms, crops: list[np.ndar
         return backbone.eval()(transforms.normalize(pixels))[1].numpy()
 
 
-@pytest.mark.parametrize("kind", ["preset", "pretrained", "squash"])
+@pytest.mark.parametrize("kind", ["preset", "small", "pretrained", "squash"])
 def test_ten_crop_is_the_mean_feature_of_ten_crops(
     backbone: TinyBackbone, images: list[Image.Image], kind: str
 ) -> None:
     """Of the image resized as the preprocessing says."""
     if kind == "preset":
         transforms = build_transforms("imagenet", image_size=12, resize=16)
+    elif kind == "small":
+        transforms = build_transforms("small", image_size=12, padding=3, padding_mode="edge")
     else:
         mode = "center" if kind == "pretrained" else "squash"
         transforms = Preprocessing.square(12, 16, crop_mode=mode, interpolation="bicubic").transforms()
-    found = Embedder(backbone, transforms, views="ten_crop").embed(images)
-    for image, feature in zip(images, found):
+    found, five = (Embedder(backbone, transforms, views=views).embed(images) for views in ("ten_crop", "five_crop"))
+    for image, feature, upright in zip(images, found, five):
         if kind == "preset":
             resized = F.resize(F.pil_to_tensor(image), [16], antialias=True).permute(1, 2, 0).numpy()
+        elif kind == "small":
+            square = transforms.eval(image).permute(1, 2, 0).numpy()
+            resized = np.pad(square, ((3, 3), (3, 3), (0, 0)), mode="edge")
         elif kind == "pretrained":
             resized = np.asarray(F.resize(image, [16], F.InterpolationMode.BICUBIC))
         else:
             resized = np.asarray(F.resize(image, [16, 16], F.InterpolationMode.BICUBIC))
-        expected = features(backbone, transforms, ten_crops(resized, 12, 12)).mean(axis=0)
-        np.testing.assert_allclose(feature, expected, atol=1e-5)
+        expected = features(backbone, transforms, ten_crops(resized, 12, 12))
+        np.testing.assert_allclose(feature, expected.mean(axis=0), atol=1e-5)
+        np.testing.assert_allclose(upright, expected[:5].mean(axis=0), atol=1e-5)
 
 
 def test_flip_is_the_mean_feature_of_an_image_and_its_mirror_image(
@@ -70,12 +77,25 @@ def test_an_image_smaller_than_the_crop_is_padded(backbone: TinyBackbone) -> Non
 @pytest.mark.parametrize(
     "make",
     [
-        partial(build_transforms, "small", image_size=8),
+        partial(build_transforms, "small", image_size=8, padding=0),
         lambda: Preprocessing.square(8, crop_mode="squash").transforms(),
         lambda: Preprocessing.square(8, 12, crop_mode="border").transforms(),
     ],
     ids=["small", "squash", "border"],
 )
 def test_without_a_margin_ten_crop_is_refused(backbone: TinyBackbone, make: object) -> None:
-    with pytest.raises(InputError, match=r"ten_crop needs images that are larger than the crop.*use flip"):
-        Embedder(backbone, make(), views="ten_crop")  # type: ignore[operator]
+    for views in ("five_crop", "ten_crop"):
+        with pytest.raises(InputError, match=rf"{views} needs images that are larger than the crop.*use flip"):
+            Embedder(backbone, make(), views=views)  # type: ignore[operator]
+
+
+def test_the_padding_of_small_images_counts_for_crops_alone(backbone: TinyBackbone) -> None:
+    """Files and cached features of one view are the same whatever the padding of the training images."""
+    narrow, wide = (build_transforms("small", image_size=8, padding=padding) for padding in (1, 2))
+    same = {views: [Embedder(backbone, one, views=views).fingerprint for one in (narrow, wide)] for views in VIEWS}
+    assert {views: first == second for views, (first, second) in same.items()} == {
+        "one": True,
+        "flip": True,
+        "five_crop": False,
+        "ten_crop": False,
+    }

@@ -86,7 +86,9 @@ class FeatureCache:
     def __init__(self, embedder: Embedder, path: Path | None = None) -> None:
         self.dim = embedder.dim
         asked = embedder.precision
-        self._features = fingerprint(embedder.trunk_fingerprint, embedder.transforms.preprocessing, embedder.views)
+        self._features = fingerprint(
+            embedder.trunk_fingerprint, embedder.transforms.preprocessing, embedder.described_views
+        )
         self._precisions = ("32-true", "bf16-mixed") if asked == "auto" else (asked,)
         self._path: Path | None = None
         with contextlib.suppress(RuntimeError):  # the user has no home

@@ -18,7 +18,7 @@ from lowshot.devices import device_of_process
 from lowshot.errors import LowshotError
 from lowshot.features.engines import AUTOCAST, ENGINES, InferenceEngine
 from lowshot.features.engines.choice import LEAST_IMAGES, choose_engine
-from lowshot.features.views import VIEWS, mean_of_views, views_transform
+from lowshot.features.views import VIEWS, described_views, mean_of_views, views_transform
 from lowshot.files import fingerprint
 from lowshot.representation import trunk_fingerprint
 
@@ -40,7 +40,8 @@ class Embedder:
         engine (str): ``"torch"``, ``"onnxruntime"``, ``"openvino"``, or ``"auto"``.
         precision (str): ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"`` or ``"auto"``.
         views (str): ``"one"`` for the image as the transforms make it, ``"flip"`` for the mean feature of the image
-            and its mirror image, ``"ten_crop"`` for that of four corners, the centre and their mirror images.
+            and its mirror image, ``"five_crop"`` for that of its four corners and its centre, ``"ten_crop"`` for that
+            of these five and their mirror images.
         device (torch.device or None): The device; None takes the first GPU, or the CPU where there is none.
 
     Attributes:
@@ -69,6 +70,7 @@ class Embedder:
         self.views = views
         self.dim = int(backbone.feature_dim)  # type: ignore[arg-type]
         self.transform = views_transform(transforms.eval, views)
+        self.described_views = described_views(transforms.eval, views)
         self._wanted = engine, precision
         self._asked_precision = precision
         self._settled = False
@@ -100,7 +102,7 @@ class Embedder:
         where that agrees with float32.
         """
         precision = "32-true" if self._asked_precision == "auto" else self._asked_precision
-        return fingerprint(self.trunk_fingerprint, self.transforms.preprocessing, self.views, precision)
+        return fingerprint(self.trunk_fingerprint, self.transforms.preprocessing, self.described_views, precision)
 
     def embed(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Compute the features of RGB images of any sizes.

@@ -65,7 +65,8 @@ def extract_features(
             fastest of those that agree with torch.
         precision (str): ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"``, or ``"auto"`` for bfloat16 where the processor
             has it and its features agree with those of float32.
-        views (str): The views of each image whose mean feature is saved: ``"one"``, ``"flip"`` or ``"ten_crop"``.
+        views (str): The views of each image whose mean feature is saved: ``"one"``, ``"flip"``,
+            ``"five_crop"`` or ``"ten_crop"``.
         workers (int or "auto"): The number of loader processes of each process; 0 loads in a thread, and ``"auto"``
             takes as many as are faster.
         devices (int): The number of processes that share the images, each with its own GPU if there are GPUs.

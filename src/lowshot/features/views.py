@@ -1,7 +1,8 @@
-"""Views of an image, whose features are averaged: its mirror image, or ten crops of it (Krizhevsky et al. 2012)."""
+"""Views of an image, whose features are averaged: its mirror image, or crops of it (Krizhevsky et al. 2012)."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,25 +13,27 @@ from PIL import Image
 from lowshot.data.transforms import ImageTransform
 from lowshot.errors import InputError
 
-VIEWS = ("one", "flip", "ten_crop")
+VIEWS = ("one", "flip", "five_crop", "ten_crop")
+_CROPS = ("five_crop", "ten_crop")
+_MIRRORED = ("flip", "ten_crop")
 
 
 def views_transform(transform: ImageTransform, views: str) -> ImageTransform:
     """Make the function from an image to the pixels of its views, mirror images left out.
 
     Args:
-        transform (callable): The function from an RGB image to (3, H, W) uint8. For ``"ten_crop"`` it ends in a central
-            crop: a ``v2.Compose`` whose last part is ``v2.CenterCrop``, or a callable with ``before_crop``, the
-            function from an image to the larger (3, h, w) uint8, and ``crop_size``, H and W.
+        transform (callable): The function from an RGB image to (3, H, W) uint8. For crops it ends in a central crop: a
+            ``v2.Compose`` whose last part is ``v2.CenterCrop``, or a callable with ``before_crop``, the function from
+            an image to the larger (3, h, w) uint8, and ``crop_size``, H and W.
         views (str): One of ``VIEWS``.
 
     Returns:
-        The function, to (3, H, W), or for ``"ten_crop"`` to (5, 3, H, W).
+        The function, to (3, H, W), or for crops to (5, 3, H, W).
 
     Raises:
-        InputError: ``"ten_crop"`` and the transform does not end in a central crop.
+        InputError: The views are crops, and the transform does not end in a central crop.
     """
-    if views != "ten_crop":
+    if views not in _CROPS:
         return transform
     from torchvision.transforms import v2  # here, not above: its import is slow, and one view needs none of it
 
@@ -40,7 +43,7 @@ def views_transform(transform: ImageTransform, views: str) -> ImageTransform:
     if size is not None and (before_crop := getattr(transform, "before_crop", None)) is not None:
         return FiveCrops(before_crop, tuple(size))
     raise InputError(
-        "views ten_crop needs images that are larger than the crop, and the transforms crop nothing: use flip"
+        f"views {views} needs images that are larger than the crop, and the transforms crop nothing: use flip"
     )
 
 
@@ -74,7 +77,7 @@ def mean_of_views(engine: Callable[[torch.Tensor], np.ndarray], pixels: torch.Te
     Args:
         engine (callable): The function from (n, 3, H, W) uint8 to features (n, D) float32.
         pixels (uint8, (N, 3, H, W) or (N, V, 3, H, W)): What :func:`views_transform` made.
-        views (str): One of ``VIEWS``; all but ``"one"`` add the mirror images.
+        views (str): One of ``VIEWS``; ``"flip"`` and ``"ten_crop"`` add the mirror images.
 
     Returns:
         (float32, (N, D)): The mean features.
@@ -82,7 +85,20 @@ def mean_of_views(engine: Callable[[torch.Tensor], np.ndarray], pixels: torch.Te
     if views == "one":
         return engine(pixels)
     crops = pixels.unsqueeze(1) if pixels.ndim == 4 else pixels
+    mirrored = views in _MIRRORED
     total: np.ndarray | float = 0.0
     for view in crops.unbind(1):  # one view at a time, so that memory does not grow with their number
-        total = total + engine(view) + engine(view.flip(-1))
-    return np.asarray(total / (2 * crops.shape[1]), np.float32)
+        total = total + engine(view)
+        if mirrored:
+            total = total + engine(view.flip(-1))
+    return np.asarray(total / ((1 + mirrored) * crops.shape[1]), np.float32)
+
+
+def described_views(transform: ImageTransform, views: str) -> str:
+    """The views and the settings of the transform that matter to crops alone, for fingerprints of features.
+
+    A transform states these as ``crop_settings``, a JSON-like dictionary. Settings of its preset that count for any
+    views are fingerprinted with the preprocessing, and need not be there.
+    """
+    settings = getattr(transform, "crop_settings", None) if views in _CROPS else None
+    return views if settings is None else f"{views} {json.dumps(settings, sort_keys=True)}"

@@ -71,7 +71,7 @@ class Plan:
             trained[name] = (train,)
         for name, representation in self.representations.items():
             if representation.is_extracted:
-                yield (extract := extract_stage(representation, trained.get(name, ())))
+                yield (extract := extract_stage(representation, trained.get(representation.network.name, ())))
                 extracted[name] = (extract,)
         yield from (measured := tuple(self._low_shot_stages(split, extracted)))
         needs = tuple(stage for stage in measured if stage.kind in ("evaluate", "episodes"))

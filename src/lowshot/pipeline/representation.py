@@ -55,13 +55,24 @@ class Representation:
 
     @property
     def is_trained(self) -> bool:
-        """True where the recipe trains the network."""
-        return self.is_extracted and self.section.checkpoint is None and not self.is_frozen
+        """True where the recipe trains a network for this representation."""
+        return self.is_extracted and self.section.checkpoint is None and not self.is_frozen and self.network is self
+
+    @cached_property
+    def network(self) -> Representation:
+        """The representation whose network this one uses, in the training of the same number: itself as a rule."""
+        key = self.inputs.recipe.network_of(self.key)
+        return self if key == self.key else Representation(self.inputs, training_name(key, self.number))
 
     @property
     def is_frozen(self) -> bool:
         """True where the recipe uses a pretrained network as it is."""
         return self.section.backbone is not None
+
+    @property
+    def views(self) -> str:
+        """The views of an image whose mean is its feature."""
+        return self.section.views or self.inputs.recipe.extract.views
 
     @property
     def is_extracted(self) -> bool:
@@ -108,7 +119,7 @@ class Representation:
     @property
     def checkpoint(self) -> Path:
         """The recipe's checkpoint, or the one after the last epoch of the training."""
-        return self.section.checkpoint or checkpoint_path(self.folder, self.settings.epochs)
+        return self.section.checkpoint or checkpoint_path(self.network.folder, self.settings.epochs)
 
     def features(self, part: Part) -> Path | FeatureFiles:
         """The features of a part: the recipe's, or the file that is extracted."""

@@ -96,6 +96,7 @@ def cross_complaints(recipe: Recipe) -> list[str]:
                 f"evaluate.methods.{name}.generator: {method.generator!r} is not in the generators section. "
                 f"{did_you_mean(method.generator, recipe.generators)}"
             )
+    wrong += _network_complaints(recipe)
     wrong += _teacher_complaints(recipe)
     wrong += [
         f"{where}.per_representation.{key}: no such representation. {did_you_mean(key, recipe.representations)}"
@@ -132,7 +133,7 @@ def _teacher_complaints(recipe: Recipe) -> list[str]:
     wrong = []
     for name, section in recipe.representations.items():
         try:
-            if section.features or section.backbone or section.checkpoint:
+            if section.features or section.backbone or section.checkpoint or section.network:
                 continue
             if not (objectives := recipe.train_settings(name).objective):
                 continue
@@ -152,6 +153,26 @@ def _teacher_complaints(recipe: Recipe) -> list[str]:
                 wrong.append(f"{where}: {value} has no network that was trained on the classes of this recipe")
             elif name in learned_from[value]:
                 wrong.append(f"{where}: {value} is not trained before {name}: it is the same, or learns from it")
+    return wrong
+
+
+def _network_complaints(recipe: Recipe) -> list[str]:
+    """Networks of other representations that this recipe does not train, or not as often."""
+    wrong = []
+    for name, section in recipe.representations.items():
+        if (named := section.network) is None:
+            continue
+        where, other = f"representations.{name}.network", recipe.representations.get(named)
+        if other is None:
+            known = [one for one in recipe.representations if one != name]
+            wrong.append(f"{where}: {named!r} is no representation. {did_you_mean(named, known)}")
+        elif named == name or other.features or other.backbone or other.checkpoint or other.network:
+            wrong.append(f"{where}: {named} is not trained by this recipe: name one that is, or give its checkpoint")
+        elif section.seeds > other.seeds:
+            wrong.append(
+                f"representations.{name}.seeds: {section.seeds} trainings are asked for but {named} has {other.seeds}: "
+                f"set representations.{named}.seeds={section.seeds}"
+            )
     return wrong
 
 

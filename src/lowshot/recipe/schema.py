@@ -127,6 +127,10 @@ GivenFeatures = Annotated[
 """A features file, or features and labels in files of other programs."""
 
 
+Views = Literal["one", "flip", "five_crop", "ten_crop"]
+VIEWS_TEXT = "one, flip (twice the time), five_crop (five times) or ten_crop (ten times)"
+
+
 class RepresentationSection(Section):
     """One representation: trained, pretrained, from a checkpoint, or given as feature files."""
 
@@ -150,6 +154,10 @@ class RepresentationSection(Section):
     )
     transform: dict[str, Any] = Field({}, description="parameters that differ from data.transform")
     checkpoint: RecipePath | None = Field(None, description="use this checkpoint instead of training one")
+    network: Name | None = Field(
+        None, description="use the network that another representation of the recipe trains, such as with other views"
+    )
+    views: Views | None = Field(None, description="views instead of extract.views")
     features: dict[Literal["train", "test"], GivenFeatures] | None = Field(
         None,
         description="use these feature files instead of training and extracting; {features: FILE, labels: FILE} "
@@ -158,10 +166,12 @@ class RepresentationSection(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> RepresentationSection:
-        given = [key for key in ("train", "backbone", "checkpoint", "features") if getattr(self, key)]
+        given = [key for key in ("train", "backbone", "checkpoint", "network", "features") if getattr(self, key)]
         if len(given) > 1:
-            raise ValueError(f"give one of train, backbone, checkpoint and features, not {' and '.join(given)}")
-        if self.seeds > 1 and (fixed := [key for key in given if key != "train"]):
+            raise ValueError(
+                f"give one of train, backbone, checkpoint, network and features, not {' and '.join(given)}"
+            )
+        if self.seeds > 1 and (fixed := [key for key in given if key not in ("train", "network")]):
             raise ValueError(
                 f"seeds: {self.seeds} trains the network {self.seeds} times, and {fixed[0]} is not trained: leave one "
                 "of the two out"
@@ -175,9 +185,9 @@ class RepresentationSection(Section):
             raise ValueError(
                 "pretrained and backbone_options need a backbone beside them; of a training they stand in train"
             )
-        if self.features is not None and (self.preset or self.transform):
+        if self.features is not None and (self.preset or self.transform or self.views):
             raise ValueError(
-                "features that are given have been made from images already: leave preset and transform out"
+                "features that are given have been made from images already: leave preset, transform and views out"
             )
         if self.features is not None and set(self.features) != {"train", "test"}:
             raise ValueError("features needs both train and test")
@@ -200,9 +210,7 @@ class ExtractSection(Section):
     precision: Literal["auto", "bf16-mixed", "16-mixed", "32-true"] = Field(
         "auto", description="precision of the forward pass; auto: bf16-mixed where it is fast and agrees with float32"
     )
-    views: Literal["one", "flip", "ten_crop"] = Field(
-        "one", description="views of an image whose mean feature is saved; flip takes twice as long, ten_crop ten times"
-    )
+    views: Views = Field("one", description="views of an image whose mean feature is saved: " + VIEWS_TEXT)
     cache: bool = Field(
         True, description="features of images seen before come from the cache folder (data sets of up to 20 000 images)"
     )
@@ -442,14 +450,19 @@ class Recipe(Section):
         return int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0] >> 1)
 
     def train_settings(self, representation: str) -> TrainSettings:
-        """The training settings of one representation: the shared section with its own differences."""
+        """The settings of the training of one representation's network: the shared section with its own differences."""
         shared = self.train.model_dump(exclude_unset=True)
-        return TrainSettings.model_validate({**shared, **self.representations[representation].train})
+        return TrainSettings.model_validate({**shared, **self.representations[self.network_of(representation)].train})
+
+    def network_of(self, representation: str) -> str:
+        """The key of the representation whose network this one uses: its own, unless it names another's."""
+        named = self.representations[representation].network
+        return named if named in self.representations else representation
 
     def teachers(self, representation: str) -> list[str]:
         """The other representations whose checkpoints the objectives of a training start from."""
         section = self.representations[representation]
-        if section.features is not None or section.checkpoint is not None or section.backbone is not None:
+        if any((section.features, section.checkpoint, section.backbone, section.network)):
             return []
         if not (objective := self.train_settings(representation).objective):
             return []
@@ -489,8 +502,10 @@ class Recipe(Section):
         elsewhere = {"output", "description", "name", "report", "plugins"}
         tree = self.model_dump(mode="json", exclude=elsewhere)
         for section in tree["representations"].values():
-            if section["seeds"] == 1:  # a key that says nothing is none, as in recipes from before there was one
-                del section["seeds"]
+            # A key that says nothing is none, as in recipes from before there was one.
+            for key, nothing in (("seeds", 1), ("network", None), ("views", None)):
+                if section[key] == nothing:
+                    del section[key]
         if not self.train.objective:
             del tree["train"]["objective"]
         return fingerprint(tree, [plugin.name for plugin in self.plugins])

@@ -119,10 +119,10 @@ def _check_exportable(model: Model) -> None:
             f"classifier {model.state.classifier.name} has no form in ONNX; these have: "
             f"{', '.join(exportable_classifiers())}"
         )
-    if model.state.backbone.views == "ten_crop":
+    if (views := model.state.backbone.views) not in ("one", "flip"):
         raise InputError(
-            "a recogniser with views ten_crop takes ten crops of a photo, and an ONNX file one array of pixels: make "
-            "one with views one or flip"
+            f"a recogniser with views {views} takes several crops of a photo, and an ONNX file one array of pixels: "
+            "make one with views one or flip"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from PIL import Image
@@ -22,9 +23,14 @@ class Fit:
 
     Attributes:
         size (int): The side of the square in pixels.
+        padding (int): The number of pixels on each side of the image that crops are taken from, where features are the
+            mean of several crops.
+        padding_mode (str): The content of the padding.
     """
 
     size: int
+    padding: int
+    padding_mode: str
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
         return F.pil_to_tensor(self.resize(image))
@@ -35,6 +41,21 @@ class Fit:
             return image
         return F.center_crop(F.resize(image, [self.size]), [self.size])
 
+    @property
+    def crop_size(self) -> tuple[int, int] | None:
+        """The height and width of a crop of :meth:`before_crop`; None without padding, where all crops are the same."""
+        return (self.size, self.size) if self.padding else None
+
+    @property
+    def crop_settings(self) -> dict[str, Any]:
+        """The settings that matter to crops alone."""
+        return {"padding": self.padding, "padding_mode": self.padding_mode}
+
+    def before_crop(self, image: Image.Image) -> torch.Tensor:
+        """Return the padded square, whose crops are those that training sees, as (3, h, w) uint8."""
+        pixels = F.pil_to_tensor(self.resize(image))
+        return F.pad(pixels, [self.padding], padding_mode=self.padding_mode)
+
 
 @dataclass(frozen=True)
 class ShiftFlip(Fit):
@@ -44,13 +65,9 @@ class ShiftFlip(Fit):
     pixels would take longer than decoding.
 
     Attributes:
-        padding (int): The number of pixels on each side.
-        padding_mode (str): The content of the padding.
         flip (bool): True mirrors half of the images.
     """
 
-    padding: int
-    padding_mode: str
     flip: bool
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
@@ -79,7 +96,8 @@ def small(
 
     Args:
         image_size (int): The native side in pixels. Images of another size are resized and cropped to it first.
-        padding (int): The number of pixels on each side, which is the largest shift.
+        padding (int): The number of pixels on each side, which is the largest shift; views of several crops
+            (``extract.views``) are shifted as far.
         padding_mode (str): ``"constant"`` (zero, the usual one), ``"reflect"``, ``"edge"`` or ``"symmetric"``.
         flip (bool): True mirrors half of the training images; False is for images whose mirror image means something
             else, such as characters.
@@ -93,4 +111,5 @@ def small(
     check_choice("padding_mode", padding_mode, PADDING_MODES)
     if padding >= image_size:
         raise InputError(f"padding {padding} is not below image_size {image_size}")
-    return Transforms(ShiftFlip(image_size, padding, padding_mode, flip), Fit(image_size), Normalize(mean, std))
+    train = ShiftFlip(image_size, padding, padding_mode, flip)
+    return Transforms(train, Fit(image_size, padding, padding_mode), Normalize(mean, std))

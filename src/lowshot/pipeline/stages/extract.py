@@ -16,7 +16,10 @@ def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> S
     section = representation.section
     weights = {"backbone": section.backbone, "options": section.backbone_options, "pretrained": section.pretrained}
     depends = {
-        "extract": inputs.recipe.extract.model_dump(mode="json", exclude={"devices", "engine", "cache"}),
+        "extract": {
+            **inputs.recipe.extract.model_dump(mode="json", exclude={"devices", "engine", "cache"}),
+            "views": representation.views,
+        },
         "checkpoint": None if checkpoint is None or not is_file(checkpoint) else content_fingerprint(checkpoint),
         "transform": representation.transforms.description,
         **({"weights": by_content(weights)} if representation.is_frozen else {}),
@@ -47,7 +50,7 @@ def _extract(representation: Representation, scheduler: Engine | None = None) ->
             batch_size=section.batch_size,
             engine=section.engine,
             precision=section.precision,
-            views=section.views,
+            views=representation.views,
             cache=section.cache,
             scheduler=scheduler,
             dtype=section.dtype,
