@@ -62,9 +62,14 @@ class LowShotPhase:
         return self.recipe.evaluate.methods[method]
 
     @property
+    def methods(self) -> list[str]:
+        """The methods that are measured on this representation, in the recipe's order."""
+        return self.recipe.methods_of(self.key)
+
+    @property
     def generators(self) -> list[str]:
         """The generators that a method uses, in the recipe's order."""
-        used = {method.generator for method in self.recipe.evaluate.methods.values()}
+        used = {self.section(method).generator for method in self.methods}
         return [name for name in self.recipe.generators if name in used]
 
     def is_trained_on_episodes(self, method: str) -> bool:
@@ -75,7 +80,7 @@ class LowShotPhase:
 
     def trained_method(self, method: str) -> str:
         """The method whose trained classifier this one uses: the first with the same training."""
-        return next(other for other in self.recipe.evaluate.methods if self.training(other) == self.training(method))
+        return next(other for other in self.methods if self.training(other) == self.training(method))
 
     def training(self, method: str) -> dict[str, Any]:
         """All that the training on episodes depends on."""

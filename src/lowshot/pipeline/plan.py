@@ -94,7 +94,6 @@ class Plan:
     def _low_shot_stages(self, split: Stage, extracted: Needs) -> Iterator[Stage]:
         """The generators and classifiers that learn from base classes first, then the methods that use them."""
         base = self.inputs.split.base.tolist()
-        methods = self.recipe.evaluate.methods
         learned: dict[tuple[str, str], Stage] = {}
         needs: dict[tuple[str, str], tuple[Stage, ...]] = {}
         for name, phase in self.phases.items():
@@ -102,12 +101,12 @@ class Plan:
                 yield (stage := fit_generator_stage(phase, generator, base, extracted.get(name, ())))
                 learned[name, f"generator {generator}"] = stage
         for name, phase in self.phases.items():
-            for method in methods:
+            for method in phase.methods:
                 if phase.is_trained_on_episodes(method) and phase.trained_method(method) == method:
                     yield (stage := fit_classifier_stage(phase, method, base, extracted.get(name, ())))
                     learned[name, f"classifier {method}"] = stage
         for name, phase in self.phases.items():
-            for method, section in methods.items():
+            for method, section in ((key, phase.section(key)) for key in phase.methods):
                 uses = (f"generator {section.generator}", f"classifier {phase.trained_method(method)}")
                 before = (split, *extracted.get(name, ()), *(learned[name, u] for u in uses if (name, u) in learned))
                 if section.grid is not None and phase.representation.number == 1:
@@ -117,10 +116,10 @@ class Plan:
                     before = (*before, learned[phase.key, f"parameters {method}"])
                 needs[name, method] = before
         for name, phase in self.phases.items():
-            for method in methods:
+            for method in phase.methods:
                 yield evaluate_stage(phase, method, needs[name, method], self.results)
         for name, phase in self.phases.items():
-            for method in self.results.episode_methods if phase.representation.number == 1 else ():
+            for method in self.results.episode_methods_of(phase.key) if phase.representation.number == 1 else ():
                 yield episodes_stage(phase, method, needs[name, method], self.results)
 
     def update_results(self) -> None:

@@ -40,12 +40,13 @@ def start_from_run(folder: Pathlike, representation: str | None = None, method: 
         raise InputError(f"{folder} is no run: expected the output folder of a recipe, with a recipe.yaml")
     recipe = load_recipe(folder / "recipe.yaml", values={"output": str(folder)})
     name = _one_of("--representation", representation, recipe.representations, folder)
-    chosen = _one_of("--method", method, recipe.evaluate.methods, folder)
+    chosen = _one_of("--method", method, recipe.methods_of(name), folder)
     section = recipe.evaluate.methods[chosen]
     if section.generator is not None:
+        others = (key for key in recipe.methods_of(name) if recipe.evaluate.methods[key].generator is None)
         raise InputError(
             f"method {chosen} of {folder} generates features, which a recogniser does not: take one without, such as "
-            f"{next((key for key, one in recipe.evaluate.methods.items() if one.generator is None), 'another')}"
+            f"{next(others, 'another')}"
         )
     phase = LowShotPhase(Representation(Inputs(recipe), name))
     if not phase.representation.is_extracted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +30,22 @@ class ResultFiles:
         self._outputs = outputs
         self._next_merge = 0.0
 
-    @property
-    def episode_methods(self) -> Sequence[str]:
-        """The methods that are measured on episodes."""
-        section = self._recipe.episodes
-        return () if section is None else section.methods or tuple(self._recipe.evaluate.methods)
+    def episode_methods_of(self, representation: str) -> list[str]:
+        """The methods that are measured on episodes with a representation, in the order of the recipe's list."""
+        if (section := self._recipe.episodes) is None:
+            return []
+        measured = self._recipe.methods_of(representation)
+        return [method for method in section.methods or measured if method in measured]
 
     def records(self) -> list[Record]:
         """The results of the recipe's methods so far, in the order of the recipe."""
-        return self._of(self._recipe.trainings, self._recipe.evaluate.methods, self._outputs.method_results)
+        recipe, path = self._recipe, self._outputs.method_results
+        return _read(path(name, one) for name, (key, _) in recipe.trainings.items() for one in recipe.methods_of(key))
 
     def episode_records(self) -> list[Record]:
         """The results on episodes so far, in the order of the recipe."""
-        return self._of(self._recipe.representations, self.episode_methods, self._outputs.method_episodes)
+        recipe, path = self._recipe, self._outputs.method_episodes
+        return _read(path(key, one) for key in recipe.representations for one in self.episode_methods_of(key))
 
     def merge_results(self, last: bool) -> None:
         """Bring the file of all results up to date: at the end, and before that as long as it costs little time."""
@@ -78,10 +81,9 @@ class ResultFiles:
         update_records(self._outputs.results, self.records())
         update_records(self._outputs.episodes, self.episode_records())
 
-    def _of(self, trainings: Iterable[str], methods: Iterable[str], path: Callable[[str, str], Path]) -> list[Record]:
-        names = list(methods)
-        places = [path(training, method) for training in trainings for method in names]
-        return [record for place in places for record in _readable(place)]
+
+def _read(paths: Iterable[Path]) -> list[Record]:
+    return [record for path in paths for record in _readable(path)]
 
 
 def _readable(path: Path) -> list[Record]:

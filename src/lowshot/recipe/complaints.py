@@ -96,6 +96,13 @@ def cross_complaints(recipe: Recipe) -> list[str]:
                 f"evaluate.methods.{name}.generator: {method.generator!r} is not in the generators section. "
                 f"{did_you_mean(method.generator, recipe.generators)}"
             )
+    wrong += [
+        f"evaluate.methods.{name}.representations: {key!r} is no representation. "
+        f"{did_you_mean(key, recipe.representations)}"
+        for name, method in recipe.evaluate.methods.items()
+        for key in method.representations or ()
+        if key not in recipe.representations
+    ]
     wrong += _network_complaints(recipe)
     wrong += _teacher_complaints(recipe)
     wrong += [

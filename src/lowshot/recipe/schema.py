@@ -245,6 +245,9 @@ class MethodSection(PartSection):
     classifier: str = Field("logistic", description="registry name")
     generator: str | None = Field(None, description="key of the generators section whose features join the shots")
     n_per_class: int = Field(0, ge=0, description="shots and generated features together per novel class, at least")
+    representations: tuple[Name, ...] | None = Field(
+        None, description="keys of the representations that it is measured on; all when none"
+    )
     grid: Literal["default"] | dict[str, list[Any]] | None = Field(
         None,
         description="parameter → list of values, of which tune chooses on val; default is the classifier's own grid",
@@ -486,6 +489,11 @@ class Recipe(Section):
         """The name of a method in tables and figures."""
         return self.evaluate.methods[method].label or method
 
+    def methods_of(self, representation: str) -> list[str]:
+        """The keys of the methods that are measured on a representation, in the recipe's order."""
+        methods = self.evaluate.methods.items()
+        return [key for key, one in methods if one.representations is None or representation in one.representations]
+
     @property
     def tune_n_shots(self) -> tuple[int, ...]:
         """The numbers of shots that hyper-parameters are chosen on."""
@@ -506,6 +514,9 @@ class Recipe(Section):
             for key, nothing in (("seeds", 1), ("network", None), ("views", None)):
                 if section[key] == nothing:
                     del section[key]
+        for method in tree["evaluate"]["methods"].values():
+            if method["representations"] is None:
+                del method["representations"]
         if not self.train.objective:
             del tree["train"]["objective"]
         return fingerprint(tree, [plugin.name for plugin in self.plugins])
