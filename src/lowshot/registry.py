@@ -13,6 +13,8 @@ All three use the same decorator::
 
     @LOSSES.register("my_loss", "one line that `lowshot list` prints")
     class MyLoss(AuxiliaryLoss): ...
+
+A part may name its papers, ``register(..., bibtex="@article{...}")``: reports of recipes that use it cite them.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from fnmatch import fnmatch
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
+from lowshot.citations import entries_of
 from lowshot.errors import InputError, LowshotError, did_you_mean
 from lowshot.parameters import keyword_parameters, parameter_mistakes
 
@@ -50,6 +53,7 @@ class Entry:
         module (str): The module that the part belongs to: the plug-in file's if one defines or registers it, else the
             one whose code registers it.
         takes_argument (bool): True if the name is followed by a colon and an argument, as in ``timm:resnet18``.
+        bibtex (str): The BibTeX entries of the papers that the part comes from; empty where it names none.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Entry:
     source: str
     module: str
     takes_argument: bool = False
+    bibtex: str = ""
 
 
 class Registry:
@@ -83,19 +88,27 @@ class Registry:
 
     # ------------------------------------------------------------- registering
 
-    def register(self, name: str, description: str, *, takes_argument: bool = False) -> Callable[[Part], Part]:
+    def register(
+        self, name: str, description: str, *, takes_argument: bool = False, bibtex: str = ""
+    ) -> Callable[[Part], Part]:
         """Make a decorator that adds a class or function.
 
         Args:
             name (str): The name in recipes, without blanks around it and without a colon.
             description (str): One line, for ``lowshot list``.
             takes_argument (bool): True if the factory's first parameter is what follows a colon after the name.
+            bibtex (str): One or more BibTeX entries of the papers to cite for the part. Reports of recipes that use it
+                have them in their ``references.bib``.
 
         Raises:
-            InputError: When the decorator is applied: another part has the name.
+            InputError: ``bibtex`` is not BibTeX; or, when the decorator is applied, another part has the name.
         """
         if not name or name != name.strip() or ":" in name:
             raise ValueError(f"a {self.kind} name must be non-empty, without blanks around it or ':': {name!r}")
+        try:
+            bibtex = "\n\n".join(entries_of(bibtex).values())
+        except ValueError as error:
+            raise InputError(f"bibtex of {self.kind} {name!r}: {error}") from None
         # A plug-in file may register a class of another package, so the class's own module does not say who did it.
         caller = str(sys._getframe(1).f_globals["__name__"])
 
@@ -105,7 +118,7 @@ class Registry:
             if module.startswith(PLUGIN_PREFIX):
                 self._discover()  # so that a plug-in that takes a built-in name hears of it
             source = _source_of(factory, module)
-            self._add(Entry(name, factory, " ".join(description.split()), source, module, takes_argument))
+            self._add(Entry(name, factory, " ".join(description.split()), source, module, takes_argument, bibtex))
             return factory
 
         return add

@@ -14,6 +14,7 @@ from lowshot.classifiers.class_weight import cumulative, draw_rows
 from lowshot.classifiers.moments import class_means
 from lowshot.classifiers.transforms import TransformsFeatures, unit_rows
 from lowshot.estimator_files import LearnedState
+from lowshot.papers import GIDARIS_2018, QI_2018
 from lowshot.registry import CLASSIFIERS
 
 
@@ -25,7 +26,11 @@ class _Pool(NamedTuple):
     weights: np.ndarray | None
 
 
-@CLASSIFIERS.register("cosine", "cosine classifier with a learned scale; novel weights imprinted, then fine-tuned")
+@CLASSIFIERS.register(
+    "cosine",
+    "cosine classifier with a learned scale; novel weights imprinted, then fine-tuned",
+    bibtex=GIDARIS_2018 + QI_2018,
+)
 class Cosine(TransformsFeatures, LowShotClassifier):
     """Scores are ``scale * cos(feature, weight)``, with weights and scale learned by cross-entropy.
 

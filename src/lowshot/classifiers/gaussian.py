@@ -13,6 +13,7 @@ from lowshot.classifiers.moments import ClassMoments, class_means, class_moments
 from lowshot.classifiers.shrinkage import Shrinkage, eigh, shrunk_covariance
 from lowshot.classifiers.transforms import TransformsFeatures
 from lowshot.estimator_files import LearnedState
+from lowshot.papers import TWO_COVARIANCES
 from lowshot.registry import CLASSIFIERS
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 # mean. Without base classes there is no prior: 1/t = 0, and the posterior mean is the sample mean.
 
 
-@CLASSIFIERS.register("gaussian", "LDA with a Gaussian prior on class means, learned from the base classes")
+@CLASSIFIERS.register(
+    "gaussian", "LDA with a Gaussian prior on class means, learned from the base classes", bibtex=TWO_COVARIANCES
+)
 class Gaussian(TransformsFeatures, LowShotClassifier):
     """Linear discriminant analysis with a prior on class means, so that few shots move a class mean less than many.
 

@@ -14,6 +14,7 @@ from lowshot.classifiers.moments import blocks
 from lowshot.classifiers.shrinkage import Shrinkage
 from lowshot.errors import InputError
 from lowshot.estimator_files import LearnedState
+from lowshot.papers import TWO_COVARIANCES
 from lowshot.registry import CLASSIFIERS
 
 if TYPE_CHECKING:
@@ -23,7 +24,19 @@ if TYPE_CHECKING:
 KERNEL_CELLS = 2**22
 
 
-@CLASSIFIERS.register("gaussian_kernel", "gaussian plus kernel ridge regression on its residuals")
+BIBTEX = """
+@article{friedman2001greedy,
+  author = {Friedman, Jerome H.},
+  title = {Greedy Function Approximation: A Gradient Boosting Machine},
+  journal = {The Annals of Statistics},
+  year = {2001},
+}
+"""
+
+
+@CLASSIFIERS.register(
+    "gaussian_kernel", "gaussian plus kernel ridge regression on its residuals", bibtex=BIBTEX + TWO_COVARIANCES
+)
 class GaussianKernel(Gaussian):
     """One step of boosting on top of ``gaussian``, in closed form.
 

@@ -14,13 +14,41 @@ from lowshot.classifiers.transforms import unit_rows
 from lowshot.errors import InputError
 from lowshot.estimator_files import LearnedState
 from lowshot.files import Pathlike
+from lowshot.papers import TWO_COVARIANCES
 from lowshot.registry import CLASSIFIERS
 
 if TYPE_CHECKING:
     import torch
 
 
-@CLASSIFIERS.register("gaussian_text", "gaussian plus the cosine to an embedding of each class's name, as CLIP has it")
+BIBTEX = """
+@inproceedings{wang2024baseline,
+  author = {Wang, Zhengbo and Liang, Jian and Sheng, Lijun and He, Ran and Wang, Zilei and Tan, Tieniu},
+  title = {A Hard-to-Beat Baseline for Training-free {CLIP}-based Adaptation},
+  booktitle = {International Conference on Learning Representations (ICLR)},
+  year = {2024},
+  eprint = {2402.04087},
+  archivePrefix = {arXiv},
+}
+
+@inproceedings{radford2021clip,
+  author = {Radford, Alec and Kim, Jong Wook and Hallacy, Chris and Ramesh, Aditya and Goh, Gabriel and
+    Agarwal, Sandhini and Sastry, Girish and Askell, Amanda and Mishkin, Pamela and Clark, Jack and Krueger, Gretchen
+    and Sutskever, Ilya},
+  title = {Learning Transferable Visual Models From Natural Language Supervision},
+  booktitle = {International Conference on Machine Learning (ICML)},
+  year = {2021},
+  eprint = {2103.00020},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@CLASSIFIERS.register(
+    "gaussian_text",
+    "gaussian plus the cosine to an embedding of each class's name, as CLIP has it",
+    bibtex=BIBTEX + TWO_COVARIANCES,
+)
 class GaussianText(Gaussian):
     """A Gaussian classifier and a zero-shot classifier, added.
 

@@ -20,6 +20,7 @@ from lowshot.classifiers.softmax import class_balanced, fit_softmax
 from lowshot.devices import PRECISIONS, matmul_precision, pick_device, to_device
 from lowshot.errors import InputError
 from lowshot.estimator_files import LearnedState
+from lowshot.papers import HARIHARAN_2017
 from lowshot.registry import CLASSIFIERS
 
 # A root mean square length of features that the learning rates in use suit; pooled features of ResNets have 10 to 30.
@@ -28,7 +29,9 @@ USUAL_LENGTH = 20.0
 MOST_OUTPUTS = 1_000_000
 
 
-@CLASSIFIERS.register("logistic", "softmax regression by SGD on batches that balance base and novel classes")
+@CLASSIFIERS.register(
+    "logistic", "softmax regression by SGD on batches that balance base and novel classes", bibtex=HARIHARAN_2017
+)
 class Logistic(LinearLowShotClassifier):
     """Linear layer with bias, cross-entropy, SGD with momentum and weight decay (arXiv 1606.02819, section 4).
 

@@ -16,13 +16,18 @@ from lowshot.classifiers.training_episodes import distinct
 from lowshot.devices import autocast, to_device
 from lowshot.estimator_files import LearnedState
 from lowshot.files import Pathlike
+from lowshot.papers import HARIHARAN_2017, VINYALS_2016
 from lowshot.registry import CLASSIFIERS
 
 # The queries of a batch times support examples: one such float32 matrix takes 64 MiB, and a few exist at a time.
 ATTENTION_CELLS = 2**24
 
 
-@CLASSIFIERS.register("matching_network", "attention over support examples embedded in each other's context")
+@CLASSIFIERS.register(
+    "matching_network",
+    "attention over support examples embedded in each other's context",
+    bibtex=VINYALS_2016 + HARIHARAN_2017,
+)
 class MatchingNetwork(EpisodicClassifier):
     """Attention over support examples: each votes for its class with a learned weight.
 

@@ -21,7 +21,27 @@ if TYPE_CHECKING:
 METRICS = ("cosine", "euclidean")
 
 
-@CLASSIFIERS.register("nearest_mean", "the class whose mean is nearest, after SimpleShot's feature transforms")
+BIBTEX = """
+@misc{wang2019simpleshot,
+  author = {Wang, Yan and Chao, Wei-Lun and Weinberger, Kilian Q. and van der Maaten, Laurens},
+  title = {{SimpleShot}: Revisiting Nearest-Neighbor Classification for Few-Shot Learning},
+  year = {2019},
+  eprint = {1911.04623},
+  archivePrefix = {arXiv},
+}
+
+@article{mensink2013distance,
+  author = {Mensink, Thomas and Verbeek, Jakob and Perronnin, Florent and Csurka, Gabriela},
+  title = {Distance-Based Image Classification: Generalizing to New Classes at Near-Zero Cost},
+  journal = {IEEE Transactions on Pattern Analysis and Machine Intelligence},
+  year = {2013},
+}
+"""
+
+
+@CLASSIFIERS.register(
+    "nearest_mean", "the class whose mean is nearest, after SimpleShot's feature transforms", bibtex=BIBTEX
+)
 class NearestMean(TransformsFeatures, LowShotClassifier):
     """The class whose mean is nearest to the query.
 

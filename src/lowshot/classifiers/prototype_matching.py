@@ -20,6 +20,7 @@ from lowshot.classifiers.transforms import TransformsFeatures
 from lowshot.devices import autocast, seeded, to_device
 from lowshot.estimator_files import LearnedState
 from lowshot.files import Pathlike
+from lowshot.papers import VINYALS_2016, WANG_2018
 from lowshot.registry import CLASSIFIERS
 
 
@@ -52,7 +53,11 @@ class PrototypeMatchingModule(nn.Module):
             return members @ everything.float()
 
 
-@CLASSIFIERS.register("prototype_matching", "matching networks over prototypes, with a generator trained end to end")
+@CLASSIFIERS.register(
+    "prototype_matching",
+    "matching networks over prototypes, with a generator trained end to end",
+    bibtex=WANG_2018 + VINYALS_2016,
+)
 class PrototypeMatching(TransformsFeatures, EpisodicClassifier):
     """Prototype matching networks with hallucination.
 

@@ -16,6 +16,7 @@ from lowshot.classifiers.transforms import TransformsFeatures
 from lowshot.devices import autocast, to_device
 from lowshot.estimator_files import LearnedState
 from lowshot.files import Pathlike
+from lowshot.papers import SNELL_2017
 from lowshot.registry import CLASSIFIERS
 
 
@@ -84,7 +85,9 @@ def negative_squared_distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor
     return 2 * a @ b.mT - (a**2).sum(dim=-1, keepdim=True) - (b**2).sum(dim=-1)[..., None, :]
 
 
-@CLASSIFIERS.register("prototypical", "nearest class mean after an embedding learned on episodes of base classes")
+@CLASSIFIERS.register(
+    "prototypical", "nearest class mean after an embedding learned on episodes of base classes", bibtex=SNELL_2017
+)
 class Prototypical(TransformsFeatures, EpisodicClassifier):
     """Nearest class mean in a learned space.
 

@@ -13,6 +13,7 @@ from lowshot.classifiers.prototypical import PrototypeModule, Prototypical, nega
 from lowshot.classifiers.training_episodes import Episode, seed_of
 from lowshot.devices import autocast, seeded, to_device
 from lowshot.files import Pathlike
+from lowshot.papers import SNELL_2017, WANG_2018
 from lowshot.registry import CLASSIFIERS
 
 
@@ -48,7 +49,11 @@ class HallucinatingModule(PrototypeModule):
             return members @ embedded.float()
 
 
-@CLASSIFIERS.register("prototypical_hallucination", "prototypical networks with a generator trained end to end")
+@CLASSIFIERS.register(
+    "prototypical_hallucination",
+    "prototypical networks with a generator trained end to end",
+    bibtex=WANG_2018 + SNELL_2017,
+)
 class PrototypicalHallucination(Prototypical):
     """Prototypical networks on real and generated examples.
 

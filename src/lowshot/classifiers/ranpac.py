@@ -39,7 +39,31 @@ UNCHOSEN_ALPHA = 0.1
 # base classes' S_b, so these are what fit_base stores: the upper triangles, in float32.
 
 
-@CLASSIFIERS.register("ranpac", "ridge on random ReLU features; novel covariances borrowed from similar base classes")
+BIBTEX = r"""
+@inproceedings{mcdonnell2023ranpac,
+  author = {McDonnell, Mark D. and Gong, Dong and Parvaneh, Amin and Abbasnejad, Ehsan and van den Hengel, Anton},
+  title = {{RanPAC}: Random Projections and Pre-trained Models for Continual Learning},
+  booktitle = {Advances in Neural Information Processing Systems (NeurIPS)},
+  year = {2023},
+  eprint = {2307.02251},
+  archivePrefix = {arXiv},
+}
+
+@inproceedings{goswami2024calibrating,
+  author = {Goswami, Dipam and Twardowski, Bart{\l}omiej and van de Weijer, Joost},
+  title = {Calibrating Higher-Order Statistics for Few-Shot Class-Incremental Learning with Pre-trained Vision
+    Transformers},
+  booktitle = {CVPR Workshops},
+  year = {2024},
+  eprint = {2404.06622},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@CLASSIFIERS.register(
+    "ranpac", "ridge on random ReLU features; novel covariances borrowed from similar base classes", bibtex=BIBTEX
+)
 class RanPAC(TransformsFeatures, LowShotClassifier):
     """Ridge regression to one-hot labels on random ReLU features, from sums of first and second moments.
 

@@ -44,7 +44,21 @@ from lowshot.registry import CLASSIFIERS
 # So any alpha, number of shots or draw of shots costs a few small products, and none needs the base features again.
 
 
-@CLASSIFIERS.register("ridge", "one-hot ridge regression in closed form; one eigendecomposition serves all runs")
+BIBTEX = r"""
+@inproceedings{bertinetto2019closedform,
+  author = {Bertinetto, Luca and Henriques, Jo{\~a}o F. and Torr, Philip H. S. and Vedaldi, Andrea},
+  title = {Meta-learning with Differentiable Closed-Form Solvers},
+  booktitle = {International Conference on Learning Representations (ICLR)},
+  year = {2019},
+  eprint = {1805.08136},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@CLASSIFIERS.register(
+    "ridge", "one-hot ridge regression in closed form; one eigendecomposition serves all runs", bibtex=BIBTEX
+)
 class Ridge(LinearLowShotClassifier):
     """Regularised least squares to one-hot labels, base and novel classes weighted as in the low-shot phase.
 

@@ -18,7 +18,21 @@ if TYPE_CHECKING:
     import torch
 
 
-@CLASSIFIERS.register("teen", "nearest mean by cosine; novel means drawn towards similar base means, nothing trained")
+BIBTEX = """
+@inproceedings{wang2023teen,
+  author = {Wang, Qi-Wei and Zhou, Da-Wei and Zhang, Yi-Kai and Zhan, De-Chuan and Ye, Han-Jia},
+  title = {Few-Shot Class-Incremental Learning via Training-Free Prototype Calibration},
+  booktitle = {Advances in Neural Information Processing Systems (NeurIPS)},
+  year = {2023},
+  eprint = {2312.05229},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@CLASSIFIERS.register(
+    "teen", "nearest mean by cosine; novel means drawn towards similar base means, nothing trained", bibtex=BIBTEX
+)
 class Teen(TransformsFeatures, LowShotClassifier):
     """Training-free prototype calibration.
 

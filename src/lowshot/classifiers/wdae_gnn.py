@@ -105,7 +105,21 @@ def _steps(counts: torch.Tensor) -> torch.Tensor:
     return torch.tensor([1.0, 0.6, 0.4, 0.2], device=counts.device)[torch.bucketize(counts, limits)]
 
 
-@CLASSIFIERS.register("wdae_gnn", "weights denoised by a graph network over classes (Gidaris & Komodakis 2019)")
+BIBTEX = """
+@inproceedings{gidaris2019generating,
+  author = {Gidaris, Spyros and Komodakis, Nikos},
+  title = {Generating Classification Weights with {GNN} Denoising Autoencoders for Few-Shot Learning},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year = {2019},
+  eprint = {1905.01102},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@CLASSIFIERS.register(
+    "wdae_gnn", "weights denoised by a graph network over classes (Gidaris & Komodakis 2019)", bibtex=BIBTEX
+)
 class WDAEGNN(GeneratedWeights):
     """Denoising autoencoders of classification weights.
 

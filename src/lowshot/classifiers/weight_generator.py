@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from lowshot.classifiers.generated_weights import GeneratedWeights, class_members
 from lowshot.files import Pathlike
+from lowshot.papers import GIDARIS_2018
 from lowshot.registry import CLASSIFIERS
 
 
@@ -42,7 +43,9 @@ class WeightGeneratorModule(nn.Module):
         return F.normalize(novel, dim=1), base
 
 
-@CLASSIFIERS.register("weight_generator", "novel weights by attention over base weights (Gidaris & Komodakis 2018)")
+@CLASSIFIERS.register(
+    "weight_generator", "novel weights by attention over base weights (Gidaris & Komodakis 2018)", bibtex=GIDARIS_2018
+)
 class WeightGenerator(GeneratedWeights):
     """Dynamic few-shot learning without forgetting.
 

@@ -10,8 +10,21 @@ from lowshot.estimator_files import LearnedState
 from lowshot.hallucination.base import Generator
 from lowshot.registry import GENERATORS
 
+BIBTEX = """
+@inproceedings{yang2021freelunch,
+  author = {Yang, Shuo and Liu, Lu and Xu, Min},
+  title = {Free Lunch for Few-shot Learning: Distribution Calibration},
+  booktitle = {International Conference on Learning Representations (ICLR)},
+  year = {2021},
+  eprint = {2101.06395},
+  archivePrefix = {arXiv},
+}
+"""
 
-@GENERATORS.register("calibration", "Gaussian around each shot, statistics of the nearest base classes (ICLR 2021)")
+
+@GENERATORS.register(
+    "calibration", "Gaussian around each shot, statistics of the nearest base classes (ICLR 2021)", bibtex=BIBTEX
+)
 class CalibrationGenerator(Generator):
     """Draw from a Gaussian whose mean and covariance are borrowed from the base classes nearest to the shot.
 

@@ -31,7 +31,17 @@ class CifarImages(ArrayImages):
         return _open_cifar(*self._source).data
 
 
-@DATASETS.register("cifar10", "CIFAR-10 in torchvision's files: 60 000 images, 32 x 32, 10 classes")
+BIBTEX = """
+@techreport{krizhevsky2009learning,
+  author = {Krizhevsky, Alex},
+  title = {Learning Multiple Layers of Features from Tiny Images},
+  institution = {University of Toronto},
+  year = {2009},
+}
+"""
+
+
+@DATASETS.register("cifar10", "CIFAR-10 in torchvision's files: 60 000 images, 32 x 32, 10 classes", bibtex=BIBTEX)
 def cifar10(root: str | Path, part: str = "train", *, download: bool = False) -> ImageDataset:
     """Open CIFAR-10: 50 000 training and 10 000 test images (Krizhevsky 2009).
 
@@ -47,7 +57,7 @@ def cifar10(root: str | Path, part: str = "train", *, download: bool = False) ->
     return CifarImages("CIFAR10", root, part, download)
 
 
-@DATASETS.register("cifar100", "CIFAR-100 in torchvision's files: 60 000 images, 32 x 32, 100 classes")
+@DATASETS.register("cifar100", "CIFAR-100 in torchvision's files: 60 000 images, 32 x 32, 100 classes", bibtex=BIBTEX)
 def cifar100(root: str | Path, part: str = "train", *, download: bool = False) -> ImageDataset:
     """Open CIFAR-100: 50 000 training and 10 000 test images (Krizhevsky 2009).
 

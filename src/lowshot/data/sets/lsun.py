@@ -54,7 +54,18 @@ class LsunImages(ImageDataset):
             return io.BytesIO(transaction.get(self._keys[row]))
 
 
-@DATASETS.register("lsun", "LSUN scenes (10 categories) in their LMDB files; needs the package lmdb")
+BIBTEX = """
+@misc{yu2015lsun,
+  author = {Yu, Fisher and Seff, Ari and Zhang, Yinda and Song, Shuran and Funkhouser, Thomas and Xiao, Jianxiong},
+  title = {{LSUN}: Construction of a Large-scale Image Dataset Using Deep Learning with Humans in the Loop},
+  year = {2015},
+  eprint = {1506.03365},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@DATASETS.register("lsun", "LSUN scenes (10 categories) in their LMDB files; needs the package lmdb", bibtex=BIBTEX)
 def lsun(
     root: str | Path,
     part: str = "train",

@@ -15,13 +15,18 @@ from lowshot.hallucination.analogies.clusters import fit_centroids
 from lowshot.hallucination.analogies.mining import mine_analogies
 from lowshot.hallucination.base import Generator
 from lowshot.hallucination.sampling import draw_pairs
+from lowshot.papers import HARIHARAN_2017
 from lowshot.registry import GENERATORS
 
 CHUNK_ROWS = 8192
 LAYERS = ("fc1", "fc2", "fc3")
 
 
-@GENERATORS.register("analogies", "a network completes analogies mined among base classes (Hariharan & Girshick 2017)")
+@GENERATORS.register(
+    "analogies",
+    "a network completes analogies mined among base classes (Hariharan & Girshick 2017)",
+    bibtex=HARIHARAN_2017,
+)
 class AnalogyGenerator(Generator):
     """Apply a change that was seen between two centroids of a base class to a shot.
 

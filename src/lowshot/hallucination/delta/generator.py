@@ -24,7 +24,22 @@ SLOPE = 0.2
 """The slope of the leaky ReLUs for negative values, as in the paper."""
 
 
-@GENERATORS.register("delta_encoder", "applies encoded differences of base pairs to a shot (Schwartz et al. 2018)")
+BIBTEX = """
+@inproceedings{schwartz2018delta,
+  author = {Schwartz, Eli and Karlinsky, Leonid and Shtok, Joseph and Harary, Sivan and Marder, Mattias and
+    Feris, Rogerio and Kumar, Abhishek and Giryes, Raja and Bronstein, Alex M.},
+  title = {Delta-encoder: an Effective Sample Synthesis Method for Few-shot Object Recognition},
+  booktitle = {Advances in Neural Information Processing Systems (NeurIPS)},
+  year = {2018},
+  eprint = {1806.04734},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@GENERATORS.register(
+    "delta_encoder", "applies encoded differences of base pairs to a shot (Schwartz et al. 2018)", bibtex=BIBTEX
+)
 class DeltaEncoder(Generator):
     """Decode a shot together with the encoded difference of a pair of base examples.
 

@@ -25,8 +25,22 @@ _LATER_STAGES = {
 }
 
 
+BIBTEX = """
+@inproceedings{tan2019efficientnet,
+  author = {Tan, Mingxing and Le, Quoc V.},
+  title = {{EfficientNet}: Rethinking Model Scaling for Convolutional Neural Networks},
+  booktitle = {International Conference on Machine Learning (ICML)},
+  year = {2019},
+  eprint = {1905.11946},
+  archivePrefix = {arXiv},
+}
+"""
+
+
 @BACKBONES.register(
-    "efficientnet_lite0", "EfficientNet-Lite0, 1280-d features; its ImageNet weights are installed with lowshot"
+    "efficientnet_lite0",
+    "EfficientNet-Lite0, 1280-d features; its ImageNet weights are installed with lowshot",
+    bibtex=BIBTEX,
 )
 def efficientnet_lite0(num_classes: int, pretrained: bool | str = False) -> Backbone:
     """Build an EfficientNet-Lite0: Tan & Le, arXiv 1905.11946, without squeeze-and-excitation and with ReLU6.

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from lowshot.checks import check_choice
 from lowshot.errors import InputError
+from lowshot.papers import HARIHARAN_2017
 from lowshot.registry import BACKBONES
 from lowshot.representation.backbones.base import Backbone
 from lowshot.representation.backbones.conv import Conv3x3
@@ -111,7 +112,23 @@ def _resnet(
     return Backbone(trunk, block.stage_widths[-1], num_classes)
 
 
-@BACKBONES.register("resnet10", "ResNet with one simple block a stage, 512-d features; the paper's small network")
+BIBTEX = """
+@inproceedings{he2016deep,
+  author = {He, Kaiming and Zhang, Xiangyu and Ren, Shaoqing and Sun, Jian},
+  title = {Deep Residual Learning for Image Recognition},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year = {2016},
+  eprint = {1512.03385},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@BACKBONES.register(
+    "resnet10",
+    "ResNet with one simple block a stage, 512-d features; the paper's small network",
+    bibtex=BIBTEX + HARIHARAN_2017,
+)
 def resnet10(num_classes: int, stem: Stem = "imagenet", stem_stride: int = 2) -> Backbone:
     """Build a ResNet10.
 
@@ -128,27 +145,33 @@ def resnet10(num_classes: int, stem: Stem = "imagenet", stem_stride: int = 2) ->
     return _resnet(SimpleBlock, (1, 1, 1, 1), num_classes, stem, stem_stride)
 
 
-@BACKBONES.register("resnet18", "ResNet with two simple blocks a stage, 512-d features")
+@BACKBONES.register("resnet18", "ResNet with two simple blocks a stage, 512-d features", bibtex=BIBTEX + HARIHARAN_2017)
 def resnet18(num_classes: int, stem: Stem = "imagenet", stem_stride: int = 2) -> Backbone:
     """Build a ResNet18; parameters as in :func:`resnet10`."""
     return _resnet(SimpleBlock, (2, 2, 2, 2), num_classes, stem, stem_stride)
 
 
-@BACKBONES.register("resnet34", "ResNet with 3, 4, 6 and 3 simple blocks, 512-d features")
+@BACKBONES.register(
+    "resnet34", "ResNet with 3, 4, 6 and 3 simple blocks, 512-d features", bibtex=BIBTEX + HARIHARAN_2017
+)
 def resnet34(num_classes: int, stem: Stem = "imagenet", stem_stride: int = 2) -> Backbone:
     """Build a ResNet34; parameters as in :func:`resnet10`."""
     return _resnet(SimpleBlock, (3, 4, 6, 3), num_classes, stem, stem_stride)
 
 
 @BACKBONES.register(
-    "resnet50", "ResNet with 3, 4, 6 and 3 bottleneck blocks, 2048-d features; the paper's large network"
+    "resnet50",
+    "ResNet with 3, 4, 6 and 3 bottleneck blocks, 2048-d features; the paper's large network",
+    bibtex=BIBTEX + HARIHARAN_2017,
 )
 def resnet50(num_classes: int, stem: Stem = "imagenet", stem_stride: int = 2) -> Backbone:
     """Build a ResNet50; parameters as in :func:`resnet10`."""
     return _resnet(BottleneckBlock, (3, 4, 6, 3), num_classes, stem, stem_stride)
 
 
-@BACKBONES.register("resnet101", "ResNet with 3, 4, 23 and 3 bottleneck blocks, 2048-d features")
+@BACKBONES.register(
+    "resnet101", "ResNet with 3, 4, 23 and 3 bottleneck blocks, 2048-d features", bibtex=BIBTEX + HARIHARAN_2017
+)
 def resnet101(num_classes: int, stem: Stem = "imagenet", stem_stride: int = 2) -> Backbone:
     """Build a ResNet101; parameters as in :func:`resnet10`."""
     return _resnet(BottleneckBlock, (3, 4, 23, 3), num_classes, stem, stem_stride)

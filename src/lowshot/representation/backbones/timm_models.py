@@ -23,8 +23,18 @@ _FILES = ("model.safetensors", "pytorch_model.bin")
 _HEADS = ("head.fc", "head", "fc", "classifier")
 
 
+BIBTEX = """
+@misc{wightman2019timm,
+  author = {Wightman, Ross},
+  title = {{PyTorch} Image Models},
+  year = {2019},
+  url = {https://github.com/huggingface/pytorch-image-models},
+}
+"""
+
+
 @BACKBONES.register(
-    "timm", "any timm model, timm:NAME, with its pooled features, pretrained or not", takes_argument=True
+    "timm", "any timm model, timm:NAME, with its pooled features, pretrained or not", takes_argument=True, bibtex=BIBTEX
 )
 def timm_model(model: str, num_classes: int, pretrained: bool | str = False, **options: Any) -> Backbone:
     """Build a timm model with lowshot's linear classifier instead of its head.

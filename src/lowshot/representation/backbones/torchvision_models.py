@@ -18,10 +18,21 @@ from lowshot.representation.weights import load_published, read_weights
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
+BIBTEX = """
+@misc{torchvision2016,
+  author = {{TorchVision maintainers and contributors}},
+  title = {{TorchVision}: {PyTorch}'s Computer Vision Library},
+  year = {2016},
+  url = {https://github.com/pytorch/vision},
+}
+"""
+
+
 @BACKBONES.register(
     "torchvision",
     "any torchvision classification model, torchvision:NAME, with its last hidden layer as features, pretrained or not",
     takes_argument=True,
+    bibtex=BIBTEX,
 )
 def torchvision_model(
     model: str, num_classes: int, weights: str | None = None, pretrained: bool | str = False, **options: Any

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from lowshot.papers import HARIHARAN_2017
 from lowshot.registry import LOSSES
 from lowshot.representation.losses.base import AuxiliaryLoss, residuals
 
 
-@LOSSES.register("batch_sgm", "squared magnitude of the batch's mean gradient of the classifier")
+@LOSSES.register("batch_sgm", "squared magnitude of the batch's mean gradient of the classifier", bibtex=HARIHARAN_2017)
 class BatchSGMLoss(AuxiliaryLoss):
     """Squared norm of the mean gradient of a batch (Hariharan & Girshick, arXiv 1606.02819, appendix and code).
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from lowshot.papers import HARIHARAN_2017
 from lowshot.registry import LOSSES
 from lowshot.representation.losses.base import AuxiliaryLoss
 
 
-@LOSSES.register("feature_l2", "half the mean squared length of the features")
+@LOSSES.register("feature_l2", "half the mean squared length of the features", bibtex=HARIHARAN_2017)
 class FeatureL2Loss(AuxiliaryLoss):
     """Feature regularisation, the simpler relative of SGM (Hariharan & Girshick, arXiv 1606.02819).
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from lowshot.papers import HARIHARAN_2017
 from lowshot.registry import LOSSES
 from lowshot.representation.losses.base import AuxiliaryLoss, residuals
 
 
-@LOSSES.register("sgm", "squared gradient magnitude of the classifier, averaged over examples")
+@LOSSES.register("sgm", "squared gradient magnitude of the classifier, averaged over examples", bibtex=HARIHARAN_2017)
 class SGMLoss(AuxiliaryLoss):
     """Squared gradient magnitude (Hariharan & Girshick, arXiv 1606.02819, section on the representation).
 

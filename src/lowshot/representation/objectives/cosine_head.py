@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowshot.checks import check_number
+from lowshot.papers import GIDARIS_2018, QI_2018
 from lowshot.registry import OBJECTIVES
 from lowshot.representation.backbones.heads import LinearHead
 from lowshot.representation.objectives.base import Objective
@@ -37,7 +38,11 @@ class CosineHead(LinearHead):
         return self.scale * F.normalize(self.weight, dim=1)
 
 
-@OBJECTIVES.register("cosine_head", "classifies by scale × cosine of features and weight, instead of their product")
+@OBJECTIVES.register(
+    "cosine_head",
+    "classifies by scale × cosine of features and weight, instead of their product",
+    bibtex=GIDARIS_2018 + QI_2018,
+)
 class CosineHeadObjective(Objective):
     """A cosine classifier on top of the network (Gidaris & Komodakis 2018, arXiv 1804.09458, section 3.2).
 

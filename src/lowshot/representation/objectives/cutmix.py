@@ -10,8 +10,21 @@ from lowshot.registry import OBJECTIVES
 from lowshot.representation.objectives.base import Batch
 from lowshot.representation.objectives.mixing import Mixing, MixingObjective
 
+BIBTEX = """
+@inproceedings{yun2019cutmix,
+  author = {Yun, Sangdoo and Han, Dongyoon and Oh, Seong Joon and Chun, Sanghyuk and Choe, Junsuk and Yoo, Youngjoon},
+  title = {{CutMix}: Regularization Strategy to Train Strong Classifiers with Localizable Features},
+  booktitle = {IEEE International Conference on Computer Vision (ICCV)},
+  year = {2019},
+  eprint = {1905.04899},
+  archivePrefix = {arXiv},
+}
+"""
 
-@OBJECTIVES.register("cutmix", "puts a rectangle of one image into another, and mixes their targets by area")
+
+@OBJECTIVES.register(
+    "cutmix", "puts a rectangle of one image into another, and mixes their targets by area", bibtex=BIBTEX
+)
 class CutMixObjective(MixingObjective):
     """CutMix (Yun et al. 2019, arXiv 1905.04899, section 3.1 and algorithm 1).
 

@@ -16,8 +16,38 @@ from lowshot.representation.backbones import Backbone
 from lowshot.representation.checkpoints import load_backbone, trained_classes
 from lowshot.representation.objectives.base import Batch, Frozen, Objective, TrainingClasses
 
+BIBTEX = """
+@inproceedings{furlanello2018bornagain,
+  author = {Furlanello, Tommaso and Lipton, Zachary C. and Tschannen, Michael and Itti, Laurent and Anandkumar, Anima},
+  title = {Born Again Neural Networks},
+  booktitle = {International Conference on Machine Learning (ICML)},
+  year = {2018},
+  eprint = {1805.04770},
+  archivePrefix = {arXiv},
+}
 
-@OBJECTIVES.register("distillation", "also learns the softened scores of an earlier network of the same classes")
+@inproceedings{tian2020rethinking,
+  author = {Tian, Yonglong and Wang, Yue and Krishnan, Dilip and Tenenbaum, Joshua B. and Isola, Phillip},
+  title = {Rethinking Few-Shot Image Classification: a Good Embedding Is All You Need?},
+  booktitle = {European Conference on Computer Vision (ECCV)},
+  year = {2020},
+  eprint = {2003.11539},
+  archivePrefix = {arXiv},
+}
+
+@misc{hinton2015distilling,
+  author = {Hinton, Geoffrey and Vinyals, Oriol and Dean, Jeff},
+  title = {Distilling the Knowledge in a Neural Network},
+  year = {2015},
+  eprint = {1503.02531},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@OBJECTIVES.register(
+    "distillation", "also learns the softened scores of an earlier network of the same classes", bibtex=BIBTEX
+)
 class DistillationObjective(Objective):
     """Self-distillation (Furlanello et al. 2018, arXiv 1805.04770; for few shots Tian et al. 2020, arXiv 2003.11539).
 

@@ -10,8 +10,27 @@ from lowshot.registry import OBJECTIVES
 from lowshot.representation.backbones import Backbone
 from lowshot.representation.objectives.base import Frozen, Objective, TrainingClasses
 
+BIBTEX = """
+@article{polyak1992acceleration,
+  author = {Polyak, Boris T. and Juditsky, Anatoli B.},
+  title = {Acceleration of Stochastic Approximation by Averaging},
+  journal = {SIAM Journal on Control and Optimization},
+  year = {1992},
+}
 
-@OBJECTIVES.register("ema", "the result is an exponential moving average of the weights")
+@inproceedings{tarvainen2017mean,
+  author = {Tarvainen, Antti and Valpola, Harri},
+  title = {Mean Teachers Are Better Role Models: Weight-averaged Consistency Targets Improve Semi-supervised Deep
+    Learning Results},
+  booktitle = {Advances in Neural Information Processing Systems (NIPS)},
+  year = {2017},
+  eprint = {1703.01780},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@OBJECTIVES.register("ema", "the result is an exponential moving average of the weights", bibtex=BIBTEX)
 class EMAObjective(Objective):
     """An average of the weights over steps (Polyak & Juditsky 1992), as the teacher of Tarvainen & Valpola 2017 is one.
 

@@ -9,8 +9,21 @@ from lowshot.registry import OBJECTIVES
 from lowshot.representation.backbones import Backbone
 from lowshot.representation.objectives.base import Batch, Objective, TrainingClasses
 
+BIBTEX = """
+@inproceedings{szegedy2016rethinking,
+  author = {Szegedy, Christian and Vanhoucke, Vincent and Ioffe, Sergey and Shlens, Jonathon and Wojna, Zbigniew},
+  title = {Rethinking the Inception Architecture for Computer Vision},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year = {2016},
+  eprint = {1512.00567},
+  archivePrefix = {arXiv},
+}
+"""
 
-@OBJECTIVES.register("label_smoothing", "moves a share of the targets from the label to all classes alike")
+
+@OBJECTIVES.register(
+    "label_smoothing", "moves a share of the targets from the label to all classes alike", bibtex=BIBTEX
+)
 class LabelSmoothingObjective(Objective):
     """Label smoothing (Szegedy et al. 2016, arXiv 1512.00567, section 7): y' = (1 − ε) y + ε / K.
 

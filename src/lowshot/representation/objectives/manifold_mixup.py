@@ -13,8 +13,32 @@ from lowshot.representation.backbones import Backbone
 from lowshot.representation.objectives.base import Batch, TrainingClasses
 from lowshot.representation.objectives.mixing import Mixing, MixingObjective
 
+BIBTEX = """
+@inproceedings{verma2019manifold,
+  author = {Verma, Vikas and Lamb, Alex and Beckham, Christopher and Najafi, Amir and Mitliagkas, Ioannis and
+    Lopez-Paz, David and Bengio, Yoshua},
+  title = {Manifold Mixup: Better Representations by Interpolating Hidden States},
+  booktitle = {International Conference on Machine Learning (ICML)},
+  year = {2019},
+  eprint = {1806.05236},
+  archivePrefix = {arXiv},
+}
 
-@OBJECTIVES.register("manifold_mixup", "mixes images or, at a place drawn for each batch, maps inside the network")
+@inproceedings{mangla2020charting,
+  author = {Mangla, Puneet and Singh, Mayank and Sinha, Abhishek and Kumari, Nupur and Balasubramanian, Vineeth N and
+    Krishnamurthy, Balaji},
+  title = {Charting the Right Manifold: Manifold Mixup for Few-shot Learning},
+  booktitle = {IEEE Winter Conference on Applications of Computer Vision (WACV)},
+  year = {2020},
+  eprint = {1907.12087},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@OBJECTIVES.register(
+    "manifold_mixup", "mixes images or, at a place drawn for each batch, maps inside the network", bibtex=BIBTEX
+)
 class ManifoldMixupObjective(MixingObjective):
     """Manifold mixup (Verma et al. 2019, arXiv 1806.05236), which S2M2 trains features for few shots with.
 

@@ -12,8 +12,30 @@ from lowshot.registry import OBJECTIVES
 from lowshot.representation.backbones import Backbone
 from lowshot.representation.objectives.base import Batch, Objective, TrainingClasses
 
+BIBTEX = r"""
+@inproceedings{gidaris2018rotations,
+  author = {Gidaris, Spyros and Singh, Praveer and Komodakis, Nikos},
+  title = {Unsupervised Representation Learning by Predicting Image Rotations},
+  booktitle = {International Conference on Learning Representations (ICLR)},
+  year = {2018},
+  eprint = {1803.07728},
+  archivePrefix = {arXiv},
+}
 
-@OBJECTIVES.register("rotations", "also tells by which of four angles added images are turned, from their features")
+@inproceedings{gidaris2019boosting,
+  author = {Gidaris, Spyros and Bursuc, Andrei and Komodakis, Nikos and P{\'e}rez, Patrick and Cord, Matthieu},
+  title = {Boosting Few-Shot Visual Learning with Self-Supervision},
+  booktitle = {IEEE International Conference on Computer Vision (ICCV)},
+  year = {2019},
+  eprint = {1906.05186},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@OBJECTIVES.register(
+    "rotations", "also tells by which of four angles added images are turned, from their features", bibtex=BIBTEX
+)
 class RotationsObjective(Objective):
     """Rotations as an auxiliary task (Gidaris et al. 2018, arXiv 1803.07728) beside classes (2019, arXiv 1906.05186).
 
