@@ -14,7 +14,7 @@ import lowshot
 
 ROOT = Path(lowshot.__file__).parent
 LAYERS = [
-    *("errors", "escaping", "trees", "parameters", "registry", "plugins", "checks"),
+    *("errors", "escaping", "trees", "parameters", "citations", "papers", "registry", "plugins", "checks"),
     *("devices", "progress", "exits", "ranks", "lazy", "plotting"),
     *(
         "files",

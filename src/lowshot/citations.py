@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from collections.abc import Iterable
@@ -43,24 +44,19 @@ def entries_of(bibtex: str) -> dict[str, str]:
 def bibliography(parts: Iterable[str]) -> str:
     """The text of a ``.bib`` file: every entry once, in the order of their first mention.
 
-    Two different entries of one key, as two plug-ins may have, are both kept: the second gets a letter after its key.
+    Two different entries of one key, as two plug-ins may have, are both kept: the second gets a number after its key.
 
     Args:
         parts (iterable of str): The BibTeX texts of parts, of which those of parts without a paper are empty.
     """
     found: dict[str, str] = {}
-    for part in parts:
-        for key, entry in entries_of(part).items():
-            if entry in found.values():
-                continue
-            letters = iter("bcdefghijklmnopqrstuvwxyz")
-            free = key
-            while free in found:
-                free = f"{key}{next(letters)}"
-            if free != key:
-                entry = entry.replace(key, free, 1)
-            if entry not in found.values():
-                found[free] = entry
+    seen: set[str] = set()
+    for key, entry in (pair for part in parts for pair in entries_of(part).items()):
+        if entry not in seen:
+            seen.add(entry)
+            names = itertools.chain([key], (f"{key}_{number}" for number in itertools.count(2)))
+            free = next(name for name in names if name not in found)
+            found[free] = entry.replace(key, free, 1)
     return "".join(f"{entry}\n\n" for entry in found.values())[:-1]
 
 

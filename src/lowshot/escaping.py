@@ -8,6 +8,7 @@ these functions where it is written, and nothing else has to think of it. HTML i
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 _BIDIRECTIONAL = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
@@ -20,6 +21,29 @@ _SHOWN = {
     **dict.fromkeys([0x2028, 0x2029], 0x2424),  # ␤
     **{ord(kept): ord(kept) for kept in "\t\n"},
 }
+_LATEX = {
+    **{ord(letter): f"\\{letter}" for letter in "&%$#_{}"},
+    ord("\\"): r"\textbackslash{}",
+    ord("~"): r"\textasciitilde{}",
+    ord("^"): r"\textasciicircum{}",
+    ord("<"): r"\textless{}",
+    ord(">"): r"\textgreater{}",
+    ord("|"): r"\textbar{}",
+    ord('"'): "{''}",
+    ord("`"): r"\textasciigrave{}",
+    ord("\u00a0"): "~",
+    ord("\u00ad"): r"\-",
+    ord("–"): "--",
+    ord("—"): "---",
+    ord("…"): r"\ldots{}",
+    ord("·"): r"\textperiodcentered{}",
+    **{ord(sign): f"${command}$" for sign, command in {
+        "±": r"\pm", "−": "-", "×": r"\times", "→": r"\rightarrow", "≤": r"\leq", "≥": r"\geq", "≈": r"\approx",
+        "○": r"\circ", "▲": r"\blacktriangle", "▼": r"\blacktriangledown", "◀": r"\blacktriangleleft",
+        "✓": r"\checkmark", "²": "^2", "∞": r"\infty",
+    }.items()},
+}  # fmt: skip
+_GREEK = re.compile("[α-νξπ-ρσ-ω]")
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
@@ -37,6 +61,21 @@ def printable(text: str) -> str:
 def markdown(name: str) -> str:
     """A name that neither ends its table cell nor starts a tag or emphasis in Markdown."""
     return "".join(f"\\{letter}" if letter in r"\|*_`<>[]" else letter for letter in " ".join(printable(name).split()))
+
+
+def latex(text: str) -> str:
+    """A text as LaTeX sets it, all in one line, outside of formulas.
+
+    Signs that pdfLaTeX knows as formulas alone become formulas, the triangles and the tick those of amssymb; letters of
+    other scripts stay as they are, which needs LuaLaTeX or XeLaTeX and a font that has them.
+    """
+    parts = [part.translate(_LATEX) for part in re.split("(?<=-)(?=-)", " ".join(printable(text).split()))]
+    safe = "{}".join(parts)  # two hyphens would become a dash
+    return _GREEK.sub(lambda letter: f"${_greek(letter[0])}$", safe)
+
+
+def _greek(letter: str) -> str:
+    return f"\\{unicodedata.name(letter).rpartition(' ')[2].lower()}".replace("lamda", "lambda")
 
 
 def csv_cell(value: Any) -> Any:

@@ -31,12 +31,15 @@ def files_of(folder):
 
 def test_all_files_of_a_report_are_there(report):
     figures = ["accuracy_all_top5", "accuracy_novel_top5", "examples", "training"]
+    names = ["all_top5", "best", "novel_top1", "novel_top5"]
+    names += [f"differences_{metric}_top5_n{n}" for metric in ("all", "novel") for n in (1, 5)]
     assert sorted(files_of(report)) == [
         "comparisons.csv",
         *[f"figures/{name}.{kind}" for name in figures for kind in ("pdf", "png")],
         "report.html",
         "tables.csv",
         "tables.md",
+        *[f"tables/{name}.{kind}" for name in sorted(names) for kind in ("csv", "tex")],
     ]
 
 
@@ -62,15 +65,18 @@ def test_the_same_input_gives_the_same_bytes(report, tmp_path):
     assert files_of(tmp_path) == files_of(report)
 
 
-def test_the_page_asks_nothing_of_the_network(text):
+def test_the_page_asks_nothing_of_the_network(report, text):
     assert "http://" not in text
     assert "https://" not in text
     page = Page(text)
     references = [
         attributes[name] for _, attributes in page.tags for name in ("src", "srcset", "href") if name in attributes
     ]
+    beside = {name for name in files_of(report) if name != "report.html"}  # to save, never loaded by the page
+    links = {attributes["href"] for tag, attributes in page.tags if tag == "a"}
     assert references
-    assert all(reference.startswith(("data:image/", "#")) for reference in references)
+    assert all(reference.startswith(("data:image/", "#")) for reference in references if reference not in links)
+    assert all(link.startswith("#") or link in beside for link in links)
     assert not re.findall(r"url\(|@import", text)
     assert not {"script", "link", "iframe"} & {tag for tag, _ in page.tags}
 
@@ -81,7 +87,8 @@ def test_the_page_is_accessible(text):
     assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    linked = [attributes["href"][1:] for tag, attributes in page.tags if tag == "a"]
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    linked = [link.removeprefix("#") for link in links if link.startswith("#")]
     linked += [attributes["aria-describedby"] for _, attributes in page.tags if "aria-describedby" in attributes]
     assert set(linked) <= set(ids)
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lowshot.errors import InputError, did_you_mean
+from lowshot.escaping import printable
 from lowshot.progress import SafeConsole
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def list_parts(
     pattern: Annotated[str, typer.Option("--match", "-m", help="Only names that match, e.g. 'resnet*'.")] = "*",
     parameters: Annotated[
         bool, typer.Option("--parameters", "-p", help="Show parameters, defaults and grids.")
+    ] = False,
+    bibtex: Annotated[
+        bool, typer.Option("--bibtex", help="Print the BibTeX entries of the papers that the parts come from.")
     ] = False,
     plugins: Annotated[
         list[Path] | None,
@@ -48,6 +52,11 @@ def list_parts(
     known = ["all", "recipes", "keys", *registries]
     if what not in known:
         raise InputError(f"there is no list of {what!r}. {did_you_mean(what, known)}")
+    if bibtex:
+        typer.echo(
+            printable(_bibtex([one for name, one in registries.items() if what in ("all", name)], pattern, what))
+        )
+        return
     console = SafeConsole()
     tables = [
         _registry_table(name, registry, pattern, parameters)
@@ -64,6 +73,16 @@ def list_parts(
     for table in tables:
         console.print(table)
         console.print()
+
+
+def _bibtex(registries: Sequence[Registry], pattern: str, what: str) -> str:
+    """The papers of all parts whose names match, each once."""
+    from lowshot.citations import bibliography
+
+    text = bibliography(one.entry(name).bibtex for one in registries for name in one.names(pattern))
+    if not text:
+        raise InputError(f"nothing in {what} that matches {pattern!r} names a paper")
+    return text.rstrip()
 
 
 def _registry_table(title: str, registry: Registry, pattern: str, parameters: bool) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from markupsafe import Markup
@@ -12,7 +12,7 @@ from PIL.Image import Image
 from lowshot.report.class_results import ClassResults, Confusion
 from lowshot.report.page import Section, image_tag
 from lowshot.report.table_data import shot_heads
-from lowshot.report.tables import NAMES, TextTable
+from lowshot.report.tables import NAMES, TextTable, file_stem
 
 TITLE = "Where it fails"
 MOST_METHODS = 12
@@ -22,6 +22,8 @@ MOST_CLASSES = 100
 PICTURED = 3
 """The methods whose confused pairs are shown with images."""
 MOST_PAIRS = 8
+
+_KINDS_CAPTION = "Per cent of these queries, of all draws; → with the calibration bias that was chosen on setup val."
 
 NOT_RECORDED = (
     "Not recorded: these results do not say which classes were answered rightly. They are of the original program, or "
@@ -60,15 +62,21 @@ def class_section(
     shown = [row for row in ranking if row in by_row][:MOST_METHODS]
     if not shown:
         return Section(TITLE, NOT_RECORDED)
-    parts = [_kinds({row: by_row[row] for row in shown})]
-    parts += [_method(by_row[row], images if i < PICTURED else None, i == 0) for i, row in enumerate(shown)]
+    kinds = _kinds({row: by_row[row] for row in shown})
+    classes = [_classes(by_row[row], rank) for rank, row in enumerate(shown, start=1)]
+    parts = [_kinds_html(kinds)]
+    parts += [
+        _method(by_row[row], table, images if i < PICTURED else None, i == 0)
+        for i, (row, table) in enumerate(zip(shown, classes))
+    ]
     notes = [f"The {len(shown)} best methods of {len(by_row)}; classes.csv, confusions.csv and kinds.csv have all."]
     if missing := len([row for row in ranking if row not in by_row]):
         notes.append(f"The results of {missing} more row{'s' if missing > 1 else ''} do not say it.")
-    return Section(TITLE, Markup("").join([*parts, Markup('<p class="quiet">{}</p>').format(" ".join(notes))]))
+    html = Markup("").join([*parts, Markup('<p class="quiet">{}</p>').format(" ".join(notes))])
+    return Section(TITLE, html, tables=[*kinds, *classes])
 
 
-def _kinds(by_row: Mapping[tuple[str, str], Sequence[ClassResults]]) -> Markup:
+def _kinds(by_row: Mapping[tuple[str, str], Sequence[ClassResults]]) -> list[TextTable]:
     """How many queries of novel classes are answered with base classes, and the other way round."""
     n_shots = sorted({one.n_shots for some in by_row.values() for one in some})
     tables = []
@@ -78,10 +86,14 @@ def _kinds(by_row: Mapping[tuple[str, str], Sequence[ClassResults]]) -> Markup:
             for row, some in by_row.items()
         ]
         title = f"Queries of {kind} classes that are answered with a {other} class"
-        table = TextTable(title, [*NAMES, *shot_heads(n_shots)], rows)
-        tables.append(Markup("<h3>{}</h3>{}").format(title, table.html()))
-    caption = "Per cent of these queries, of all draws; → with the calibration bias that was chosen on setup val."
-    return Markup('{}<p class="quiet">{}</p>').format(Markup("").join(tables), caption)
+        head = [*NAMES, *shot_heads(n_shots)]
+        tables.append(TextTable(title, head, rows, _KINDS_CAPTION, name=f"answered_{kind}"))
+    return tables
+
+
+def _kinds_html(tables: Sequence[TextTable]) -> Markup:
+    parts = [Markup("<h3>{}</h3>{}").format(table.title, replace(table, caption="").html()) for table in tables]
+    return Markup('{}<p class="quiet">{}</p>').format(Markup("").join(parts), _KINDS_CAPTION)
 
 
 def _taken(one: ClassResults | None, kind: str) -> str:
@@ -95,13 +107,13 @@ def _taken(one: ClassResults | None, kind: str) -> str:
     return " → ".join(shares)
 
 
-def _method(some: Sequence[ClassResults], images: TestImages | None, is_open: bool) -> Markup:
+def _method(some: Sequence[ClassResults], classes: TextTable, images: TestImages | None, is_open: bool) -> Markup:
     some = sorted(some, key=lambda one: one.n_shots)
     first = some[0]
     parts = [_pairs(first, images)]
     if len(some) > 1:
         parts.append(_pairs(some[-1], images))
-    parts.append(_classes(some))
+    parts.append(Markup("<h3>Accuracy of each class</h3>{}").format(classes.html()))
     return Markup("<details{}><summary>{} · {}</summary>{}</details>").format(
         Markup(" open" if is_open else ""), first.representation, first.method, Markup("").join(parts)
     )
@@ -138,8 +150,9 @@ def _share(pair: Confusion) -> str:
     return f"{100 * pair.share:.0f} %"
 
 
-def _classes(some: Sequence[ClassResults]) -> Markup:
+def _classes(some: Sequence[ClassResults], rank: int) -> TextTable:
     """Top-1 accuracy of each class, the worst at the smallest number of shots first; base and novel classes apart."""
+    some = sorted(some, key=lambda one: one.n_shots)
     first = some[0]
     accuracies = [dict(zip(one.labels, one.accuracy(1))) for one in some]
     places = np.argsort(np.nan_to_num(first.accuracy(1), nan=np.inf), kind="stable")
@@ -154,8 +167,9 @@ def _classes(some: Sequence[ClassResults]) -> Markup:
     caption = "Top-1 accuracy of each class in the joint space, mean over all draws, the worst first."
     if len(places) > MOST_CLASSES:
         caption += f" The worst {MOST_CLASSES} of {len(places)} classes; classes.csv has all."
-    table = TextTable("", ["Class", "kind", *shot_heads([one.n_shots for one in some])], rows, caption)
-    return Markup("<h3>Accuracy of each class</h3>{}").format(table.html())
+    title = f"{first.representation} · {first.method}"
+    head = ["Class", "kind", *shot_heads([one.n_shots for one in some])]
+    return TextTable(title, head, rows, caption, name=file_stem("classes", f"{rank:02d}", title))
 
 
 def _number(value: float) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from lowshot.benchmark.results import Record
 from lowshot.progress import say
 from lowshot.report.published import RepresentationKind
+from lowshot.report.references import references
 from lowshot.report.stores import Store, open_stores
 from lowshot.report.writing import Report
 
@@ -63,6 +64,7 @@ def write_store_report(
         recipe_yaml="\n".join(f"# {store.path}\n{store.recipe_yaml}" for store in stores if store.recipe_yaml),
         provenance={store.name: _facts(store) for store in stores},
         notes=found.warnings,
+        references=references([store.recipe for store in stores], found.records),
     )
     report.print()
     for warning in found.warnings:

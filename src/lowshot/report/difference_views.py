@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from lowshot.report.differences import SOURCE_WORDS, Difference, Differences, in_points
 from lowshot.report.page import Section
+from lowshot.report.tables import MISSING, TextTable, file_links, file_stem
 
 MOST_ROWS = 24
 """The most rows of a matrix on the page, the best ones; comparisons.csv has all."""
@@ -21,11 +22,12 @@ def difference_section(tables: Sequence[Mapping[int, Differences]]) -> Section |
     Args:
         tables (sequence of mappings): The differences of each table at each number of shots.
     """
-    parts = [_matrix(one, number == 0) for found in tables for number, one in enumerate(found.values()) if one.pairs]
-    if not parts:
+    shown = [(one, number == 0) for found in tables for number, one in enumerate(found.values()) if one.pairs]
+    if not shown:
         return None
     every = [one for found in tables for one in found.values()]
-    return Section(TITLE, Markup("").join([_introduction(every), *parts]))
+    html = Markup("").join([_introduction(every), *(_matrix(one, is_open) for one, is_open in shown)])
+    return Section(TITLE, html, tables=[_matrix_texts(one) for one, _ in shown])
 
 
 def sources_in_words(differences: Iterable[Differences]) -> str:
@@ -87,7 +89,7 @@ def _matrix(found: Differences, is_open: bool) -> Markup:
     return Markup(
         '<details{}><summary>{}</summary><div class="scroll" tabindex="0" role="region" aria-label="Table: {}">'
         '<table class="matrix"><thead><tr><th scope="col">Row minus column</th><th scope="col" class="number">mean</th>'
-        "{}</tr></thead><tbody>{}</tbody></table></div>{}</details>"
+        "{}</tr></thead><tbody>{}</tbody></table></div>{}{}</details>"
     ).format(
         Markup(" open" if is_open else ""),
         title,
@@ -95,7 +97,35 @@ def _matrix(found: Differences, is_open: bool) -> Markup:
         head,
         Markup("").join(lines),
         Markup("").join(Markup('<p class="quiet">{}</p>').format(note) for note in notes),
+        file_links(_file_name(found)),
     )
+
+
+def _matrix_texts(found: Differences) -> TextTable:
+    """The matrix without the hints, for its files."""
+    ranking = found.ranking[:MOST_ROWS]
+    rows = [
+        [f"{place}. {_name(found, i)}", f"{_mean(found, i):.1f}", *(_cell_text(found, i, j) for j in ranking)]
+        for place, i in enumerate(ranking, start=1)
+    ]
+    caption = (
+        "Row minus column in points, within the same draws of the shots. ▲ the row beats the column, ▼ the column "
+        "beats the row; ○ too close to call; = the same answers (Holm's adjustment for all pairs of the table, 5 %)."
+    )
+    head = ["Row minus column", "mean", *map(str, range(1, len(ranking) + 1))]
+    title = f"{found.table.title}, n = {found.n_shots}"
+    return TextTable(title, head, rows, caption, names=1, name=_file_name(found))
+
+
+def _file_name(found: Differences) -> str:
+    return file_stem("differences", found.table.metric, f"n{found.n_shots}")
+
+
+def _cell_text(found: Differences, i: int, j: int) -> str:
+    one = found.between(i, j)
+    if i == j or one is None:
+        return "" if i == j else MISSING
+    return f"{in_points(one.mean)} {'=' if one.same else _verdict(one)[1]}"
 
 
 def _name(found: Differences, i: int) -> str:

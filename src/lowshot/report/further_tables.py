@@ -85,7 +85,7 @@ def episode_table(records: Sequence[Record], setup: str = "test") -> TextTable |
         "compete, so these numbers are far above those of the joint space and not comparable with them. "
         + ("All rows have the same episodes." if same else "NOT ALL ROWS HAVE THE SAME EPISODES.")
     )
-    return TextTable("N-way K-shot episodes", [*NAMES, *heads], rows, caption)
+    return TextTable("N-way K-shot episodes", [*NAMES, *heads], rows, caption, name="episodes")
 
 
 def episode_csv(records: Sequence[Record], setup: str = "test") -> str:
@@ -121,7 +121,7 @@ def time_table(records: Sequence[Record], setup: str = "test") -> TextTable:
         runs = [_seconds([record["seconds"] for record in group if record["n_shots"] == n]) for n in n_shots]
         rows.append([*names, *stages, base, *runs])
     head = [*NAMES, *(["stages"] if has_stages else []), "base", *shot_heads(n_shots)]
-    return TextTable("Seconds", head, rows, TIMES)
+    return TextTable("Seconds", head, rows, TIMES, name="seconds")
 
 
 def _seconds(values: Sequence[float]) -> str:

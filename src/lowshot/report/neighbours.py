@@ -17,7 +17,7 @@ from importlib import resources
 from lowshot.benchmark.results import Record
 from lowshot.report.published import MEAN, RepresentationKind
 from lowshot.report.table_data import METRIC_TITLES, PRIMARY, build_tables, mean_cell, shot_heads
-from lowshot.report.tables import MISSING, NAMES, TextTable
+from lowshot.report.tables import MISSING, NAMES, TextTable, file_stem
 
 BACKBONE = "resnet10"
 REPRESENTATION = "published (ResNet-10)"
@@ -95,5 +95,6 @@ def neighbour_tables(
             lines.append([row.representation, row.method, *values, MISSING if mean is None else str(mean)])
         caption = "Per cent. Published rows are means without an interval. Ours: mean ± 95 % Student t interval."
         title = f"Published neighbours: {METRIC_TITLES[metric].title}"
-        tables.append(TextTable(title, [*NAMES, *shot_heads(columns)], lines, caption, names=2))
+        head, name = [*NAMES, *shot_heads(columns)], file_stem("neighbours", metric)
+        tables.append(TextTable(title, head, lines, caption, name=name))
     return tables

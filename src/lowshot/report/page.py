@@ -17,7 +17,8 @@ from lowshot.report.differences import Differences
 from lowshot.report.figures.strip import SMALL, Example, by_source
 from lowshot.report.figures.style import Plot
 from lowshot.report.table_data import Row, TableData, primary
-from lowshot.report.winners import winners
+from lowshot.report.tables import TextTable, file_links, file_stem
+from lowshot.report.winners import headlines
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,14 @@ class Section:
         html (str): The text; a plain ``str`` is escaped, a :class:`markupsafe.Markup` is taken as it is. Scripts and
             anything from another address are blocked by the page.
         plots (sequence of Plot): The figures to save and to embed below the text.
+        tables (sequence of TextTable): The tables in the text, to save; each has the name that the text links to, as
+            :meth:`TextTable.html <lowshot.report.tables.TextTable.html>` does.
     """
 
     title: str
     html: str = ""
     plots: Sequence[Plot] = ()
+    tables: Sequence[TextTable] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class Page:
     """The content of the template.
 
     ``pictures`` are found by the name of their plot, ``differences`` by metric and number of shots; ``tested`` says in
-    words what intervals and tests of differences hold over, empty where nothing was tested.
+    words what intervals and tests of differences hold over, empty where nothing was tested. ``references`` is true
+    where ``references.bib`` lies beside the page.
     """
 
     title: str
@@ -71,6 +76,7 @@ class Page:
     differences: Mapping[str, Mapping[int, Differences]]
     tested: str
     differing: Section | None
+    references: bool = False
 
 
 def render_page(page: Page) -> str:
@@ -89,7 +95,9 @@ def render_page(page: Page) -> str:
         page=page,
         primary=shown,
         further=[table for table in page.tables if table not in shown],
-        headlines=[(table, winners(table, page.differences.get(table.metric))) for table in shown[:2]],
+        headlines=headlines(page.tables, page.differences),
+        file_links=file_links,
+        file_stem=file_stem,
         is_tied=partial(_is_tied, page.differences),
         has_top5=any(table.metric.endswith("_top5") for table in page.tables),
         several_trainings=any(

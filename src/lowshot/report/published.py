@@ -19,7 +19,7 @@ import numpy as np
 
 from lowshot.benchmark.results import Record
 from lowshot.report.table_data import METRIC_TITLES, PRIMARY, Cell, build_tables, mean_cell, shot_heads
-from lowshot.report.tables import MISSING, NAMES, TextTable, csv_numbers, csv_text
+from lowshot.report.tables import MISSING, NAMES, TextTable, csv_numbers, csv_text, file_stem
 
 MEAN = "mean"
 _LOSSES = {"none": "Baseline", "sgm": "SGM", "batch_sgm": "Batch SGM", "feature_l2": "L2"}
@@ -251,9 +251,8 @@ def published_tables(compared: Mapping[str, Sequence[ComparedRow]]) -> list[Text
                 differences = [MISSING if (d := row.difference(c)) is None else f"{d:+.1f}" for c in columns]
                 lines.append([*names, f"ours: {' · '.join(row.ours)}", *cells])
                 lines.append([*names, "difference", *differences])
-        tables.append(
-            TextTable(METRIC_TITLES[metric].title, [*NAMES, "", *shot_heads(columns)], lines, caption, names=3)
-        )
+        head, name = [*NAMES, "", *shot_heads(columns)], file_stem("published", metric)
+        tables.append(TextTable(METRIC_TITLES[metric].title, head, lines, caption, names=3, name=name))
     return tables
 
 

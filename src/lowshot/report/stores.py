@@ -32,6 +32,7 @@ class Store:
             names.
         kinds (mapping): The kind of each representation.
         recipe_yaml (str): The text of its ``recipe.yaml``; empty where there is none of that name.
+        recipe (mapping): The plain content of that file.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Store:
     episodes: list[Record]
     kinds: Mapping[str, RepresentationKind]
     recipe_yaml: str
+    recipe: Mapping[str, Any]
 
 
 def open_stores(sources: Sequence[str | Path]) -> list[Store]:
@@ -96,7 +98,7 @@ def _store(name: str, file: Path, records: list[Record], recipe: str) -> Store:
         ]
         for some in (records, episodes)
     )
-    return Store(name, file, records, episodes, kinds, text)
+    return Store(name, file, records, episodes, kinds, text, tree)
 
 
 def _label(sections: Mapping[str, Any] | None, key: str) -> str:

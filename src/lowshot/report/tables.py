@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from markupsafe import Markup
@@ -22,6 +24,8 @@ from lowshot.progress import SafeConsole
 from lowshot.report.table_data import Cell, TableData, build_tables, informative, primary
 
 MISSING = "–"
+FOLDER = "tables"
+"""The folder of the files of single tables, beside the page."""
 NAMES = ("Representation", "Method")
 """The heads of the two name columns of every table of results."""
 
@@ -36,6 +40,9 @@ class TextTable:
         rows (sequence of rows): The texts, as wide as the head; rich texts are for terminals alone.
         caption (str): A sentence on what a cell means.
         names (int): The number of columns on the left that hold names; the others hold numbers.
+        name (str): The stem of its files in :data:`FOLDER`, to which the page links; empty where it has none.
+        best (collection of pairs): The row and column of each cell that has the best mean of its column.
+        ties (collection of pairs): The row and column of each further cell that is not significantly worse.
     """
 
     title: str
@@ -43,6 +50,9 @@ class TextTable:
     rows: Sequence[Sequence[str | Text]]
     caption: str = ""
     names: int = 2
+    name: str = ""
+    best: Collection[tuple[int, int]] = ()
+    ties: Collection[tuple[int, int]] = ()
 
     def rich(self) -> Table:
         """The table for a terminal; a name that repeats the line above is left out."""
@@ -81,7 +91,7 @@ class TextTable:
         return "\n".join([f"**{escaping.markdown(self.title)}**", "", *lines, "", self.caption, ""])
 
     def html(self) -> Markup:
-        """The table for the page, without the title."""
+        """The table for the page, without the title, and links to its files."""
         heads = [
             Markup('<th scope="col"{}>{}</th>').format(Markup("" if i < self.names else ' class="number"'), head)
             for i, head in enumerate(self.head)
@@ -94,8 +104,38 @@ class TextTable:
             for row in self.rows
         ]
         caption = Markup('<p class="quiet">{}</p>').format(self.caption) if self.caption else ""
-        table = Markup('<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}')
-        return table.format(Markup("").join(heads), Markup("").join(rows), caption)
+        table = Markup('<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}{}')
+        links = file_links(self.name) if self.name else ""
+        return table.format(Markup("").join(heads), Markup("").join(rows), caption, links)
+
+
+def file_links(name: str) -> Markup:
+    """The links of the page to the files of a table.
+
+    Args:
+        name (str): The table's :attr:`TextTable.name`.
+    """
+    links = '<p class="files"><a href="{0}/{1}.csv">CSV</a> · <a href="{0}/{1}.tex">LaTeX</a></p>'
+    return Markup(links).format(FOLDER, name)
+
+
+def file_stem(*parts: object) -> str:
+    """A stem of file names that any file system takes, of labels that may hold anything."""
+    plain = unicodedata.normalize("NFKD", "_".join(map(str, parts))).encode("ascii", "ignore").decode().lower()
+    return re.sub("[^a-z0-9_]+", "_", plain).strip("_")[:60]
+
+
+def result_table(table: TableData, tied: Mapping[int, Collection[int]]) -> TextTable:
+    """The table of an accuracy as the page shows it, for its files.
+
+    Args:
+        table (TableData): The accuracies.
+        tied (mapping): For each number of shots the places of the rows that are not significantly worse than the best.
+    """
+    cells = {(i, j): cell for i, row in enumerate(table.rows) for j, cell in enumerate(row.cells) if cell is not None}
+    best = {(i, j + 2) for (i, j), cell in cells.items() if cell.mean == table.best[j]}
+    ties = {(i, j + 2) for i, j in cells if i in tied.get(table.n_shots[j], ())} - best
+    return replace(_texts(table, lambda cell, _: str(cell)), name=file_stem(table.metric), best=best, ties=ties)
 
 
 def paper_tables(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from markupsafe import Markup
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from lowshot.benchmark.significance import variance_components
 from lowshot.report.page import Section
 from lowshot.report.table_data import Cell, Row, TableData
-from lowshot.report.tables import NAMES, TextTable, csv_text
+from lowshot.report.tables import NAMES, TextTable, csv_text, file_stem
 
 TITLE = "Would another training change it?"
 _HEAD = ("n", "mean", "±", "trainings", "draws", "rest", "lowest", "highest", "df")
@@ -24,15 +25,17 @@ _CAPTION = (
 
 def training_section(tables: Sequence[TableData]) -> Section | None:
     """The variance between trainings beside that between draws; None where no representation has several trainings."""
-    parts = []
+    parts, saved = [], []
     for number, table in enumerate(tables):
         if rows := _rows(table):
-            found = TextTable("", [*NAMES, *_HEAD], rows).html()
+            texts = TextTable(table.title, [*NAMES, *_HEAD], rows, name=file_stem("trainings", table.metric))
             html = Markup("<details{}><summary>{}</summary>{}</details>")
-            parts.append(html.format(Markup(" open" if number == 0 else ""), table.title, found))
+            parts.append(html.format(Markup(" open" if number == 0 else ""), table.title, texts.html()))
+            saved.append(replace(texts, caption=_CAPTION))
     if not parts:
         return None
-    return Section(TITLE, Markup('<p class="quiet">{}</p>{}').format(_CAPTION, Markup("").join(parts)))
+    html = Markup('<p class="quiet">{}</p>{}').format(_CAPTION, Markup("").join(parts))
+    return Section(TITLE, html, tables=saved)
 
 
 def trainings_csv(tables: Sequence[TableData]) -> str:

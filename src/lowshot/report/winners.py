@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lowshot.report.differences import Difference, Differences
-from lowshot.report.table_data import Cell, Row, TableData
+from lowshot.report.table_data import Cell, Row, TableData, primary
+from lowshot.report.tables import MISSING, TextTable
+
+Headlines = Sequence[tuple[TableData, Mapping[int, "Winner"]]]
+"""The tables that the page opens with, and the winner of each at each number of shots."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,36 @@ class Winner:
         if isinstance(self.lead, Difference):
             return self.lead.is_real
         return self.lead is not None and self.lead.half_width is not None and self.lead.mean > self.lead.half_width
+
+
+def headlines(tables: Sequence[TableData], differences: Mapping[str, Mapping[int, Differences]]) -> Headlines:
+    """The winners of the two tables that the page opens with.
+
+    Args:
+        tables (sequence of TableData): All tables of the page.
+        differences (mapping): The differences of the rows of a table at each number of shots, by its metric.
+    """
+    return [(table, winners(table, differences.get(table.metric))) for table in primary(tables)[:2]]
+
+
+def headline_table(found: Headlines) -> TextTable:
+    """The winners as the page opens with them, for the files of that table."""
+    rows = [
+        [table.title, str(n), str(one.cell), _name(one.row), *_lead(one)]
+        for table, best in found
+        for n, one in best.items()
+    ]
+    caption = "The highest means, and their lead over the next within the same draws of shots, in points."
+    head = ["Accuracy", "n", "mean", "best", "lead", "next"]
+    return TextTable("Best methods", head, rows, caption, name="best")
+
+
+def _lead(one: Winner) -> list[str]:
+    return [MISSING if one.lead is None else str(one.lead), MISSING if one.second is None else _name(one.second)]
+
+
+def _name(row: Row) -> str:
+    return f"{row.representation} · {row.method}"
 
 
 def winners(table: TableData, differences: Mapping[int, Differences] | None = None) -> dict[int, Winner]:

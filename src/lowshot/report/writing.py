@@ -34,8 +34,10 @@ from lowshot.report.published import (
     published_tables,
 )
 from lowshot.report.table_data import build_tables, informative, primary
-from lowshot.report.tables import TextTable, paper_tables, to_csv, to_markdown
+from lowshot.report.table_files import save_tables
+from lowshot.report.tables import TextTable, paper_tables, result_table, to_csv, to_markdown
 from lowshot.report.training_views import training_section, trainings_csv
+from lowshot.report.winners import headline_table, headlines
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Report:
         times, episodes = time_table(self.records, self.setup), episode_table(self.episodes, self.setup)
         if episodes is not None:
             write_text(folder / "episodes.csv", episode_csv(self.episodes, self.setup))
-            own.append(Section("Episodes", episodes.html()))
+            own.append(Section("Episodes", episodes.html(), tables=[episodes]))
         if self.kinds is not None:
             compared = compare_with_published(self.records, self.kinds, self.metrics, self.setup)
             notes, tables = published_notes(self.records, compared, self.setup), published_tables(compared)
@@ -86,12 +88,12 @@ class Report:
             write_text(folder / "paper.csv", published_csv(compared))
             html = [Markup("<p>{}</p>").format(note) for note in notes]
             html += [Markup("<h3>{}</h3>{}").format(table.title, table.html()) for table in tables]
-            own.append(Section("Compared with the published tables", Markup("").join(html)))
+            own.append(Section("Compared with the published tables", Markup("").join(html), tables=tables))
         time_html = Markup("<p>{}</p>{}").format(times.caption, replace(times, caption="").html())
         return write_report(
             folder,
             records=self.records,
-            sections=[*own, *sections, Section("Time", time_html)],
+            sections=[*own, *sections, Section("Time", time_html, tables=[times])],
             further_tables=[times] if episodes is None else [episodes, times],
             setup=self.setup,
             metrics=self.metrics,
@@ -149,9 +151,12 @@ def write_report(
     further_tables: Sequence[TextTable] = (),
     setup: str = "test",
     metrics: Sequence[str] | None = None,
+    references: str = "",
 ) -> Path:
-    """Write ``figures/*.png``, ``figures/*.pdf``, ``tables.md``, ``tables.csv``, ``comparisons.csv`` and last
-    ``report.html``.
+    """Write the figures, the tables and last the page ``report.html``.
+
+    Beside it are ``tables.md``, ``tables.csv`` and ``comparisons.csv``, for use in a paper ``figures/*.pdf`` (and
+    ``.png``), each table of the page as ``tables/*.csv`` and ``tables/*.tex``, and ``references.bib``.
 
     Each file appears whole or not at all, and the same input gives the same bytes.
 
@@ -170,13 +175,15 @@ def write_report(
         further_tables (sequence of TextTable): Further tables of ``tables.md``.
         setup (str): The setup to show: "test", or "val" for the classes that hyper-parameters are chosen on.
         metrics (sequence of str or None): The accuracies to show; by default all that were measured.
+        references (str): The BibTeX entries of the methods, for ``references.bib``; there is no such file where it is
+            empty.
 
     Returns:
         The path of ``report.html``.
 
     Raises:
         InputError: There is nothing to report, as :func:`~lowshot.report.table_data.build_tables` says.
-        LowshotError: Several plots have one name.
+        LowshotError: Several plots have one name, or several tables.
     """
     folder = Path(out_dir)
     tables = build_tables(records, metrics, setup)
@@ -195,8 +202,15 @@ def write_report(
     write_text(folder / "comparisons.csv", differences_csv(shown))
     tested = sources_in_words(one for found in shown for one in found.values())
     differing = difference_section(shown[:2])
+    saved = [headline_table(headlines(tables, differences))]
+    saved += [result_table(table, {n: one.ties for n, one in differences[table.metric].items()}) for table in tables]
+    saved += [table for section in (differing, *sections) if section is not None for table in section.tables]
+    save_tables(folder, saved)
+    if references:
+        write_text(folder / "references.bib", printable(references))
     texts = (recipe_yaml, provenance, notes, sections)
-    page = Page(title, description, tables, pictures, examples, *texts, differences, tested, differing)
+    tests = (differences, tested, differing)
+    page = Page(title, description, tables, pictures, examples, *texts, *tests, references=bool(references))
     write_text(folder / "report.html", printable(render_page(page)))
     return folder / "report.html"
 

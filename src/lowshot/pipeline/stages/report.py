@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lowshot.report.published import RepresentationKind
     from lowshot.report.writing import Report
 
-_KINDS_OF_FILES = (".html", ".md", ".csv", ".png", ".pdf")
+_KINDS_OF_FILES = (".html", ".md", ".csv", ".tex", ".bib", ".png", ".pdf")
 
 Phases = Mapping[str, LowShotPhase]
 
@@ -59,6 +59,7 @@ def _write(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iter
     """Write report.html and its companions from the outputs of the other stages."""
     from lowshot.pipeline.generator_views import generator_views
     from lowshot.report.generators import generator_section
+    from lowshot.report.references import references
 
     recipe = inputs.recipe
     report = _report(inputs, results, evaluated)
@@ -69,6 +70,7 @@ def _write(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iter
         training_logs=_training_logs(phases),
         examples=_examples(inputs, report.records),
         recipe_yaml=recipe.to_yaml(),
+        references=references([recipe.model_dump(mode="json")]),
         provenance=_provenance(inputs, report.records),
         notes=_notes(inputs, results),
         images=_test_images(inputs),
