@@ -12,12 +12,16 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.segment import Segment
+from rich.table import Column
+from rich.text import Text
 
 from lowshot.escaping import printable
 
@@ -34,6 +38,10 @@ class SafeConsole(Console):
 
 
 console = SafeConsole(stderr=True, soft_wrap=True)
+
+
+NARROW = 100
+"""On a terminal of fewer columns a bar is short and the time that has passed is left out, so that the note has room."""
 
 
 class Tick(Protocol):
@@ -55,16 +63,7 @@ def progress(title: str, total: int | None, done: int = 0, enabled: bool = True)
     if not enabled or not sys.stderr.isatty():
         yield lambda steps=1, note=None: None
         return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", style="dim", markup=False),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*_columns(console.width < NARROW), console=console, transient=True) as bar:
         task = bar.add_task(title, total=total, completed=done, note="")
 
         def tick(steps: int = 1, note: str | None = None) -> None:
@@ -74,6 +73,27 @@ def progress(title: str, total: int | None, done: int = 0, enabled: bool = True)
                 bar.update(task, advance=steps, note=note)
 
         yield tick
+
+
+class _Note(ProgressColumn):
+    """The note of a bar in what room is left of the line, cut where that is too little."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["note"], style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def _columns(narrow: bool) -> list[ProgressColumn]:
+    """The parts of a bar, of which the note alone gives way where the line is too short."""
+    elapsed = [] if narrow else [TimeElapsedColumn(table_column=Column(no_wrap=True))]
+    return [
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(10 if narrow else 30, table_column=Column(no_wrap=True)),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        *elapsed,
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        _Note(),
+    ]
 
 
 def say(message: str, style: str | None = None) -> None:

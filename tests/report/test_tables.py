@@ -7,6 +7,7 @@ from rich.console import Console
 
 from lowshot.errors import InputError
 from lowshot.report import paper_tables, to_csv, to_markdown
+from lowshot.report.tables import TextTable, fitting_tables, print_tables
 
 from .conftest import make_records
 from .reading import markdown_entries
@@ -81,3 +82,43 @@ def test_names_with_markup_stay_inside_their_cell():
 def test_without_results_the_command_to_run_is_named():
     with pytest.raises(InputError, match="lowshot evaluate"):
         paper_tables([])
+
+
+def records_of_all_kinds():
+    records = make_records(metrics=["novel_top5", "all_top5", "novel_only_top5"], n_shots=SHOTS, methods=LONG)
+    return [{**record, "data": {"base": 20, "novel": 12}} for record in records]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_captions_are_printed_once_and_as_wide_as_the_terminal(width):
+    file = io.StringIO()
+    tables = fitting_tables(records_of_all_kinds(), width=width)
+    print_tables(Console(file=file, width=width, color_system=None), tables)
+    lines = [line.rstrip() for line in file.getvalue().splitlines()]
+    assert max(map(len, lines)) <= width
+    text = " ".join(line.strip() for line in lines)
+    assert text.count("Student t interval") == 1
+    assert text.count("A guess is right in 15.6 %.") == 1  # 5 of 32
+    assert text.count("A guess is right in 41.7 %.") == 1  # 5 of 12
+    assert "Top-5, novel classes, joint space ¹" in lines
+    assert "Top-5, all classes ¹" in lines
+    assert "Top-5, novel classes among novel only ²" in lines
+
+
+def test_a_single_table_needs_no_footnote_mark():
+    file = io.StringIO()
+    records = [record for record in records_of_all_kinds() if record.pop("novel_only_top5") and record.pop("all_top5")]
+    print_tables(Console(file=file, width=80, color_system=None), fitting_tables(records, width=80))
+    assert "¹" not in file.getvalue()
+    assert "A guess is right in 15.6 %." in file.getvalue()
+
+
+def test_other_tables_move_intervals_below_means_where_the_line_is_full():
+    row = ["a representation of a long name", "a method of a long name", *["12.3 ±0.4"] * 6]
+    table = TextTable("T", ["Representation", "Method", *"123456"], [row], "caption")
+    for width, beside in ((80, False), (140, True)):
+        file = io.StringIO()
+        print_tables(Console(file=file, width=width, color_system=None), [table])
+        assert ("12.3 ±0.4" in file.getvalue()) == beside
+        assert file.getvalue().count("±0.4") == 6
+        assert max(map(len, file.getvalue().splitlines())) <= width

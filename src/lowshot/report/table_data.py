@@ -199,11 +199,16 @@ class TableData:
     @property
     def caption(self) -> str:
         """The unit of a cell, its number of experiments, its interval and the accuracy of a guess, in words."""
-        guess = "" if self.chance is None else f" A guess is right in {self.chance:.3g} %."
-        return f"{self._caption}{guess}"
+        return f"{self.note} {self.guess}".rstrip()
 
     @property
-    def _caption(self) -> str:
+    def guess(self) -> str:
+        """The accuracy of a guess in words; empty where it is not known."""
+        return "" if self.chance is None else f"A guess is right in {self.chance:.3g} %."
+
+    @property
+    def note(self) -> str:
+        """The caption without the accuracy of a guess."""
         counts = {len(cell.accuracies) for row in self.rows for cell in row.cells if cell is not None}
         low, high = min(counts), max(counts)
         if high == 1:

@@ -91,7 +91,7 @@ def as_latex(table: TextTable) -> str:
 
 
 def _caption(table: TextTable) -> str:
-    notes = [f"{table.title}." if table.title else "", table.caption]
+    notes = [f"{table.title}." if table.title else "", table.full_caption]
     notes += ["Bold: the highest mean of its column."] if table.best else []
     notes += ["Underlined: not significantly lower."] if table.ties else []
     return " ".join(note for note in notes if note)

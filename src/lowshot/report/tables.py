@@ -24,6 +24,8 @@ from lowshot.progress import SafeConsole
 from lowshot.report.table_data import Cell, TableData, build_tables, informative, primary
 
 MISSING = "–"
+_BETWEEN = (" ", "", "\n")
+"""Between a mean and its interval: beside each other, close, or below, whichever fits into the line first."""
 FOLDER = "tables"
 """The folder of the files of single tables, beside the page."""
 NAMES = ("Representation", "Method")
@@ -38,7 +40,8 @@ class TextTable:
         title (str): The title.
         head (sequence of str): The head of each column.
         rows (sequence of rows): The texts, as wide as the head; rich texts are for terminals alone.
-        caption (str): A sentence on what a cell means.
+        caption (str): A sentence on what a cell means, which several tables may share.
+        remark (str): A further sentence on this table.
         names (int): The number of columns on the left that hold names; the others hold numbers.
         name (str): The stem of its files in :data:`FOLDER`, to which the page links; empty where it has none.
         best (collection of pairs): The row and column of each cell that has the best mean of its column.
@@ -53,13 +56,19 @@ class TextTable:
     name: str = ""
     best: Collection[tuple[int, int]] = ()
     ties: Collection[tuple[int, int]] = ()
+    remark: str = ""
+
+    @property
+    def full_caption(self) -> str:
+        """The caption and the remark."""
+        return " ".join(sentence for sentence in (self.caption, self.remark) if sentence)
 
     def rich(self) -> Table:
         """The table for a terminal; a name that repeats the line above is left out."""
         table = Table(
             title=Text(self.title, style="bold"),
             min_width=len(self.title),
-            caption=Text(f"{self.caption}\n", style="dim") if self.caption else None,
+            caption=Text(f"{self.full_caption}\n", style="dim") if self.full_caption else None,
             title_justify="left",
             caption_justify="left",
             box=box.SIMPLE_HEAD,
@@ -88,7 +97,7 @@ class TextTable:
         ]
         head = [escaping.markdown(text) for text in self.head]
         lines = [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
-        return "\n".join([f"**{escaping.markdown(self.title)}**", "", *lines, "", self.caption, ""])
+        return "\n".join([f"**{escaping.markdown(self.title)}**", "", *lines, "", self.full_caption, ""])
 
     def html(self) -> Markup:
         """The table for the page, without the title, and links to its files."""
@@ -103,7 +112,7 @@ class TextTable:
             )
             for row in self.rows
         ]
-        caption = Markup('<p class="quiet">{}</p>').format(self.caption) if self.caption else ""
+        caption = Markup('<p class="quiet">{}</p>').format(self.full_caption) if self.full_caption else ""
         table = Markup('<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}{}')
         links = file_links(self.name) if self.name else ""
         return table.format(Markup("").join(heads), Markup("").join(rows), caption, links)
@@ -141,7 +150,14 @@ def result_table(table: TableData, tied: Mapping[int, Collection[int]]) -> TextT
 def paper_tables(
     records: Iterable[Record], metrics: Sequence[str] | None = None, setup: str = "test", width: int | None = None
 ) -> list[Table]:
-    """One rich table per metric; where a row is too wide, intervals close up to their means, then go below them.
+    """One rich table per metric with its caption, as :func:`fitting_tables` makes them; arguments are the same."""
+    return [table.rich() for table in fitting_tables(records, metrics, setup, width)]
+
+
+def fitting_tables(
+    records: Iterable[Record], metrics: Sequence[str] | None = None, setup: str = "test", width: int | None = None
+) -> list[TextTable]:
+    """One table per metric; where a row is too wide, intervals close up to their means, then go below them.
 
     Args:
         records (iterable of mappings): The results of the benchmark, one per experiment.
@@ -193,13 +209,51 @@ def csv_numbers(cell: Cell) -> list[object]:
     return [f"{cell.mean:.4f}", "" if cell.half_width is None else f"{cell.half_width:.4f}", len(cell.accuracies)]
 
 
-def _fitting(table: TableData, console: Console) -> Table:
-    unlimited = console.options.update(max_width=10_000)
-    for between in (" ", "", "\n"):
-        drawn = _texts(table, partial(_rich_text, between)).rich()
-        if Measurement.get(console, unlimited, drawn).maximum <= console.width:
+def print_tables(console: Console, tables: Sequence[TextTable]) -> None:
+    """Print tables, and after the last one their captions, each once: where they differ, titles have footnote marks.
+
+    Args:
+        console (Console): The terminal.
+        tables (sequence of TextTable): The tables.
+    """
+    said = [[sentence for sentence in (table.caption, table.remark) if sentence] for table in tables]
+    footnotes = list(dict.fromkeys(sentence for sentences in said for sentence in sentences))
+    of_all = [sentence for sentence in footnotes if all(sentence in sentences for sentences in said)]
+    marks = {sentence: _mark(n) for n, sentence in enumerate((one for one in footnotes if one not in of_all), start=1)}
+    for table, sentences in zip(tables, said):
+        title = " ".join([table.title, *(marks[sentence] for sentence in sentences if sentence in marks)])
+        console.print(_narrowed(replace(table, title=title, caption="", remark=""), console).rich(), "")
+    for sentence in footnotes:
+        console.print(Text(f"{marks.get(sentence, '')} {sentence}".strip(), style="dim"))
+    if footnotes:
+        console.print()
+
+
+def _mark(number: int) -> str:
+    return "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(digit)] for digit in str(number))
+
+
+def _fitting(table: TableData, console: Console) -> TextTable:
+    for between in _BETWEEN:
+        texts = _texts(table, partial(_rich_text, between))
+        if _fits(texts, console):
             break
-    return drawn
+    return texts
+
+
+def _narrowed(table: TextTable, console: Console) -> TextTable:
+    """The same for a table of plain texts."""
+    for between in _BETWEEN:
+        rows = [[c.replace(" ±", f"{between}±") if isinstance(c, str) else c for c in row] for row in table.rows]
+        texts = replace(table, rows=rows)
+        if _fits(texts, console):
+            break
+    return texts
+
+
+def _fits(table: TextTable, console: Console) -> bool:
+    unlimited = console.options.update(max_width=10_000)
+    return Measurement.get(console, unlimited, table.rich()).maximum <= console.width
 
 
 def _rich_text(between: str, cell: Cell, is_best: bool) -> Text:
@@ -216,4 +270,4 @@ def _texts(table: TableData, text: Callable[[Cell, bool], str | Text]) -> TextTa
     for row in table.rows:
         cells = [missing if c is None else text(c, c.mean == b) for c, b in zip(row.cells, best, strict=True)]
         rows.append([row.representation, row.method, *cells])
-    return TextTable(table.title, [*NAMES, *table.columns], rows, table.caption)
+    return TextTable(table.title, [*NAMES, *table.columns], rows, table.note, remark=table.guess)

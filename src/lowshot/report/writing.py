@@ -35,7 +35,7 @@ from lowshot.report.published import (
 )
 from lowshot.report.table_data import build_tables, informative, primary
 from lowshot.report.table_files import save_tables
-from lowshot.report.tables import TextTable, paper_tables, result_table, to_csv, to_markdown
+from lowshot.report.tables import TextTable, fitting_tables, print_tables, result_table, to_csv, to_markdown
 from lowshot.report.training_views import training_section, trainings_csv
 from lowshot.report.winners import headline_table, headlines
 
@@ -120,11 +120,10 @@ class Report:
     def print(self) -> None:
         """Print the main tables, in the original's layout, to standard output."""
         console = SafeConsole()
-        tables = paper_tables(self.records, self.metrics, self.setup, console.width)
+        tables = fitting_tables(self.records, self.metrics, self.setup, console.width)
         if (episodes := episode_table(self.episodes, self.setup)) is not None:
-            tables.append(episodes.rich())
-        for table in tables:
-            console.print(table, "")
+            tables.append(episodes)
+        print_tables(console, tables)
         if self.kinds is not None:
             compared = compare_with_published(self.records, self.kinds, self.metrics, self.setup)
             for note in published_notes(self.records, compared, self.setup):
@@ -132,8 +131,7 @@ class Report:
             neighbours = neighbour_tables(self.records, self.kinds, self.metrics, self.setup)
             for note in NOTES if neighbours else ():
                 console.print(f"{note}\n", markup=False)
-            for text_table in [*published_tables(compared), *neighbours]:
-                console.print(text_table.rich(), "")
+            print_tables(console, [*published_tables(compared), *neighbours])
 
 
 def write_report(

@@ -143,7 +143,7 @@ class _TrainingLoop:
                 loss = meter.mean_loss()
                 speed = (step + 1) * len(labels) * self.fabric.world_size / (time.perf_counter() - begin)
                 epoch = f"epoch {self.epoch + 1}/{self.settings.epochs}"
-                tick(1, f"{epoch}  loss {loss:.3f}  lr {lr:.4g}  {speed:.0f} images/s")
+                tick(1, f"{epoch}  loss {loss:.3f}  {speed:.0f} images/s  lr {lr:.4g}")
             else:
                 tick(1)
         totals = meter.totals()
@@ -239,7 +239,7 @@ def _epoch_seed(seed: int, epoch: int, rank: int) -> int:
 
 def _summary(record: dict[str, Any], epochs: int) -> str:
     """The log record of an epoch in one line for a person."""
-    parts = [f"epoch {record['epoch']}/{epochs}: loss {record['loss']:.3f}", f"train top-1 {record['train_top1']:.1%}"]
+    parts = [f"epoch {record['epoch']}/{epochs}: loss {record['loss']:.3f}", f"top-1 {record['train_top1']:.1%}"]
     if record["val_top1"] is not None:
-        parts.append(f"val top-1 {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%}")
+        parts.append(f"val {record['val_top1']:.1%}, top-5 {record['val_top5']:.1%}")
     return ", ".join([*parts, f"{record['images_per_second']:.0f} images/s"])
