@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from lowshot.files import read_json
 from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stamps import Stamps
+from lowshot.recipe import load_recipe
 from tests.benchmark.problems import without_times
 from tests.pipeline.recipes import due_but_report, records, run_recipe, tuned_file, write_features_recipe
 
@@ -169,3 +171,14 @@ def test_a_killed_run_goes_on_and_ends_as_an_uninterrupted_one(
     process.wait()
     run_recipe(path, output=tmp_path / "killed")
     assert without_times(records(whole_run / "out")) == without_times(records(tmp_path / "killed"))
+
+
+@pytest.mark.parametrize("kind", MEASURED)
+def test_an_interrupted_stage_says_how_many_tasks_it_has(after: After, kind: str) -> None:
+    recipe = after("split" if kind == "tune" else "tune")
+    killed_at(recipe, kind, "before the stamp")
+    plan = Plan(load_recipe(recipe))
+    (status,) = [s for s in Stamps(plan.outputs.state).statuses(plan.stages) if s.stage.key == f"{kind}:given/ridge"]
+    assert re.fullmatch(r"continues: [1-9]\d* tasks done", status.why)
+    go_on(recipe, kind)
+    assert not list((recipe.parent / "out").rglob("*.begun"))

@@ -117,3 +117,37 @@ def test_reasons_are_said_where_a_stage_runs_again_and_many_stages_share_a_line(
         stamps.write(stage, 1.0)
     assert said(several(5)) == ["▶ evaluate:a/m4", "✓ evaluate: 4 of 5 are up to date"]
     assert said(several(4, seed=1)) == [f"▶ evaluate:a/m{i}: seed: unset → 1" for i in range(4)]
+
+
+def test_an_interrupted_stage_says_what_is_left_of_it_and_only_with_the_same_inputs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stamps = Stamps(tmp_path / "state")
+
+    def stages(n: int = 1, epochs: int = 8, left: str = "3 of 8 epochs") -> list[Stage]:
+        return [
+            Stage("train", f"a{i}", {"epochs": epochs}, (), (tmp_path / f"{i}.txt",), left=lambda: left)
+            for i in range(n)
+        ]
+
+    def why(some: list[Stage]) -> str:
+        return stamps.statuses(some)[0].why
+
+    assert why(stages()) == "not done yet"  # files of another time are no part of this run
+    announce(stamps.statuses(stages()), stamps)
+    assert capsys.readouterr().err == "▶ train:a0\n"
+    assert why(stages()) == "continues: 3 of 8 epochs done"
+    assert why(stages(left="")) == "not done yet"
+    assert why(stages(epochs=9)) == "not done yet"
+    announce(stamps.statuses(stages()), stamps)
+    assert capsys.readouterr().err == "▶ train:a0: continues: 3 of 8 epochs done\n"
+
+    announce(stamps.statuses(stages(5)), stamps)
+    capsys.readouterr()
+    announce(stamps.statuses(stages(5)), stamps)
+    assert capsys.readouterr().err == "▶ train: 5 of 5 methods, 5 of them continued\n"
+
+    (tmp_path / "0.txt").write_text("x")
+    stamps.write(stages()[0], 1.0)
+    assert not list(tmp_path.rglob("a0.begun"))
+    assert not stamps.statuses(stages())[0].runs

@@ -46,6 +46,11 @@ class ResultStore:
         """All records of complete tasks, in the order in which they were added."""
         return [record for records in self._tasks.values() for record in records]
 
+    @property
+    def n_tasks(self) -> int:
+        """The number of complete tasks."""
+        return len(self._tasks)
+
     def find(self, fingerprint: str) -> list[Record] | None:
         """The records of a complete task, or None."""
         return self._tasks.get(fingerprint)

@@ -54,7 +54,8 @@ def _check_needs(statuses: Sequence[Status], only: str) -> None:
 def announce(statuses: Sequence[Status], stamps: Stamps) -> list[bool]:
     """Say which stages run, now that those before them are done, and forget that these have finished.
 
-    A stage that runs for the first time, or because one before it did, needs no reason; many of them share a line.
+    A stage that runs for the first time, or because one before it did, needs no reason; many of them share a line. One
+    that was interrupted says what is left to go on from.
 
     Args:
         statuses (sequence of Status): Stages of one kind.
@@ -65,6 +66,9 @@ def announce(statuses: Sequence[Status], stamps: Stamps) -> list[bool]:
     """
     runs = [status.runs and not (status.follows and stamps.stale(status.stage) is None) for status in statuses]
     explained = [_has_reason(status, stamps) for status in statuses]
+    continued = [one.stage for one, does in zip(statuses, runs) if does and stamps.left(one.stage)]
+    if len(continued) > MOST_LINES:
+        explained = [has and one.stage not in continued for one, has in zip(statuses, explained)]
     plain = [one.stage for one, does, has in zip(statuses, runs, explained) if does and not has]
     idle = [one.stage for one, does in zip(statuses, runs) if not does]
     together = {stage.key for group in (plain, idle) if len(group) > MOST_LINES for stage in group}
@@ -79,13 +83,14 @@ def announce(statuses: Sequence[Status], stamps: Stamps) -> list[bool]:
     if len(idle) > MOST_LINES:
         say(f"✓ {idle[0].kind}: {len(idle)} of {len(statuses)} are up to date", style="dim")
     if len(plain) > MOST_LINES:
-        say(f"▶ {plain[0].kind}: {len(plain)} of {len(statuses)} methods", style="bold")
+        going_on = f", {len(continued)} of them continued" if len(continued) > MOST_LINES else ""
+        say(f"▶ {plain[0].kind}: {len(plain)} of {len(statuses)} methods{going_on}", style="bold")
     return runs
 
 
 def _has_reason(status: Status, stamps: Stamps) -> bool:
-    """True where people may wonder why a stage runs: it has finished before."""
-    return not status.follows and stamps.read(status.stage) is not None
+    """True where people may wonder why a stage runs, or how much of it: it has finished or begun before."""
+    return not status.follows and (stamps.read(status.stage) is not None or bool(stamps.left(status.stage)))
 
 
 def finished(stage: Stage, seconds: float, stamps: Stamps, named: bool = False) -> None:

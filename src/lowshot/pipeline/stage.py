@@ -43,6 +43,8 @@ class Stage:
         collective (bool): True where every rank of a torchrun or SLURM launch takes part; other stages use one rank.
         resumes (bool): True where the work goes on from files that an earlier run left, so that those of them which
             are damaged must be out of its way.
+        left (callable): Says what an interrupted run has left to go on from, such as ``3 of 8 epochs``; empty where it
+            has left nothing.
     """
 
     kind: str
@@ -59,6 +61,7 @@ class Stage:
     show: Callable[[bool], None] = field(default=lambda asked: None, compare=False)
     collective: bool = False
     resumes: bool = False
+    left: Callable[[], str] = field(default=str, compare=False)
 
     @property
     def key(self) -> str:

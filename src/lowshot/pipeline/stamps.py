@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.errors import InputError, LowshotError
-from lowshot.files import exists, fingerprint, read_json, write_bytes, write_json
+from lowshot.files import exists, fingerprint, read_json, read_text, write_bytes, write_json, write_text
 from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.written import is_intact, known_lines, record_of
 from lowshot.progress import say
@@ -87,7 +87,8 @@ class Stamps:
         """The reason why the last result of a stage is out of date, or None when it is not."""
         stamp = self.read(stage)
         if stamp is None:
-            return NEVER_DONE
+            left = self.left(stage)
+            return f"continues: {left} done" if left else NEVER_DONE
         if missing := [path for path in (*stage.outputs, *stage.shared) if not exists(path)]:
             return f"{missing[0]} is missing"
         if stamp["fingerprint"] != stage.fingerprint:
@@ -133,6 +134,8 @@ class Stamps:
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             },
         )
+        with contextlib.suppress(OSError):
+            self._begun(stage).unlink(missing_ok=True)
 
     def confirm(self, stage: Stage) -> None:
         """Note today's times of the files of a stage that was found up to date, so as not to read them whole again."""
@@ -155,6 +158,16 @@ class Stamps:
             for name, record in stamp["files"].items():
                 self._mend(self._root / name, record)
         self._path(stage).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing can be written the stage will say so
+            write_text(self._begun(stage), stage.fingerprint)
+
+    def left(self, stage: Stage) -> str:
+        """What an interrupted run of a stage with today's inputs has left to go on from; empty where there is none."""
+        path = self._begun(stage)
+        try:
+            return stage.left() if exists(path) and read_text(path) == stage.fingerprint else ""
+        except InputError:
+            return ""  # a damaged file, which the stage is yet to mend
 
     @contextmanager
     def rewriting(self, stage: Stage) -> Iterator[None]:
@@ -203,6 +216,10 @@ class Stamps:
 
     def _relative(self, path: Path) -> str:
         return os.path.relpath(path, self._root)
+
+    def _begun(self, stage: Stage) -> Path:
+        """The file that is there from the start of a stage to its end, with the fingerprint of what it does."""
+        return self._path(stage).with_suffix(".begun")
 
     def _path(self, stage: Stage) -> Path:
         return (

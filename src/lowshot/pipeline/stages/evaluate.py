@@ -71,4 +71,20 @@ def measured_stage(
         **phase.common_inputs,
     }
     own, of_all = outputs
-    return Stage(kind, subject, inputs, needs, (own,), tasks=group, shared=(of_all,), resumes=True)
+    return Stage(
+        kind,
+        subject,
+        inputs,
+        needs,
+        (own,),
+        tasks=group,
+        shared=(of_all,),
+        resumes=True,
+        left=lambda: tasks_left(own),
+    )
+
+
+def tasks_left(path: Path) -> str:
+    """The tasks whose records a file has, in words."""
+    n = ResultStore(path).n_tasks
+    return f"{n} task{'s' if n > 1 else ''}" if n else ""

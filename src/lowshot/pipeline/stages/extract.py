@@ -33,8 +33,13 @@ def extract_stage(representation: Representation, needs: tuple[Stage, ...]) -> S
     def distributed(engine: Engine) -> None:
         _extract(representation, engine)
 
+    def left() -> str:
+        # The second part is begun once the first is whole; rows of a part that has been begun lie in hidden files.
+        done = [part for part, path in zip(PARTS, outputs) if is_file(path)]
+        return f"part {' and '.join(done)}" if done else "some images" if list(outputs[0].parent.glob(".*")) else ""
+
     name = representation.name
-    return Stage("extract", name, depends, needs, outputs, action, distributed=distributed, collective=True)
+    return Stage("extract", name, depends, needs, outputs, action, distributed=distributed, collective=True, left=left)
 
 
 def _extract(representation: Representation, scheduler: Engine | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lowshot.classifiers.persistence import save_classifier
 from lowshot.contents import by_content
-from lowshot.files import fingerprint
+from lowshot.files import exists, fingerprint
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.stage import Stage
 from lowshot.registry import CLASSIFIERS
@@ -25,4 +25,7 @@ def fit_classifier_stage(phase: LowShotPhase, method: str, base: list[int], need
         for finished in path.parent.glob(f"{method}-{'[0-9a-f]' * 16}.ckpt"):
             finished.unlink()
 
-    return Stage("fit-classifier", f"{phase.name}/{method}", depends, needs, (path,), action)
+    def left() -> str:
+        return "some episodes" if exists(checkpoint) else ""
+
+    return Stage("fit-classifier", f"{phase.name}/{method}", depends, needs, (path,), action, left=left)

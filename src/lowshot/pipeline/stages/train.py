@@ -39,7 +39,16 @@ def train_stage(representation: Representation, needs: tuple[Stage, ...] = ()) -
         irreplaceable=(log,),
         collective=True,
         resumes=True,
+        left=lambda: _epochs_left(representation),
     )
+
+
+def _epochs_left(representation: Representation) -> str:
+    """The epochs that an interrupted training has a checkpoint of, in words."""
+    from lowshot.representation.paths import epochs_of
+
+    epochs = epochs_of(representation.checkpoint.parent)
+    return f"{epochs[-1]} of {representation.named_settings.epochs} epochs" if epochs else ""
 
 
 def _train(representation: Representation) -> None:

@@ -15,6 +15,7 @@ from lowshot.files import write_json
 from lowshot.parallel import TaskGroup
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.stage import Stage
+from lowshot.pipeline.stages.evaluate import tasks_left
 from lowshot.progress import SafeConsole
 from lowshot.recipe.schema import MethodSection
 
@@ -63,7 +64,16 @@ def tune_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...]) -> St
 
     runs = path.with_suffix(".jsonl")
     return Stage(
-        "tune", subject, depends, needs, (path,), tasks=tasks, side_outputs=lambda: [runs], show=show, resumes=True
+        "tune",
+        subject,
+        depends,
+        needs,
+        (path,),
+        tasks=tasks,
+        side_outputs=lambda: [runs],
+        show=show,
+        resumes=True,
+        left=lambda: tasks_left(runs),
     )
 
 
