@@ -34,11 +34,11 @@ COMMANDS = [
     "convert",
 ]
 RECOGNISERS = ["teach", "predict", "classes", "check", "suggest", "serve", "export"]
-RECIPE = {"recipe", "overrides", "force", "output"}
+RECIPE = {"recipe", "overrides", "force", "dry_run", "output"}
 ENGINE = {"engine", "workers", "address"}
 OPTIONS = {
     "demo": {"overrides", "output", *ENGINE},
-    "run": {"dry_run", "devices", *RECIPE, *ENGINE},
+    "run": {"devices", *RECIPE, *ENGINE},
     "split": RECIPE,
     "train": {"devices", *RECIPE},
     "extract": {"devices", *RECIPE, *ENGINE},
@@ -47,8 +47,8 @@ OPTIONS = {
     "tune": {*RECIPE, *ENGINE},
     "evaluate": {*RECIPE, *ENGINE},
     "episodes": {*RECIPE, *ENGINE},
-    "report": {"sources", "force", "output", "metric", "paper"},
-    "list": {"what", "pattern", "parameters", "plugins"},
+    "report": {"sources", "force", "dry_run", "output", "metric", "paper"},
+    "list": {"what", "pattern", "parameters", "bibtex", "plugins"},
     "validate": {"recipe", "overrides", "output", "deep"},
     "convert": {"source", "target", "to", "model", "features", "setup", "query_steps", "names", "force"},
     "teach": {

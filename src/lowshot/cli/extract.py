@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from lowshot.cli.options import Address, Devices, EngineKind, Force, Output, Overrides, RecipeName, Workers, run_recipe
+from lowshot.cli.options import (
+    Address,
+    Devices,
+    DryRun,
+    EngineKind,
+    Force,
+    Output,
+    Overrides,
+    RecipeName,
+    Workers,
+    run_recipe,
+)
 
 
 def extract(
     recipe: RecipeName,
     overrides: Overrides = None,
     force: Force = False,
+    dry_run: DryRun = False,
     devices: Devices = None,
     output: Output = None,
     engine: EngineKind = "auto",
@@ -28,6 +40,7 @@ def extract(
         overrides,
         only="extract",
         force=force,
+        dry_run=dry_run,
         devices=devices,
         output=output,
         engine=engine,

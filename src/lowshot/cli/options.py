@@ -18,6 +18,9 @@ Overrides = Annotated[
     typer.Argument(metavar="KEY=VALUE", help="Changes to the recipe, such as train.epochs=5 or data.root=photos."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run even what is up to date.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would run and why, refuse what would be refused, and do nothing.")
+]
 Devices = Annotated[
     int | None, typer.Option("--devices", min=1, help="Processes, one per GPU if any, that share the work.")
 ]

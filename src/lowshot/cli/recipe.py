@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from lowshot.cli.options import Address, Devices, EngineKind, Force, Output, Overrides, RecipeName, Workers, run_recipe
+from lowshot.cli.options import (
+    Address,
+    Devices,
+    DryRun,
+    EngineKind,
+    Force,
+    Output,
+    Overrides,
+    RecipeName,
+    Workers,
+    run_recipe,
+)
 from lowshot.escaping import printable
 
 
@@ -38,7 +49,7 @@ def demo(
 def run(
     recipe: RecipeName,
     overrides: Overrides = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and why, and do nothing.")] = False,
+    dry_run: DryRun = False,
     force: Force = False,
     devices: Devices = None,
     output: Output = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lowshot.cli.options import Force
+from lowshot.cli.options import DryRun, Force
 
 
 def report(
@@ -19,6 +19,7 @@ def report(
         ),
     ],
     force: Force = False,
+    dry_run: DryRun = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder of the recipe's results, or for the comparison of result stores."),
@@ -39,4 +40,4 @@ def report(
     """
     from lowshot.pipeline.report_command import report_on
 
-    report_on(sources, force=force, output=output, metrics=metric or (), paper=paper)
+    report_on(sources, force=force, dry_run=dry_run, output=output, metrics=metric or (), paper=paper)

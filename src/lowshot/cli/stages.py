@@ -5,10 +5,27 @@ Each reads what the stages before it wrote, and refuses to run where that is not
 
 from __future__ import annotations
 
-from lowshot.cli.options import Address, Devices, EngineKind, Force, Output, Overrides, RecipeName, Workers, run_recipe
+from lowshot.cli.options import (
+    Address,
+    Devices,
+    DryRun,
+    EngineKind,
+    Force,
+    Output,
+    Overrides,
+    RecipeName,
+    Workers,
+    run_recipe,
+)
 
 
-def split(recipe: RecipeName, overrides: Overrides = None, force: Force = False, output: Output = None) -> None:
+def split(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    force: Force = False,
+    dry_run: DryRun = False,
+    output: Output = None,
+) -> None:
     """Write the class split and the experiments of a recipe: split/label_idx.json and split/splitfile_N.json.
 
     The split says which classes are base and novel, each in a validation and a test half; an experiment is one draw
@@ -16,13 +33,14 @@ def split(recipe: RecipeName, overrides: Overrides = None, force: Force = False,
 
       lowshot split cifar100 data.root=cifar100.zip split.experiments=100
     """
-    run_recipe(recipe, overrides, only="split", force=force, output=output)
+    run_recipe(recipe, overrides, only="split", force=force, dry_run=dry_run, output=output)
 
 
 def train(
     recipe: RecipeName,
     overrides: Overrides = None,
     force: Force = False,
+    dry_run: DryRun = False,
     devices: Devices = None,
     output: Output = None,
 ) -> None:
@@ -32,21 +50,31 @@ def train(
 
       lowshot train cifar100 data.root=cifar100.zip train.epochs=5
     """
-    run_recipe(recipe, overrides, only="train", force=force, devices=devices, output=output)
+    run_recipe(recipe, overrides, only="train", force=force, dry_run=dry_run, devices=devices, output=output)
 
 
-def fit_generator(recipe: RecipeName, overrides: Overrides = None, force: Force = False, output: Output = None) -> None:
+def fit_generator(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    force: Force = False,
+    dry_run: DryRun = False,
+    output: Output = None,
+) -> None:
     """Fit the generators of a recipe on the base classes: one file per representation and generator.
 
     Generators that no method uses are left out. Example:
 
       lowshot fit-generator cifar100 data.root=cifar100.zip
     """
-    run_recipe(recipe, overrides, only="fit-generator", force=force, output=output)
+    run_recipe(recipe, overrides, only="fit-generator", force=force, dry_run=dry_run, output=output)
 
 
 def fit_classifier(
-    recipe: RecipeName, overrides: Overrides = None, force: Force = False, output: Output = None
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    force: Force = False,
+    dry_run: DryRun = False,
+    output: Output = None,
 ) -> None:
     """Train the classifiers that learn on episodes of base classes, such as matching networks. Resumable.
 
@@ -54,13 +82,14 @@ def fit_classifier(
 
       lowshot fit-classifier cifar100 data.root=cifar100.zip
     """
-    run_recipe(recipe, overrides, only="fit-classifier", force=force, output=output)
+    run_recipe(recipe, overrides, only="fit-classifier", force=force, dry_run=dry_run, output=output)
 
 
 def tune(
     recipe: RecipeName,
     overrides: Overrides = None,
     force: Force = False,
+    dry_run: DryRun = False,
     output: Output = None,
     engine: EngineKind = "auto",
     workers: Workers = None,
@@ -76,7 +105,15 @@ def tune(
       lowshot tune my_recipe.yaml tune.target=mean_novel_top1 --workers 2
     """
     run_recipe(
-        recipe, overrides, only="tune", force=force, output=output, engine=engine, workers=workers, address=address
+        recipe,
+        overrides,
+        only="tune",
+        force=force,
+        dry_run=dry_run,
+        output=output,
+        engine=engine,
+        workers=workers,
+        address=address,
     )
 
 
@@ -84,6 +121,7 @@ def evaluate(
     recipe: RecipeName,
     overrides: Overrides = None,
     force: Force = False,
+    dry_run: DryRun = False,
     output: Output = None,
     engine: EngineKind = "auto",
     workers: Workers = None,
@@ -98,7 +136,15 @@ def evaluate(
       lowshot evaluate cifar100 data.root=/shared/cifar100.zip --engine ray --address auto
     """
     run_recipe(
-        recipe, overrides, only="evaluate", force=force, output=output, engine=engine, workers=workers, address=address
+        recipe,
+        overrides,
+        only="evaluate",
+        force=force,
+        dry_run=dry_run,
+        output=output,
+        engine=engine,
+        workers=workers,
+        address=address,
     )
 
 
@@ -106,6 +152,7 @@ def episodes(
     recipe: RecipeName,
     overrides: Overrides = None,
     force: Force = False,
+    dry_run: DryRun = False,
     output: Output = None,
     engine: EngineKind = "auto",
     workers: Workers = None,
@@ -118,5 +165,13 @@ def episodes(
       lowshot episodes my_recipe.yaml "episodes={n_way: 5, n_shots: [1, 5], n_tasks: 10000}"
     """
     run_recipe(
-        recipe, overrides, only="episodes", force=force, output=output, engine=engine, workers=workers, address=address
+        recipe,
+        overrides,
+        only="episodes",
+        force=force,
+        dry_run=dry_run,
+        output=output,
+        engine=engine,
+        workers=workers,
+        address=address,
     )

@@ -1,9 +1,13 @@
-"""The mistakes that would end a plan: missing or unfit files, images, classes, experiments, models."""
+"""The mistakes that would end a plan: missing or unfit files, images, classes, experiments, models.
+
+``lowshot validate``, ``run --dry-run`` and ``run`` refuse a recipe by the same two functions, and with the same words.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lowshot.benchmark.setup_data import check_inputs
 from lowshot.data import ImageDataset
@@ -14,15 +18,57 @@ from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.plugin_checks import plugin_mistakes
 from lowshot.pipeline.stages.split import make_experiments
+from lowshot.recipe import read_recipe
 
 
-def mistakes(plan: Plan, known: Sequence[str] = ()) -> list[str]:
+def read_plan(
+    path: str | Path, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None, *, dry: bool = False
+) -> Plan:
+    """The plan of a recipe without mistakes in itself.
+
+    Args:
+        path (str or Path): A YAML file or the name of an embedded recipe.
+        overrides (sequence of str): Dotted changes, ``train.epochs=5``.
+        values (mapping): Dotted key → value that is taken as it is, with no YAML in it.
+        dry (bool): True where looking at the data must write nothing into the output folder.
+
+    Raises:
+        InputError: The recipe has mistakes: a line for each, and for those of the data that it names.
+    """
+    recipe, wrong = read_recipe(path, overrides, values)
+    if recipe is None or wrong:
+        found = [] if recipe is None else mistakes(Plan(recipe, dry=True), wrong)
+        raise _refusal(path, [*wrong, *(line for line in found if line not in wrong)])
+    return Plan(recipe, dry=dry)
+
+
+def check_plan(path: str | Path, plan: Plan, images: bool = True) -> None:
+    """Refuse a plan that would fail by what shows before anything is run.
+
+    Args:
+        path (str or Path): The recipe, as messages name it.
+        plan (Plan): Its plan.
+        images (bool): True to also read the headers of all images.
+
+    Raises:
+        InputError: A line for each mistake.
+    """
+    if wrong := mistakes(plan, images=images):
+        raise _refusal(path, wrong)
+
+
+def _refusal(path: str | Path, lines: Sequence[str]) -> InputError:
+    return InputError("\n".join([f"recipe {path} has mistakes:", *lines]))
+
+
+def mistakes(plan: Plan, known: Sequence[str] = (), images: bool = True) -> list[str]:
     """Collect the mistakes that show before anything is run.
 
     Args:
         plan (Plan): The plan.
         known (sequence of str): The lines about mistakes in the recipe itself. What a section with a mistake names is
             not looked at: it would be something else than what the user means.
+        images (bool): True to also read the headers of all images.
 
     Returns:
         list of str: One line for each mistake.
@@ -57,9 +103,9 @@ def mistakes(plan: Plan, known: Sequence[str] = ()) -> list[str]:
             check(lambda: inputs.transforms)
         check(lambda: plan.settle() if "evaluate" not in unsure and "split" not in unsure else None)
         check(lambda: inputs.split if "split" not in unsure else None)
-        if inputs.needs_images:
-            for images in (lambda: inputs.train_images, lambda: inputs.test_images):
-                check(lambda images=images: _check_images(images(), inputs))  # type: ignore[misc]
+        if inputs.needs_images and images:
+            for part in (lambda: inputs.train_images, lambda: inputs.test_images):
+                check(lambda part=part: _check_images(part(), inputs))  # type: ignore[misc]
     if has_images and not found and not {"split", "evaluate", "episodes", "tune"} & unsure:
         check(lambda: _check_experiments(inputs))
     if not found and not known:

@@ -19,6 +19,7 @@ def report_on(
     sources: Sequence[str],
     *,
     force: bool = False,
+    dry_run: bool = False,
     output: Path | None = None,
     metrics: Sequence[str] = (),
     paper: bool = False,
@@ -29,6 +30,7 @@ def report_on(
         sources (sequence of str): A recipe and ``KEY=VALUE`` changes to it; or folders with ``results.jsonl`` and
             ``.jsonl`` files.
         force (bool): Write a recipe's report again where it is up to date.
+        dry_run (bool): Print whether a recipe's report would be written and why, and change nothing.
         output (Path): The folder of the recipe's results, or for the report of the stores.
         metrics (sequence of str): Accuracies to show; all that were measured when empty.
         paper (bool): Also set the results beside the published tables of Hariharan & Girshick.
@@ -40,6 +42,8 @@ def report_on(
 
     stores = [source for source in sources if is_store(source)]
     if len(stores) == len(sources):
+        if dry_run:
+            raise InputError("--dry-run is for the stages of a recipe: the report of result stores is always written")
         write_store_report(stores, output or COMPARISON, metrics or None, paper)
         return
     recipe, *changes = sources
@@ -54,7 +58,7 @@ def report_on(
         )
     values: dict[str, Any] = {"report.metrics": list(metrics)} if metrics else {}
     values |= {"report.paper": True} if paper else {}
-    run_recipe(recipe, changes, values=values, only="report", force=force, output=output)
+    run_recipe(recipe, changes, values=values, only="report", force=force, dry_run=dry_run, output=output)
 
 
 def is_store(source: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lowshot.errors import InputError
-from lowshot.files import exists, locked
+from lowshot.files import exists, is_folder, locked
 from lowshot.pipeline.outputs import Outputs
 from lowshot.pipeline.stamps import Status
 from lowshot.progress import say
@@ -48,6 +48,16 @@ def only_run(outputs: Outputs, needed: bool = True) -> Iterator[RunLock]:
         except BaseException:
             _remove_if_empty(file, missing)
             raise
+
+
+def refusal_of(folder: Path) -> str | None:
+    """The reason why nothing could be written in a folder, found without writing; None where something could."""
+    there = next((path for path in (folder, *folder.parents) if exists(path)), folder)
+    if not is_folder(there):
+        return f"{there}: {os.strerror(errno.ENOTDIR)}"
+    effective = os.access in os.supports_effective_ids
+    may = os.access(there, os.W_OK | os.X_OK, effective_ids=effective)
+    return None if may else f"{there}: {os.strerror(errno.EACCES)}"
 
 
 def _remove_if_empty(file: Path, folders: Sequence[Path]) -> None:

@@ -12,14 +12,13 @@ from lowshot.errors import InputError
 from lowshot.files import update_text
 from lowshot.parallel import Engine, TaskGroup, run_groups
 from lowshot.pipeline.decisions import announce, decide, finished, print_plan
-from lowshot.pipeline.mistakes import mistakes
+from lowshot.pipeline.mistakes import check_plan, read_plan
 from lowshot.pipeline.plan import Plan
-from lowshot.pipeline.plugin_checks import plugin_mistakes
-from lowshot.pipeline.run_lock import RunLock, only_run
+from lowshot.pipeline.run_lock import RunLock, only_run, refusal_of
 from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stamps import Stamps, Status
 from lowshot.ranks import Ranks, launched_ranks
-from lowshot.recipe import Recipe, load_recipe
+from lowshot.recipe import Recipe
 
 
 def run_recipe(
@@ -59,31 +58,56 @@ def run_recipe(
         given |= {"train.devices": devices, "extract.devices": devices}
     if output is not None:
         given["output"] = str(output)
-    recipe = load_recipe(path, overrides, given)
-    plan = Plan(recipe, dry=dry_run)
+    plan = read_plan(path, overrides, given, dry=dry_run)
     stamps = Stamps(plan.outputs.state)
     with launched_ranks() as ranks:
         if dry_run:
             if ranks.first:
-                if wrong := mistakes(plan):
-                    raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
-                plan.inputs.say_images()
-                print_plan(plan, decide(plan, stamps, only, force))
+                _print_due(path, plan, stamps, only, force)
             return plan.recipe
-        if only is None and (wrong := plugin_mistakes(recipe)):
-            raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
         with only_run(plan.outputs, ranks.first) as lock:
-            _run_plan(plan, stamps, ranks, lock, only, force, engine or Engine())
+            _run_plan(path, plan, stamps, ranks, lock, only, force, engine or Engine())
     return plan.recipe
 
 
+def _print_due(path: str | Path, plan: Plan, stamps: Stamps, only: str | None, force: bool) -> None:
+    """Print what a run would do, and refuse what it would refuse, without writing anything."""
+    if only is None:
+        check_plan(path, plan)
+    found = [status for status in decide(plan, stamps, only, force) if only in (None, status.stage.kind)]
+    RunLock(plan.outputs.folder, refusal_of(plan.outputs.folder)).check(found)
+    plan.inputs.say_images()
+    print_plan(plan, found)
+
+
+def _decide(path: str | Path, plan: Plan, stamps: Stamps, only: str | None, force: bool) -> list[Status]:
+    """The status of every stage; refuses a recipe that validation would refuse, where there is work to do."""
+    try:
+        found = decide(plan, stamps, only, force)
+    except InputError:
+        if only is None:
+            check_plan(path, plan)  # names all mistakes, where there are others
+        raise
+    kinds = {status.stage.kind for status in found if status.runs}
+    if only is None and kinds - {"report"}:
+        check_plan(path, plan, images=bool(kinds & {"train", "extract"}))
+    return found
+
+
 def _run_plan(
-    plan: Plan, stamps: Stamps, ranks: Ranks, lock: RunLock, only: str | None, force: bool, engine: Engine
+    path: str | Path,
+    plan: Plan,
+    stamps: Stamps,
+    ranks: Ranks,
+    lock: RunLock,
+    only: str | None,
+    force: bool,
+    engine: Engine,
 ) -> None:
     """Run the stages that are due, while the output folder is locked. Every rank goes through the same plan."""
     decisions = None
     if ranks.first:
-        found = decide(plan, stamps, only, force)
+        found = _decide(path, plan, stamps, only, force)
         if only in (None, "split"):
             plan.inputs.say_images()
         lock.check([status for status in found if only in (None, status.stage.kind)])

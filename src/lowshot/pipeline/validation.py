@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lowshot.errors import InputError
 from lowshot.pipeline.deep_check import check_outputs
-from lowshot.pipeline.mistakes import mistakes
-from lowshot.pipeline.plan import Plan
-from lowshot.recipe import Recipe, read_recipe
+from lowshot.pipeline.mistakes import check_plan, read_plan
+from lowshot.recipe import Recipe
 
 
 def validate_recipe(
@@ -29,12 +27,8 @@ def validate_recipe(
     Raises:
         InputError: One line for each mistake, or for each damaged file.
     """
-    recipe, wrong = read_recipe(path, overrides, {} if output is None else {"output": str(output)})
-    if recipe is not None:
-        plan = Plan(recipe, dry=True)
-        wrong += [line for line in mistakes(plan, wrong) if line not in wrong]
-    if wrong or recipe is None:
-        raise InputError("\n".join([f"recipe {path} has mistakes:", *wrong]))
+    plan = read_plan(path, overrides, {} if output is None else {"output": str(output)}, dry=True)
+    check_plan(path, plan)
     recipe = plan.recipe
     plan.inputs.say_images()
     methods = len(recipe.evaluate.methods)
