@@ -1,4 +1,4 @@
-"""``validate``, ``run --dry-run`` and ``run`` refuse a recipe for the same reasons in the same words, and write nothing."""
+"""``validate``, ``run --dry-run`` and ``run`` refuse the same recipes in the same words, and write nothing."""
 
 from __future__ import annotations
 
