@@ -77,3 +77,11 @@ def test_the_examples_of_docstrings_run(module: str) -> None:
     result = doctest.testmod(importlib.import_module(module), extraglobs={})
     assert result.attempted
     assert not result.failed
+
+
+def test_every_parameter_and_attribute_has_a_line_of_its_own() -> None:
+    """The reference shows "a, b (int): …" as one parameter of that odd name."""
+    several = re.compile(r"^ +\*{0,2}\w+(?:, \*{0,2}\w+)+ \(.*\): ", re.MULTILINE)
+    root = Path(lowshot.__file__).parent
+    found = {str(path.relative_to(root)): several.findall(path.read_text("utf-8")) for path in root.rglob("*.py")}
+    assert {path: lines for path, lines in found.items() if lines} == {}

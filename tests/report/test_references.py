@@ -66,7 +66,7 @@ def test_all_parts_of_our_recipes_are_found(name):
         if method.generator is not None:
             assert (GENERATORS.kind, recipe.generators[method.generator].generator) in used
     for key, section in recipe.representations.items():
-        if section.backbone is None and not section.features and not section.checkpoint:
+        if not any((section.backbone, section.features, section.checkpoint, section.network)):
             settings = recipe.train_settings(key)
             assert ("backbone", settings.backbone) in used
             assert {("objective", one) for part in settings.objective for one in part} <= used

@@ -31,7 +31,8 @@ class ValidationData(BenchmarkData):
         n_experiments (int or None): The number of experiments to use, the first ones; None for all.
 
     Attributes:
-        train, test (FeatureStore): The rows of validation classes, numbered from 0.
+        train (FeatureStore): The rows of validation classes in the train part, numbered from 0.
+        test (FeatureStore): The rows of validation classes in the test part, numbered from 0.
         split (ClassSplit): The validation half, label names as before.
         experiments (Experiments): Shots of novel validation classes, as rows of ``train``.
 

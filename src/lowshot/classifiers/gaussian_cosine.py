@@ -13,6 +13,7 @@ from lowshot.classifiers.moments import class_means
 from lowshot.classifiers.shrinkage import Shrinkage
 from lowshot.classifiers.transforms import unit_rows
 from lowshot.estimator_files import LearnedState
+from lowshot.papers import GIDARIS_2018, QI_2018, TWO_COVARIANCES
 from lowshot.registry import CLASSIFIERS
 
 if TYPE_CHECKING:
@@ -24,7 +25,28 @@ if TYPE_CHECKING:
 # is the vector of scores, so the product of two posteriors, one raised to a power, is a weighted sum of scores.
 
 
-@CLASSIFIERS.register("gaussian_cosine", "product of the posteriors of gaussian and cosine, for few shots and many")
+BIBTEX = """
+@article{genest1986combining,
+  author = {Genest, Christian and Zidek, James V.},
+  title = {Combining Probability Distributions: A Critique and an Annotated Bibliography},
+  journal = {Statistical Science},
+  year = {1986},
+}
+
+@inproceedings{hinton1999products,
+  author = {Hinton, Geoffrey E.},
+  title = {Products of Experts},
+  booktitle = {International Conference on Artificial Neural Networks (ICANN)},
+  year = {1999},
+}
+"""
+
+
+@CLASSIFIERS.register(
+    "gaussian_cosine",
+    "product of the posteriors of gaussian and cosine, for few shots and many",
+    bibtex=BIBTEX + TWO_COVARIANCES + GIDARIS_2018 + QI_2018,
+)
 class GaussianCosine(Gaussian):
     """Scores are those of ``cosine`` plus ``density_weight`` times those of ``gaussian``.
 

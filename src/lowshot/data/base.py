@@ -41,7 +41,8 @@ class ImageDataset:
         paths (list of N str): The name of each image.
         labels (int64, (N,)): The labels.
         class_names (list of C str): The names of the classes.
-        left_out, taken_in (dict): The counts of what was left out beside the images and taken in among them.
+        left_out (dict): The counts of what was left out beside the images.
+        taken_in (dict): The counts of what was taken in among the images.
 
     Raises:
         InputError: Lengths differ, or a label is outside ``class_names``.

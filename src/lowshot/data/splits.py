@@ -43,11 +43,18 @@ class ClassSplit:
     ``_2`` halves the test setup.
 
     Args:
-        base_1, base_2, novel_1, novel_2 (integers, (n,)): The labels of each group; a class is in one group at most.
-        label_names (sequence of C str): The name of every label. A class in no group takes no part.
+        base_1 (integers, (n,)): The labels of the base classes of the validation half.
+        base_2 (integers, (n,)): The labels of the base classes of the test half.
+        novel_1 (integers, (n,)): The labels of the novel classes of the validation half.
+        novel_2 (integers, (n,)): The labels of the novel classes of the test half.
+        label_names (sequence of C str): The name of every label. A class is in one group at most, and one in no group
+            takes no part.
 
     Attributes:
-        base_1, base_2, novel_1, novel_2 (int64, (n,)): The labels of each group in the order given.
+        base_1 (int64, (n,)): The labels of the base classes of the validation half, in the order given.
+        base_2 (int64, (n,)): The labels of the base classes of the test half, in the order given.
+        novel_1 (int64, (n,)): The labels of the novel classes of the validation half, in the order given.
+        novel_2 (int64, (n,)): The labels of the novel classes of the test half, in the order given.
         label_names (list of C str): The name of every label.
 
     Raises:

@@ -31,7 +31,8 @@ class Shard:
 
     Attributes:
         target (Path): The features file.
-        start, stop (int): The range of rows.
+        start (int): The first row.
+        stop (int): The row after the last one.
         dim (int): The dimension D of the features.
         dtype (str): The dtype of the stored rows.
         fingerprint (str): The digest of all that the rows depend on; rows of another fingerprint are discarded.

@@ -55,7 +55,8 @@ class Confusion:
     """Two classes whose photos are taken for each other.
 
     Attributes:
-        label, other (Any): The classes.
+        label (Any): One of the classes.
+        other (Any): The other class.
         count (int): The left-out photos of either that were taken for the other.
         total (int): The left-out photos of both.
     """

@@ -47,7 +47,7 @@ def used_parts(recipe: Tree) -> Iterator[tuple[Registry, str]]:
     for section in sections:
         if section.get("backbone"):
             yield BACKBONES, section["backbone"]
-        elif not section.get("features") and not section.get("checkpoint"):
+        elif not any(section.get(key) for key in ("features", "checkpoint", "network")):
             train = {**shared, **(section.get("train") or {})}
             yield BACKBONES, train.get("backbone") or ""
             yield LOSSES, train.get("loss") or ""

@@ -86,7 +86,8 @@ def problem(
     """Make a problem; labels of base and novel classes alternate.
 
     Args:
-        n_base, n_novel (int): The number of base and of novel classes.
+        n_base (int): The number of base classes.
+        n_novel (int): The number of novel classes.
         dim (int): The width D of the features.
         n_shots (int): The shots of each novel class.
         seed (int): The seed of all draws.

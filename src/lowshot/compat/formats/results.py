@@ -37,7 +37,8 @@ class Run:
         experiment (int): The number of the draw of the shots, from 1.
         n_shots (int): The shots per novel class.
         accuracies (tuple of float): The six of :data:`ACCURACIES`, fractions.
-        lr, weight_decay (float or None): The parameters of the linear classifier; None for a matching network.
+        lr (float or None): The learning rate of the linear classifier; None for a matching network.
+        weight_decay (float or None): The weight decay of the linear classifier; None for a matching network.
         max_per_label (int): The shots and generated features of a class; 0 without a generator.
     """
 
