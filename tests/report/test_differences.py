@@ -136,14 +136,32 @@ def test_several_trainings_widen_the_interval() -> None:
     assert differences(shifted)[1].between(0, 1).half_width > one.half_width
 
 
-def test_the_csv_holds_each_ordered_pair() -> None:
+def test_the_csv_holds_each_pair_once_the_better_row_first() -> None:
     found = differences(class_records(FAR))
     lines = list(csv.DictReader(io.StringIO(differences_csv([found]))))
-    assert len(lines) == 2 * 2
+    assert len(lines) == 2
     for line in lines:
         assert line["over"] == "draws and classes"
-        assert (line["beats"] == "1") == (line["method"] == "good")
+        assert line["beats"] == "1"
+        assert (line["method"], line["than_method"]) == ("good", "bad")
+        assert float(line["difference"]) == pytest.approx(found[int(line["n_shots"])].between(0, 1).mean, abs=0.005)
         assert float(line["p"]) <= float(line["p_holm"])
+
+
+def test_the_csv_holds_every_pair() -> None:
+    records = make_records(methods=[f"m{i}" for i in range(9)], metrics=["all_top5"], n_shots=(1, 5))
+    found = differences(records, "all_top5")
+    lines = list(csv.DictReader(io.StringIO(differences_csv([found]))))
+    assert len(lines) == 2 * (18 * 17 // 2)
+    pairs = {
+        (n, frozenset([(a, b), (c, d)]))
+        for line in lines
+        for n, a, b, c, d in [
+            [line[k] for k in ("n_shots", "representation", "method", "than_representation", "than_method")]
+        ]
+    }
+    assert len(pairs) == len(lines)
+    assert all(float(line["difference"]) >= 0 for line in lines)
 
 
 def test_the_page_has_a_matrix_per_number_of_shots_and_shades_ties(tmp_path) -> None:

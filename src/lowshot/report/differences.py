@@ -322,9 +322,11 @@ def _and_over_trainings(means: Means, values: Sequence[np.ndarray]) -> Means:
 
 
 def differences_csv(tables: Sequence[Mapping[int, Differences]]) -> str:
-    """All pairs as CSV: a line per metric, number of shots and ordered pair, in points with four decimals.
+    """All pairs as CSV: a line per metric, number of shots and pair, the row with the higher mean first.
 
-    ``p`` is the p value of one test, ``p_holm`` the one adjusted for all pairs of its table and number of shots.
+    Differences and half intervals are in points. ``p`` is the p value of one test, ``p_holm`` the one adjusted for all
+    pairs of its table and number of shots. A table of R rows has R (R - 1) / 2 pairs, so digits that say nothing are
+    left out.
     """
     head = ["metric", "setup", "n_shots", "representation", "method", "than_representation", "than_method"]
     head += ["difference", "interval95", "p", "p_holm", "beats", "over", "draws", "same"]
@@ -332,17 +334,20 @@ def differences_csv(tables: Sequence[Mapping[int, Differences]]) -> str:
     for found in tables:
         for n, one in found.items():
             rows = one.table.rows
-            for i in range(len(rows)):
-                for j in range(len(rows)):
-                    if i != j and (pair := one.between(i, j)) is not None:
-                        names = [rows[i].representation, rows[i].method, rows[j].representation, rows[j].method]
-                        numbers = [
-                            "" if value is None else f"{value:.{digits}}"
-                            for value, digits in ((pair.half_width, "4f"), (pair.p_value, "3g"), (pair.adjusted, "3g"))
-                        ]
-                        beats = int(pair.is_real and pair.mean > 0)
-                        about = [beats, " and ".join(pair.sources), pair.n_draws, pair.same]
-                        lines.append(
-                            [one.table.metric, one.table.setup, n, *names, f"{pair.mean:.4f}", *numbers, *about]
+            for place, i in enumerate(one.ranking):
+                for j in one.ranking[place + 1 :]:
+                    if (pair := one.between(i, j)) is None:
+                        continue
+                    names = [rows[i].representation, rows[i].method, rows[j].representation, rows[j].method]
+                    numbers = [
+                        "" if value is None else f"{value + 0.0:.{digits}}"
+                        for value, digits in (
+                            (pair.mean, "2f"),
+                            (pair.half_width, "2f"),
+                            (pair.p_value, "2g"),
+                            (pair.adjusted, "2g"),
                         )
+                    ]
+                    about = [int(pair.is_real and pair.mean > 0), " and ".join(pair.sources), pair.n_draws, pair.same]
+                    lines.append([one.table.metric, one.table.setup, n, *names, *numbers, *about])
     return csv_text(lines)
