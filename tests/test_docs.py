@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 
+from lowshot.citations import entries_of
 from lowshot.cli import run
 from lowshot.data import ClassSplit, Experiments, build_dataset
 from lowshot.features import FeatureStore
@@ -28,6 +29,7 @@ from lowshot.recipe.keys import keys_markdown
 from lowshot.recogniser import Recogniser
 from lowshot.registry import BACKBONES, CLASSIFIERS, DATASETS, GENERATORS, LOSSES, OBJECTIVES, REGISTRIES
 from lowshot.representation.objectives import Batch
+from lowshot.testing import check_classifier
 from tests.recogniser.conftest import photo
 from tests.server.processes import running
 
@@ -320,6 +322,12 @@ def test_the_contributed_data_set_gives_images() -> None:
     assert "shades" in DATASETS
     images = build_dataset("shades", "train", classes=3)
     assert images.load(31).getpixel((0, 0)) == (85, 85, 85)
+
+
+@pytest.mark.usefixtures("parts")
+def test_the_contributed_part_that_cites_its_paper_is_sound_and_cited() -> None:
+    check_classifier("root_mean")
+    assert list(entries_of(CLASSIFIERS.entry("root_mean").bibtex)) == ["doe2026roots"]
 
 
 def test_the_example_of_the_pretrained_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
