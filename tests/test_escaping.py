@@ -98,20 +98,22 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_a_run_with_hostile_names_prints_and_writes_no_control_character(hostile_run: tuple[Path, str]) -> None:
     folder, printed = hostile_run
-    outputs = {
-        path.name: path.read_text() for path in folder.rglob("report/*") if path.suffix in (".md", ".csv", ".html")
-    }
+    kinds = (".md", ".csv", ".html", ".tex", ".bib")
+    every = {path: path.read_text() for path in folder.rglob("report/**/*") if path.suffix in kinds}
+    outputs = {path.name: text for path, text in every.items() if path.parent.name == "report"}
     names = {"tables.md", "tables.csv", "paper.md", "paper.csv", "episodes.csv", "report.html"}
-    names |= {"classes.csv", "comparisons.csv", "confusions.csv", "kinds.csv"}
+    names |= {"classes.csv", "comparisons.csv", "confusions.csv", "kinds.csv", "references.bib"}
     assert names == set(outputs)
+    for path in set(every) - {folder / "out" / "report" / name for name in names}:
+        assert not {c for c in every[path] if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n"}, path
     for name, text in {**outputs, "terminal": printed}.items():
         left = {c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n"}
         assert not left | (set(text) & {"\u202e"}), name
-        assert "red" in text or name.startswith("paper"), name
+        assert "red" in text or name.startswith(("paper", "references")), name
 
 
 def test_no_cell_of_its_table_files_is_a_formula(hostile_run: tuple[Path, str]) -> None:
-    for path in (hostile_run[0] / "out" / "report").glob("*.csv"):
+    for path in (hostile_run[0] / "out" / "report").rglob("*.csv"):
         for line in csv.reader(io.StringIO(path.read_text())):
             for cell in line:
                 assert not re.match(r"[=+@\t\r]|-(?![\d.])", cell), (path.name, cell)

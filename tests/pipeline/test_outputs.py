@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from lowshot.citations import entries_of
 from lowshot.data import ClassSplit, Experiments
 from lowshot.features import FeatureStore
+from lowshot.files import read_json
 from tests.benchmark.problems import without_times
-from tests.pipeline.recipes import records, run_recipe
+from tests.pipeline.conftest import quick_render
+from tests.pipeline.recipes import records, run_recipe, write_features_recipe
+from tests.reference.latex import read_table
 
 Write = Callable[..., Path]
 
@@ -57,3 +63,31 @@ def test_the_same_recipe_and_seed_give_the_same_bytes(whole_run: Path, write_rec
 def test_tables_are_printed_again_when_all_is_up_to_date(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_recipe(finished)
     assert "Top-1, novel classes" in capsys.readouterr().out
+
+
+def test_everything_for_a_paper_lies_beside_the_page(tmp_path: Path) -> None:
+    methods = {"plain": {"classifier": "teen"}, "more": {"classifier": "teen", "generator": "g", "n_per_class": 4}}
+    path = write_features_recipe(
+        tmp_path,
+        methods,
+        generators={"g": {"generator": "analogies", "params": {"n_clusters": 2, "n_steps": 5}}},
+        episodes={"n_way": 2, "n_shots": [1], "n_query": 2, "n_tasks": 3},
+        report={"paper": True},
+    )
+    with mock.patch("lowshot.report.writing.render", quick_render):
+        run_recipe(path)
+    report = tmp_path / "out" / "report"
+    page = (report / "report.html").read_text("utf-8")
+    tables = re.findall(r'<table(?![^>]*class="facts")', page)
+    linked = re.findall(r'href="tables/([a-z0-9_]+)\.tex"', page)
+    assert len(linked) == len(set(linked)) == len(tables)
+    assert {"best", "all_top1", "episodes", "seconds", "answered_novel", "published_all_top5"} <= set(linked)
+    for name in linked:
+        assert read_table((report / "tables" / f"{name}.tex").read_text("utf-8")).rows
+        assert (report / "tables" / f"{name}.csv").stat().st_size
+    for link in re.findall(r'href="([^"#][^"]*)"', page):
+        assert (report / link).is_file(), link
+    keys = list(entries_of((report / "references.bib").read_text("utf-8")))
+    assert keys == ["hariharan2017lowshot", "vinyals2016matching", "wang2023teen"]
+    written = read_json(tmp_path / "out" / "state" / "report.json")["files"]
+    assert {"report/references.bib", "report/tables/best.tex"} <= set(written)

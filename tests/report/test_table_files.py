@@ -98,8 +98,8 @@ def test_signs_of_numbers_are_those_of_their_format():
     assert latex.packages == {"booktabs", "amssymb"}
     assert csv_of(as_csv(table)) == [
         ["x", "y", "y ±", "z", "z verdict"],
-        ["a", "-1.2", "0.3", "+0.4", "beats"],
-        ["b", "", "", "+0.0", "same"],
+        ["a", "-1.2", "0.3", "0.4", "beats"],
+        ["b", "", "", "0.0", "same"],
         ["c", "7", "", "-3.0", "tied"],
     ]
 

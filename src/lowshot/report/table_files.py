@@ -51,7 +51,7 @@ def as_csv(table: TextTable) -> str:
         further = [(i, word) for i, word in ((2, "±"), (3, "verdict")) if any(value and value[i] for value in values)]
         lines[0] += [str(head), *(f"{head} {word}" for _, word in further)]
         for line, cell, value in zip(lines[1:], cells, values):
-            line.append(_ascii(value[1]) if value else _present(str(cell)))
+            line.append(_ascii(value[1]).lstrip("+") if value else _present(str(cell)))
             after = [(value[i] or "") if value else "" for i, _ in further]
             line += [_VERDICTS.get(text, text) for text in after]
     return csv_text(lines)
