@@ -14,12 +14,13 @@ from lowshot.cli.classes import classes
 from lowshot.cli.convert import convert
 from lowshot.cli.export import export
 from lowshot.cli.extract import extract
+from lowshot.cli.fitting import fit_classifier, fit_generator, split, train
 from lowshot.cli.listing import list_parts
 from lowshot.cli.predict import predict
 from lowshot.cli.recipe import demo, run, validate
 from lowshot.cli.report import report
 from lowshot.cli.serve import serve
-from lowshot.cli.stages import episodes, evaluate, fit_classifier, fit_generator, split, train, tune
+from lowshot.cli.stages import episodes, evaluate, tune
 from lowshot.cli.suggest import suggest
 from lowshot.cli.teach import teach
 

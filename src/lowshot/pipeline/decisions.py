@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from lowshot.errors import InputError
+from lowshot.pipeline.mistakes import check_plan
 from lowshot.pipeline.plan import Plan
+from lowshot.pipeline.run_lock import RunLock, refusal_of
 from lowshot.pipeline.stage import KINDS, Stage
 from lowshot.pipeline.stamps import Stamps, Status
 from lowshot.progress import SafeConsole, say
@@ -14,18 +17,33 @@ MOST_LINES = 3
 """Up to this many stages of one kind have a line each; more share one."""
 
 
-def decide(plan: Plan, stamps: Stamps, only: str | None, force: bool) -> list[Status]:
+def decide(path: str | Path, plan: Plan, stamps: Stamps, only: str | None, force: bool) -> list[Status]:
     """The status of every stage of a plan.
 
     Args:
+        path (str or Path): The recipe, as messages name it.
         plan (Plan): The plan.
         stamps (Stamps): The stamps of earlier runs.
         only (str or None): The kind of stages that are run alone.
         force (bool): Run the chosen stages even where they are up to date.
 
     Raises:
-        InputError: A stage is to run alone, and what it needs is not there.
+        InputError: There is work to do for a recipe that ``lowshot validate`` refuses; or a stage is to run alone, and
+            what it needs is not there.
     """
+    try:
+        found = _decide(plan, stamps, only, force)
+    except InputError:
+        if only is None:
+            check_plan(path, plan)  # names all mistakes, where there are others
+        raise
+    kinds = {status.stage.kind for status in found if status.runs}
+    if only is None and kinds - {"report"}:
+        check_plan(path, plan, images=bool(kinds & {"train", "extract"}))
+    return found
+
+
+def _decide(plan: Plan, stamps: Stamps, only: str | None, force: bool) -> list[Status]:
     if only == "tune" and not any(stage.kind == "tune" for stage in plan.stages):
         raise InputError(
             "no method has a grid, so there is nothing to tune: give one, such as "
@@ -99,7 +117,17 @@ def finished(stage: Stage, seconds: float, stamps: Stamps, named: bool = False) 
     say(f"  {stage.key} done in {_duration(seconds)}" if named else f"  done in {_duration(seconds)}", style="dim")
 
 
-def print_plan(plan: Plan, statuses: Sequence[Status]) -> None:
+def print_due(path: str | Path, plan: Plan, stamps: Stamps, only: str | None, force: bool) -> None:
+    """Print what a run would do, and refuse what it would refuse, without writing anything."""
+    if only is None:
+        check_plan(path, plan)
+    found = [status for status in _decide(plan, stamps, only, force) if only in (None, status.stage.kind)]
+    RunLock(plan.outputs.folder, refusal_of(plan.outputs.folder)).check(found)
+    plan.inputs.say_images()
+    _print_plan(plan, found)
+
+
+def _print_plan(plan: Plan, statuses: Sequence[Status]) -> None:
     """The table of ``--dry-run``, to standard output."""
     from rich.table import Table
     from rich.text import Text

@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lowshot.errors import InputError
 from lowshot.files import update_text
 from lowshot.parallel import Engine, TaskGroup, run_groups
-from lowshot.pipeline.decisions import announce, decide, finished, print_plan
-from lowshot.pipeline.mistakes import check_plan, read_plan
+from lowshot.pipeline.decisions import announce, decide, finished, print_due
+from lowshot.pipeline.mistakes import read_plan
 from lowshot.pipeline.plan import Plan
-from lowshot.pipeline.run_lock import RunLock, only_run, refusal_of
+from lowshot.pipeline.run_lock import RunLock, only_run
 from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stamps import Stamps, Status
 from lowshot.ranks import Ranks, launched_ranks
@@ -63,35 +62,11 @@ def run_recipe(
     with launched_ranks() as ranks:
         if dry_run:
             if ranks.first:
-                _print_due(path, plan, stamps, only, force)
+                print_due(path, plan, stamps, only, force)
             return plan.recipe
         with only_run(plan.outputs, ranks.first) as lock:
             _run_plan(path, plan, stamps, ranks, lock, only, force, engine or Engine())
     return plan.recipe
-
-
-def _print_due(path: str | Path, plan: Plan, stamps: Stamps, only: str | None, force: bool) -> None:
-    """Print what a run would do, and refuse what it would refuse, without writing anything."""
-    if only is None:
-        check_plan(path, plan)
-    found = [status for status in decide(plan, stamps, only, force) if only in (None, status.stage.kind)]
-    RunLock(plan.outputs.folder, refusal_of(plan.outputs.folder)).check(found)
-    plan.inputs.say_images()
-    print_plan(plan, found)
-
-
-def _decide(path: str | Path, plan: Plan, stamps: Stamps, only: str | None, force: bool) -> list[Status]:
-    """The status of every stage; refuses a recipe that validation would refuse, where there is work to do."""
-    try:
-        found = decide(plan, stamps, only, force)
-    except InputError:
-        if only is None:
-            check_plan(path, plan)  # names all mistakes, where there are others
-        raise
-    kinds = {status.stage.kind for status in found if status.runs}
-    if only is None and kinds - {"report"}:
-        check_plan(path, plan, images=bool(kinds & {"train", "extract"}))
-    return found
 
 
 def _run_plan(
@@ -107,7 +82,7 @@ def _run_plan(
     """Run the stages that are due, while the output folder is locked. Every rank goes through the same plan."""
     decisions = None
     if ranks.first:
-        found = _decide(path, plan, stamps, only, force)
+        found = decide(path, plan, stamps, only, force)
         if only in (None, "split"):
             plan.inputs.say_images()
         lock.check([status for status in found if only in (None, status.stage.kind)])
