@@ -40,7 +40,7 @@ def covered_by_each_other_class(features, labels, held_out, held_out_labels):
 
 
 def landing(features, labels, real, real_labels):
-    """{class: shares of its features whose nearest real one is of it, of another class of ``labels``, of a third kind}."""
+    """{class: shares of its features whose nearest real one is of it, of another of ``labels``, of any other class}."""
     found = {}
     for label in np.unique(labels):
         counts = [0, 0, 0]

@@ -46,10 +46,8 @@ def explanation(views: Sequence[GeneratorView], gains: Sequence[TableGains]) -> 
     if not made:
         return _NOTHING
 
-    def over(
-        measure: Callable[[Measures], float], form: str = "{:.0f}", scale: float = 100, unit: str = "\u00a0%"
-    ) -> str:
-        return _span((scale * measure(view.measures) for view in made), form) + unit
+    def over(measure: Callable[[Measures], float]) -> str:
+        return _span((100 * measure(view.measures) for view in made), "{:.0f}") + "\u00a0%"
 
     points = [
         Markup(_ONE_CLASS).format(covered=over(lambda m: m.covered), others=over(lambda m: m.covered_by_others)),
@@ -61,8 +59,8 @@ def explanation(views: Sequence[GeneratorView], gains: Sequence[TableGains]) -> 
         ),
         Markup(_WORTH).format(
             examples=listed(view.n_per_class for view in made),
-            worth=over(lambda m: m.worth, "{:.1f}", 1, ""),
-            shots=over(lambda m: m.shots_worth, "{:.1f}", 1, ""),
+            worth=_span((view.worth for view in made), "{:.1f}"),
+            shots=_span((view.shots_worth for view in made), "{:.1f}"),
         ),
         Markup(_BALANCE),
     ]
@@ -148,6 +146,6 @@ def _of_features(view: GeneratorView) -> Markup:
         for share in (m.covered, m.covered_by_others, m.shots_near_own, m.near_own, m.shots_near_base, m.near_base)
     ]
     return Markup(
-        " The features of {} at n = {}: {} covered ({} by those of other classes); nearest to their own class {} of the "
-        "shots and {} of the generated features, to a base class {} and {}; {} examples are worth {} images."
+        " The features of {} at n = {}: {} covered ({} by those of other classes); nearest to their own class {} of "
+        "the shots and {} of the generated features, to a base class {} and {}; {} examples are worth {} images."
     ).format(view.title, view.n_shots, *shares, view.n_per_class, _span([m.worth], "{:.1f}"))
