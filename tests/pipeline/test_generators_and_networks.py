@@ -142,11 +142,16 @@ def test_a_generator_is_paired_with_the_method_that_differs_in_it_alone(write_re
         "cosine": {"classifier": "cosine", "label": "Cosine"},
         "more": {"classifier": "cosine", "generator": "difference", "n_per_class": 4},
     }
-    recipe = load_recipe(
-        write_recipe(generators={"difference": {"generator": "difference"}}, evaluate={"methods": methods})
-    )
+    evaluate = {
+        "n_shots": [1],
+        "methods": methods,
+        "generations": {"less": {"generator": "difference", "n_per_class": 2}},
+    }
+    recipe = load_recipe(write_recipe(generators={"difference": {"generator": "difference"}}, evaluate=evaluate))
     assert pairings(recipe) == [
+        Pairing("difference", "fast + less", "fast"),
         Pairing("difference", "fast_difference", "fast"),
+        Pairing("difference", "Cosine + less", "Cosine"),
         Pairing("difference", "more", "Cosine"),
     ]
 

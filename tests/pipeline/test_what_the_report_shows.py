@@ -1,4 +1,4 @@
-"""The report of a recipe: examples of the best method or of another, and an introduction that is true of its features."""
+"""The report of a recipe: examples of the best method or of another one, and an introduction that is true."""
 
 from __future__ import annotations
 
@@ -63,11 +63,8 @@ def test_examples_of_a_method_that_is_not_there_are_refused(write_recipe: Write)
 
 
 def test_the_introduction_says_of_features_what_is_true_of_them(write_recipe: Write, tmp_path: Path) -> None:
-    trained = write_recipe()
-    assert (
-        origin_of_features(load_recipe(trained))
-        == "The features are of a network that was trained on the base classes."
-    )
+    trained = load_recipe(write_recipe())
+    assert origin_of_features(trained) == "The features are of a network that was trained on the base classes."
     mixed = write_recipe(
         representations={
             "baseline": {"label": "Baseline"},
