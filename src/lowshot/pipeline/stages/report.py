@@ -140,7 +140,8 @@ def _labelled(recipe: Recipe, records: Iterable[dict[str, Any]]) -> list[dict[st
 def origin_of_features(recipe: Recipe) -> str:
     """A sentence on what made the features: trainings of the recipe, pretrained networks, files from elsewhere."""
     made: dict[str, list[str]] = {}
-    for key, section in recipe.representations.items():
+    for key in recipe.representations:
+        section = recipe.representations[recipe.network_of(key)]
         if section.given:
             source = "were made elsewhere, and what their network has seen is not known here"
         elif section.checkpoint is not None:
