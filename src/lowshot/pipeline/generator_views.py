@@ -51,7 +51,8 @@ def _view(inputs: Inputs, phase: LowShotPhase, name: str) -> GeneratorView:
     recipe, setup, names = inputs.recipe, inputs.split.setup(inputs.recipe.evaluate.setup), inputs.class_names
     representation = phase.representation
     n_shots = min(recipe.evaluate.n_shots)
-    n_per_class = max(m.n_per_class for m in recipe.evaluate.methods.values() if m.generator == name)
+    using = [phase.section(method) for method in phase.methods if phase.section(method).generator == name]
+    n_per_class = max(section.n_per_class for section in using)
     train, test = (FeatureStore.open(representation.features(part)) for part in ("train", "test"))
     shot_rows = Experiments.from_files(phase.outputs.experiments, 1).shots(1, n_shots, setup.novel)
     shots, shot_labels = train.rows(shot_rows), train.labels[shot_rows]
