@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from lowshot.pipeline.generator_views import pairings
 from lowshot.pipeline.plan import Plan
 from lowshot.pipeline.stages.report import with_fit_seconds
 from lowshot.recipe import load_recipe
@@ -121,7 +124,59 @@ def test_the_report_copes_with_little_to_show_of_a_generator(
         transform = {"image_size": 16, "flip": False}
         sections["data"] = {"dataset": "glyphs", "options": options, "preset": "small", "transform": transform}
     run_recipe(write_recipe(**sections))
-    assert "Generator difference on" in (tmp_path / "out" / "report" / "report.html").read_text()
+    page = (tmp_path / "out" / "report" / "report.html").read_text()
+    assert "Pictures: difference on" in page
+    assert ("Nothing is generated" in page) == (case == "nothing to generate")
     figures = {f.name for f in (tmp_path / "out" / "report" / "figures").glob("generator_*.png")}
     assert any("projection" in name for name in figures)
     assert any("neighbours" in name for name in figures) == (case == "one held-out image")
+
+
+def test_a_generator_is_paired_with_the_method_that_differs_in_it_alone(write_recipe: Write) -> None:
+    quick = {"params": {"n_steps": 5}}
+    methods = {
+        "fast": quick,
+        "fast_difference": {**quick, "generator": "difference", "n_per_class": 4},
+        "slow_difference": {"params": {"n_steps": 6}, "generator": "difference", "n_per_class": 4},
+        "cosine": {"classifier": "cosine", "label": "Cosine"},
+        "more": {"classifier": "cosine", "generator": "difference", "n_per_class": 4},
+    }
+    evaluate = {
+        "n_shots": [1],
+        "methods": methods,
+        "generations": {"less": {"generator": "difference", "n_per_class": 2}},
+    }
+    recipe = load_recipe(write_recipe(generators={"difference": {"generator": "difference"}}, evaluate=evaluate))
+    assert {(pair.generator, pair.method, pair.without) for pair in pairings(recipe)} == {
+        ("difference", "fast + less", "fast"),
+        ("difference", "fast_difference", "fast"),
+        ("difference", "Cosine + less", "Cosine"),
+        ("difference", "more", "Cosine"),
+    }
+
+
+def test_the_report_says_what_a_generator_gains_and_lists_the_images_nearest_to_its_features(
+    finished: Path, write_recipe: Write, tmp_path: Path
+) -> None:
+    linear = {"params": {"n_steps": 5}}
+    run_recipe(
+        write_recipe(
+            representations={"baseline": {}},
+            generators={"difference": {"generator": "difference"}},
+            evaluate={
+                "n_shots": [1, 4],
+                "methods": {"plain": linear, "more": {**linear, "generator": "difference", "n_per_class": 4}},
+            },
+        )
+    )
+    folder = tmp_path / "out" / "report"
+    with open(folder / "generators.csv", newline="") as file:
+        [measured] = csv.DictReader(file)
+    shares = [float(measured[key]) for key in ("near_own", "near_novel", "near_base")]
+    assert sum(shares) == pytest.approx(1, abs=1e-3)
+    assert float(measured["covered_by_shots"]) <= float(measured["covered"]) <= 1
+    page = (folder / "report.html").read_text()
+    times = [int(count) for count in re.findall(r"×(\d+) [✓✗]", page)]
+    assert sum(times) == 4 * 3  # four classes of one shot and three generated features
+    [row] = re.findall(r'href="#generator-baseline\+difference".*?</tr>', page)
+    assert row.endswith('<td class="number">=</td></tr>')

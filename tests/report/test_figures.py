@@ -15,7 +15,7 @@ from PIL import Image
 from lowshot.report import Example
 from lowshot.report.figures.accuracy import accuracy_plot
 from lowshot.report.figures.strip import strip_plot
-from lowshot.report.figures.style import DARK, LIGHT, drawable, line_style, render
+from lowshot.report.figures.style import DARK, LIGHT, drawable, line_style, render, wrapped
 from lowshot.report.figures.training import training_plot
 from lowshot.report.table_data import build_tables
 
@@ -80,7 +80,28 @@ def test_any_name_is_drawn_and_stands_in_the_legend(method):
 def test_the_scripts_of_the_embedded_data_are_drawn_as_they_are():
     assert drawable("Ωж Ֆ ∂ ✓ ✗") == "Ωж Ֆ ∂ ✓ ✗"
     assert drawable("中") == "[U+4E2D]"
-    assert drawable("aquarium_fish", 8) == "aquariu…"
+    assert wrapped("aquarium_fish", 8) == "aquarium\n_fish"
+
+
+LONG = " ".join(["an aquarium_fish of the species Carassius auratus"] * 5)
+
+
+def test_no_name_is_cut_however_long_it_is():
+    words = LONG.split()
+    records = make_records(metrics=["all_top5"], representations=[LONG, "other"], methods=[LONG, *"abc"])
+    plots = [
+        strip_plot([Example(Image.new("L", (4, 8)), LONG, "x", LONG, "logistic", 1)]),
+        accuracy_plot(build_tables(records)[0]),
+        training_plot({LONG: [{"epoch": 1, "loss": 2.0}]}),
+    ]
+    for plot in plots:
+        figure = plot.draw(LIGHT)
+        texts = [text.get_text() for axes in figure.axes for text in (*axes.texts, axes.title, axes._left_title)]
+        texts += [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+        whole = [text for text in texts if " ".join(words) in " ".join(text.split())]
+        assert whole
+        assert not any("…" in text for text in texts)
+        assert max(len(line) for text in whole for line in text.splitlines()) <= 90
 
 
 def test_training_curves_show_what_the_logs_hold():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lowshot.benchmark import summarise
 from lowshot.errors import InputError
-from lowshot.report.table_data import METRIC_TITLES, Cell, build_tables, informative, mean_cell, primary
+from lowshot.report.table_data import METRIC_TITLES, Cell, best_first, build_tables, informative, mean_cell, primary
 from lowshot.report.winners import winners
 from tests.reference import significance as reference
 
@@ -145,6 +145,22 @@ def test_a_guess_is_right_in_k_of_the_classes_that_compete():
 def test_of_few_classes_readers_see_no_top_5():
     assert {table.metric[-1] for table in informative(build_tables(sized(10)))} == {"1"}
     assert len(informative(build_tables(sized(11)))) == 6
+
+
+@pytest.mark.parametrize(("n_novel", "k"), [(3, 1), (10, 1), (11, 5)])
+def test_among_novel_classes_their_number_decides_about_top_5(n_novel, k):
+    metrics = [f"{scope}_top{k}" for scope in ("all", "novel_only") for k in (1, 5)]
+    records = [{**one, "data": {"base": 40, "novel": n_novel, "classes": 99}} for one in make_records(metrics=metrics)]
+    tables = build_tables(records)
+    assert [table.metric for table in primary(tables)] == ["all_top5", f"novel_only_top{k}"]
+    assert ("novel_only_top5" in {table.metric for table in informative(tables)}) == (k == 5)
+
+
+def test_the_best_row_at_a_number_of_shots_comes_first_and_one_not_run_there_last():
+    records = [record(1, p, n=n, method=m) for m, n, p in [("a", 1, 0.1), ("b", 1, 0.3), ("a", 5, 0.9), ("c", 5, 0.2)]]
+    [table] = build_tables(records)
+    assert [method for _, method in best_first(table, 0)] == ["b", "a", "c"]
+    assert [method for _, method in best_first(table, 1)] == ["a", "c", "b"]
 
 
 def test_setups_never_mix():

@@ -116,6 +116,10 @@ def cross_complaints(recipe: Recipe) -> list[str]:
         for method in (recipe.episodes.methods if recipe.episodes else ())
         if method not in recipe.evaluate.methods
     ]
+    if (shown := recipe.report.examples_of) is not None and shown not in recipe.evaluate.methods:
+        wrong.append(
+            f"report.examples_of: {shown!r} is not in evaluate.methods. {did_you_mean(shown, recipe.evaluate.methods)}"
+        )
     most = recipe.split.max_shots
     wrong += [
         f"{key}: {max(n_shots)} shots are asked for but split.max_shots is {most}: set split.max_shots={max(n_shots)} "

@@ -401,6 +401,9 @@ class ReportSection(Section):
 
     title: str | None = Field(None, description="heading of the report; the recipe's name when none")
     examples_at: int | None = Field(None, description="number of shots of the example strip; the largest when none")
+    examples_of: str | None = Field(
+        None, description="key of evaluate.methods of the example strip; the best on each representation when none"
+    )
     metrics: tuple[Accuracy, ...] = Field(
         (), description="accuracies to show, such as all_top5; all measured when empty"
     )

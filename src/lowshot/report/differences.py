@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -127,7 +128,9 @@ class Differences:
         return tuple(source for source in SOURCE_WORDS if tested and all(source in sources for sources in tested))
 
 
-def find_differences(records: Iterable[Record], table: TableData) -> dict[int, Differences]:
+def find_differences(
+    records: Iterable[Record], table: TableData, only: Collection[tuple[int, int]] | None = None
+) -> dict[int, Differences]:
     """Compare all rows of a table at each number of shots.
 
     The difference of two rows is taken within the draws that both have. Where the records hold right answers by class,
@@ -137,6 +140,8 @@ def find_differences(records: Iterable[Record], table: TableData) -> dict[int, D
     Args:
         records (iterable of mappings): The records that the table was built from.
         table (TableData): The table.
+        only (collection of pairs or None): The pairs (i, j) of places of rows, i < j, to compare; None for all. The
+            adjusted p values are for these pairs.
 
     Returns:
         dict: The differences at each number of shots, in the order of the table.
@@ -156,7 +161,7 @@ def find_differences(records: Iterable[Record], table: TableData) -> dict[int, D
             if row.cells[column] is not None
         }
         idle = frozenset(i for i, sample in samples.items() if sample.is_idle)
-        found[n] = Differences(table, n, _pairs(samples), idle)
+        found[n] = Differences(table, n, _pairs(samples, only), idle)
     return found
 
 
@@ -228,9 +233,11 @@ class _Sample:
         return self._known["by class", draws]
 
 
-def _pairs(samples: Mapping[int, _Sample]) -> dict[tuple[int, int], Difference]:
-    places = list(samples)
-    every = {(i, j): _shared_draws(samples[i], samples[j]) for n, i in enumerate(places) for j in places[n + 1 :]}
+def _pairs(
+    samples: Mapping[int, _Sample], only: Collection[tuple[int, int]] | None
+) -> dict[tuple[int, int], Difference]:
+    pairs = [(i, j) for i, j in (combinations(samples, 2) if only is None else only) if i in samples and j in samples]
+    every = {(i, j): _shared_draws(samples[i], samples[j]) for i, j in pairs}
     shared = {key: draws for key, draws in every.items() if draws}
     same = {(i, j): _same(samples[i], samples[j], draws) for (i, j), draws in shared.items()}
     alike: dict[tuple[Any, ...], list[tuple[int, int]]] = defaultdict(list)

@@ -1,35 +1,46 @@
-"""The section about one generator: the images nearest to its features, a projection, and the coverage of classes."""
+"""One generator as the report shows it: the numbers of its features, the images nearest to them, and projections."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from markupsafe import Markup, escape
 from PIL.Image import Image
 
-from lowshot.hallucination.inspection import Projection, Spread
-from lowshot.report.figures.strip import LARGEST, SMALL
-from lowshot.report.figures.style import Plot, Theme, drawable, new_figure
-from lowshot.report.page import Section
+from lowshot.hallucination.inspection import Landing, Projection, Spread
+from lowshot.report.figures.style import Plot, Theme, new_figure, wrapped
+from lowshot.report.figures.tiles import Strip, Tile, draw_tiles
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PER_CLASS = 8
-"""The number of generated features shown of each class."""
+"""The most images of each class that are shown as nearest to its generated features."""
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """The real image most like a generated feature; ``is_same`` where it shows the class that was meant."""
+    """A real image that is nearest to generated features of a class.
+
+    Attributes:
+        image (PIL image): The image.
+        name (str): The name of the class that it shows.
+        is_same (bool): True where that is the class that was meant.
+        times (int): The number of generated features of the class to which no other image is nearer.
+    """
 
     image: Image
     name: str
     is_same: bool
+    times: int = 1
+
+    @property
+    def caption(self) -> str:
+        """``×3 ✓``, or ``×3 ✗ fox`` where another class was meant."""
+        return f"×{self.times} {'✓' if self.is_same else f'✗ {self.name}'}"
 
 
 @dataclass(frozen=True)
@@ -37,17 +48,48 @@ class GeneratedClass:
     """One novel class: its shots, the neighbours of its generated features, and all of them in a plane.
 
     ``shots`` and ``neighbours`` are empty without images at hand, and where nothing is generated.
+
+    Attributes:
+        name (str): The name of the class.
+        shots (sequence of images): Its shots.
+        neighbours (sequence of Neighbour): Up to :data:`PER_CLASS` images, those nearest to most features first.
+        projection (Projection): Shots, generated and held-out features in a common plane.
+        n_nearest (int): The number of images that are nearest to any of its generated features, those shown included.
     """
 
     name: str
     shots: Sequence[Image]
     neighbours: Sequence[Neighbour]
     projection: Projection
+    n_nearest: int = 0
+
+
+@dataclass(frozen=True)
+class Measures:
+    """The measures of a generator's features, shares as fractions; NaN for what is not known.
+
+    All but the last two are means over classes, of the arrays of :class:`~lowshot.hallucination.inspection.Spread` and
+    :class:`~lowshot.hallucination.inspection.Landing`.
+    """
+
+    covered_by_shots: float
+    covered: float
+    covered_by_others: float
+    precision: float
+    variance_ratio: float
+    shots_near_own: float
+    shots_near_novel: float
+    shots_near_base: float
+    near_own: float
+    near_novel: float
+    near_base: float
+    shots_worth: float
+    worth: float
 
 
 @dataclass(frozen=True)
 class GeneratorView:
-    """The content of the section about one generator.
+    """The content of the report about one generator on one representation.
 
     Attributes:
         generator (str): The name of the generator for people.
@@ -57,6 +99,11 @@ class GeneratorView:
         n_per_class (int): The number of examples that the generator brings each class to.
         classes (sequence of GeneratedClass): A few novel classes.
         spread (Spread): The coverage and the variance of the generated features, for all novel classes of the setup.
+        shots_landing (Landing): The classes of the held-out features nearest to the shots of all novel classes.
+        landing (Landing or None): The same for the generated features; None where nothing is generated.
+        shots_worth (float): The number of real images that the mean of the shots is worth, by
+            :func:`~lowshot.hallucination.inspection.worth_in_images`.
+        worth (float): The same for the mean of shots and generated features.
     """
 
     generator: str
@@ -66,97 +113,100 @@ class GeneratorView:
     n_per_class: int
     classes: Sequence[GeneratedClass]
     spread: Spread
+    shots_landing: Landing
+    landing: Landing | None
+    shots_worth: float
+    worth: float
+
+    @property
+    def title(self) -> str:
+        """The generator and the representation."""
+        return f"{self.generator} on {self.representation}"
+
+    @cached_property
+    def measures(self) -> Measures:
+        """The means over classes."""
+        spread, shots, made = self.spread, self.shots_landing, self.landing
+        return Measures(
+            covered_by_shots=_mean(spread.covered_by_shots),
+            covered=_mean(spread.covered),
+            covered_by_others=_mean(spread.covered_by_others),
+            precision=_mean(spread.precision),
+            variance_ratio=_mean(spread.variance_ratio),
+            shots_near_own=_mean(shots.own),
+            shots_near_novel=_mean(shots.novel),
+            shots_near_base=_mean(shots.base),
+            near_own=np.nan if made is None else _mean(made.own),
+            near_novel=np.nan if made is None else _mean(made.novel),
+            near_base=np.nan if made is None else _mean(made.base),
+            shots_worth=self.shots_worth,
+            worth=self.worth,
+        )
 
 
-def generator_section(view: GeneratorView) -> Section:
-    """The section about a generator: text, a table of the coverage, and two figures."""
-    title = f"Generator {view.generator} on {view.representation}"
-    neighbours = Plot(
+def _mean(values: np.ndarray) -> float:
+    """The mean over the classes that have a value; NaN without any."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
+
+
+def neighbours_plot(view: GeneratorView) -> Plot | None:
+    """The shots of each class, and the images nearest to its generated features; None without images."""
+    classes = [one for one in view.classes if one.neighbours]
+    if not classes:
+        return None
+    strips = [
+        Strip(
+            one.name,
+            [
+                *(Tile(image, ("shot",)) for image in one.shots),
+                *(Tile(found.image, (found.caption,), found.is_same) for found in one.neighbours),
+            ],
+        )
+        for one in classes
+    ]
+    return Plot(
         name=f"generator_{view.key}_neighbours",
-        caption=(
-            f"On the left the real shots (n={view.n_shots}), on the right, framed, the test image most like each of up "
-            f"to {PER_CLASS} generated features. A solid frame and ✓: an image of the same class."
-        ),
-        alt="; ".join(
-            f"{one.name}: {sum(n.is_same for n in one.neighbours)} of {len(one.neighbours)} neighbours of its class"
-            for one in view.classes
-        ),
-        draw=lambda theme: _draw_neighbours(view.classes, theme),
+        caption="Shots, and the test images nearest to generated features, with the number of features.",
+        alt="; ".join(neighbours_in_words(one) for one in classes),
+        draw=lambda theme: draw_tiles(strips, theme),
     )
-    plane = Plot(
+
+
+def neighbours_in_words(one: GeneratedClass) -> str:
+    """The number of shown neighbours that are of the class."""
+    return f"{one.name}: {sum(n.is_same for n in one.neighbours)} of {len(one.neighbours)} neighbours of its class"
+
+
+def projection_plot(view: GeneratorView) -> Plot:
+    """Shots, generated and held-out features of each class in a plane; the axes say how much of the variance it has."""
+    shares = "; ".join(
+        f"{one.name}: {_share(one.projection, 0)} and {_share(one.projection, 1)}" for one in view.classes
+    )
+    return Plot(
         name=f"generator_{view.key}_projection",
-        caption="Shots, generated and held-out features of a class, in the plane in which they vary most (PCA).",
-        alt=f"Scatter plots of shots, generated and held-out features of {len(view.classes)} novel classes.",
+        caption="Shots, generated and held-out features of a class, in the plane in which they vary most (PCA). What "
+        "is apart in other directions can lie together here: the axes say which share of the variance they show.",
+        alt=f"Scatter plots of shots, generated and held-out features of {len(view.classes)} novel classes. "
+        f"Shares of the variance on both axes: {shares}.",
         draw=lambda theme: _draw_projections(view.classes, theme),
     )
-    has_images = any(one.neighbours for one in view.classes)
-    return Section(title, _text(view), [neighbours, plane] if has_images else [plane])
 
 
-def _text(view: GeneratorView) -> Markup:
-    spread = view.spread
-    rows = (
-        ("covered by the real shots alone", spread.covered_by_shots, 100, "%"),
-        ("covered by shots and generated features", spread.covered, 100, "%"),
-        ("generated features that lie near a held-out one", spread.precision, 100, "%"),
-        ("variance of the generated over that of the held-out", spread.variance_ratio, 1, ""),
-    )
-    body = Markup("").join(
-        Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format(name, _mean(values, scale, unit))
-        for name, values, scale, unit in rows
-    )
-    return Markup(
-        "<p>With n={} the generator brings each of {} novel classes to {} examples. A held-out test feature is covered "
-        "when a shot or a generated feature lies no farther from it than its fifth neighbour of the same class. "
-        'Mean over classes:</p><div class="scroll"><table><tbody>{}</tbody></table></div>'
-    ).format(view.n_shots, len(spread.classes), view.n_per_class, body)
-
-
-def _mean(values: np.ndarray, scale: float, unit: str) -> Markup:
-    known = values[np.isfinite(values)]
-    return escape(f"{scale * known.mean():.{1 if unit else 2}f} {unit}".strip() if len(known) else "–")
-
-
-def _draw_neighbours(classes: Sequence[GeneratedClass], theme: Theme) -> Figure:
-    from matplotlib.patches import Rectangle  # after the figures, whose package imports matplotlib safely
-
-    most_shots = max(len(one.shots) for one in classes)
-    most_neighbours = max(len(one.neighbours) for one in classes)
-    gap = 0.35  # of a tile, between the shots and the neighbours
-    widths = [1.0] * most_shots + [gap] + [1.0] * most_neighbours
-    figure = new_figure(0.95 * sum(widths), 1.38 * len(classes))
-    grid = figure.subplots(len(classes), len(widths), squeeze=False, width_ratios=widths)
-    for line, one in zip(grid, classes):
-        for axes in line:
-            axes.set_axis_off()
-        line[0].set_title(drawable(one.name, 40), fontsize=8).set_in_layout(False)
-        for axes, image in zip(line, one.shots):
-            _show(axes, image)
-        for axes, neighbour in zip(line[most_shots + 1 :], one.neighbours):
-            _show(axes, neighbour.image)
-            colour = theme.right if neighbour.is_same else theme.wrong
-            dashes = "-" if neighbour.is_same else (0, (2, 1))
-            where = {"transform": axes.transAxes, "clip_on": False}
-            axes.add_patch(Rectangle((0, 0), 1, 1, fill=False, edgecolor=colour, lw=2, linestyle=dashes, **where))
-            label = drawable("✓" if neighbour.is_same else f"✗ {neighbour.name}", 14)
-            axes.text(0, -0.07, label, fontsize=6.5, color=colour, va="top", **where).set_in_layout(False)
-    return figure
+def _share(projection: Projection, axis: int) -> str:
+    return f"{100 * projection.explained[axis]:.0f} %"
 
 
 def _draw_projections(classes: Sequence[GeneratedClass], theme: Theme) -> Figure:
-    figure = new_figure(2.6 * len(classes), 2.9)
+    figure = new_figure(2.6 * len(classes), 3.2)
     for axes, one in zip(figure.subplots(1, len(classes), squeeze=False)[0], classes):
         points = one.projection
         axes.scatter(*points.held_out.T, s=9, marker="o", color=theme.muted, alpha=0.6, label="held out")
         axes.scatter(*points.generated.T, s=22, marker="^", color=theme.lines[1], label="generated")
         axes.scatter(*points.real.T, s=60, marker="*", color=theme.lines[0], label="shots", zorder=3)
-        axes.set_title(drawable(one.name, 24), fontsize=8)
+        axes.set_title(wrapped(one.name, 26), fontsize=8)
         axes.set(xticks=[], yticks=[])
+        for axis, write in enumerate((axes.set_xlabel, axes.set_ylabel)):
+            write(f"component {axis + 1}: {_share(points, axis)}", fontsize=8)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
-
-
-def _show(axes: Axes, image: Image) -> None:
-    thumbnail = image.convert("RGB")
-    thumbnail.thumbnail((LARGEST, LARGEST))
-    axes.imshow(np.asarray(thumbnail), interpolation="nearest" if max(image.size) <= SMALL else "antialiased")

@@ -14,11 +14,29 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lowshot.report.differences import Differences
-from lowshot.report.figures.strip import SMALL, Example, by_source
+from lowshot.report.figures.strip import Example, by_source
 from lowshot.report.figures.style import Plot
+from lowshot.report.figures.tiles import SMALL, is_photo
 from lowshot.report.table_data import Row, TableData, primary
 from lowshot.report.tables import TextTable, file_links, file_stem
 from lowshot.report.winners import headlines
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A part of a section that is folded away below it until a reader opens it or follows a link to it.
+
+    Attributes:
+        title (str): The line that is always shown.
+        anchor (str): The name that links to it have, unique on the page.
+        html (str): The text, as that of a :class:`Section`.
+        plots (sequence of Plot): The figures to save and to embed below the text.
+    """
+
+    title: str
+    anchor: str
+    html: str = ""
+    plots: Sequence[Plot] = ()
 
 
 @dataclass(frozen=True)
@@ -32,12 +50,21 @@ class Section:
         plots (sequence of Plot): The figures to save and to embed below the text.
         tables (sequence of TextTable): The tables in the text, to save; each has the name that the text links to, as
             :meth:`TextTable.html <lowshot.report.tables.TextTable.html>` does.
+        folds (sequence of Fold): Further parts, folded away below it.
+        files (sequence of Plot): The figures to save that the page does not show.
     """
 
     title: str
     html: str = ""
     plots: Sequence[Plot] = ()
     tables: Sequence[TextTable] = ()
+    folds: Sequence[Fold] = ()
+    files: Sequence[Plot] = ()
+
+    @property
+    def embedded(self) -> list[Plot]:
+        """The figures that the page shows."""
+        return [*self.plots, *(plot for fold in self.folds for plot in fold.plots)]
 
 
 @dataclass(frozen=True)
@@ -61,7 +88,8 @@ class Page:
 
     ``pictures`` are found by the name of their plot, ``differences`` by metric and number of shots; ``tested`` says in
     words what intervals and tests of differences hold over, empty where nothing was tested. ``references`` is true
-    where ``references.bib`` lies beside the page.
+    where ``references.bib`` lies beside the page. ``origin`` is a sentence on what made the features, empty where that
+    is not known.
     """
 
     title: str
@@ -77,6 +105,7 @@ class Page:
     tested: str
     differing: Section | None
     references: bool = False
+    origin: str = ""
 
 
 def render_page(page: Page) -> str:
@@ -150,8 +179,8 @@ def image_tag(image: PIL.Image.Image, alt: str) -> Markup:
         image (PIL image): The image; photographs are reduced.
         alt (str): The content in words.
     """
-    is_photo = max(image.size) > SMALL
+    smooth = is_photo(image)
     copy = image.convert("RGB")
     copy.thumbnail((SMALL * 3 // 2, SMALL * 3 // 2))
     tag = Markup('<img src="{}"{} alt="{}">')
-    return tag.format(_image_uri(copy, is_photo), Markup(' class="photo"' if is_photo else ""), alt)
+    return tag.format(_image_uri(copy, smooth), Markup(' class="photo"' if smooth else ""), alt)

@@ -168,6 +168,13 @@ class TableData:
         return None if self.n_competing is None or not k.isdigit() else 100 * min(1.0, int(k) / self.n_competing)
 
     @property
+    def informative_k(self) -> int:
+        """5, or 1 where so few classes compete that five guesses name half of them; 5 where nothing says how many."""
+        among_novel = self.metric.startswith("novel_only") and self.n_competing is not None
+        count = self.n_competing if among_novel else self.n_classes
+        return 5 if count is None else informative_k(count)
+
+    @property
     def title(self) -> str:
         """The metric as people read it; its bare name where a plug-in measured it."""
         return METRIC_TITLES[self.metric].title if self.metric in METRIC_TITLES else self.metric
@@ -270,20 +277,39 @@ def informative(tables: Sequence[TableData]) -> list[TableData]:
         table
         for table in tables
         if not table.metric.endswith("_top5")
-        or table.n_classes is None
-        or informative_k(table.n_classes) == 5
+        or table.informative_k == 5
         or table.metric.replace("_top5", "_top1") not in with_top1
     ]
 
 
 def primary(tables: Sequence[TableData]) -> list[TableData]:
     """The tables of :data:`PRIMARY` metrics, in top-1 where up to ten classes compete; all where there is none."""
-    return [table for table in tables if table.metric in _primary_metrics(table.n_classes)] or list(tables)
+
+    def is_primary(table: TableData) -> bool:
+        return table.metric in (metric.replace("_top5", f"_top{table.informative_k}") for metric in PRIMARY)
+
+    return [table for table in tables if is_primary(table)] or list(tables)
 
 
-def _primary_metrics(n_classes: int | None) -> tuple[str, ...]:
-    k = 5 if n_classes is None else informative_k(n_classes)
-    return tuple(metric.replace("_top5", f"_top{k}") for metric in PRIMARY)
+def over_all_classes(tables: Sequence[TableData]) -> TableData:
+    """The first of the :func:`primary` tables that counts base and novel classes, or the first one."""
+    shown = primary(tables)
+    return next((table for table in shown if table.metric.startswith("all_")), shown[0])
+
+
+def best_first(table: TableData, column: int = 0) -> list[tuple[str, str]]:
+    """Representation and method of all rows, the highest mean at one number of shots first, those not run there last.
+
+    Args:
+        table (TableData): The table.
+        column (int): The place of the number of shots.
+    """
+
+    def mean(row: Row) -> float:
+        cell = row.cells[column]
+        return -1.0 if cell is None else cell.mean
+
+    return [(row.representation, row.method) for row in sorted(table.rows, key=lambda row: -mean(row))]
 
 
 def shot_heads(n_shots: Sequence[int | str]) -> list[str]:

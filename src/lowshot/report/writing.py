@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from lowshot.report.published import (
     published_notes,
     published_tables,
 )
-from lowshot.report.table_data import build_tables, informative, primary
+from lowshot.report.table_data import TableData, best_first, build_tables, informative, over_all_classes, primary
 from lowshot.report.table_files import save_tables
 from lowshot.report.tables import TextTable, fitting_tables, print_tables, result_table, to_csv, to_markdown
 from lowshot.report.training_views import training_section, trainings_csv
@@ -58,6 +59,11 @@ class Report:
     metrics: Sequence[str] | None = None
     kinds: Mapping[str, RepresentationKind] | None = None
     episodes: Sequence[Record] = ()
+
+    @cached_property
+    def tables(self) -> list[TableData]:
+        """A table for each accuracy."""
+        return build_tables(self.records, self.metrics, self.setup)
 
     def write(
         self, folder: Path, *, sections: Sequence[Section] = (), images: TestImages | None = None, **parts: Any
@@ -102,10 +108,7 @@ class Report:
 
     def _details(self, folder: Path, images: TestImages | None) -> list[Section]:
         """The parts of the page on several trainings and on single classes, whose numbers are saved beside it."""
-        tables = primary(build_tables(self.records, self.metrics, self.setup))
-        table = next((table for table in tables if table.metric.startswith("all_")), tables[0])
-        means = {(row.representation, row.method): row.cells[0] for row in table.rows}
-        ranking = sorted(means, key=lambda row: -(cell.mean if (cell := means[row]) is not None else -1.0))
+        tables = primary(self.tables)
         results = class_results(self.records, self.setup)
         if results:
             write_text(folder / "classes.csv", classes_csv(results))
@@ -113,8 +116,8 @@ class Report:
             write_text(folder / "kinds.csv", kinds_csv(results))
         trained = training_section(tables)
         if trained is not None:
-            every = build_tables(self.records, self.metrics, self.setup)
-            write_text(folder / "trainings.csv", trainings_csv(every))
+            write_text(folder / "trainings.csv", trainings_csv(self.tables))
+        ranking = best_first(over_all_classes(tables))
         return [*([] if trained is None else [trained]), class_section(results, ranking, images)]
 
     def print(self) -> None:
@@ -150,6 +153,7 @@ def write_report(
     setup: str = "test",
     metrics: Sequence[str] | None = None,
     references: str = "",
+    origin: str = "",
 ) -> Path:
     """Write the figures, the tables and last the page ``report.html``.
 
@@ -175,6 +179,7 @@ def write_report(
         metrics (sequence of str or None): The accuracies to show; by default all that were measured.
         references (str): The BibTeX entries of the methods, for ``references.bib``; there is no such file where it is
             empty.
+        origin (str): A sentence for the introduction of the page on what made the features, where that is known.
 
     Returns:
         The path of ``report.html``.
@@ -189,10 +194,10 @@ def write_report(
     differences = {table.metric: find_differences(records, table) for table in tables}
     plots = [accuracy_plot(table) for table in primary(tables)]
     plots += [plot for plot in (training_plot(training_logs),) if plot is not None]
-    plots += [plot for section in sections for plot in section.plots]
-    pictures = _save(folder / "figures", plots)
-    if examples:
-        _save(folder / "figures", [strip_plot(examples)])
+    plots += [plot for section in sections for plot in section.embedded]
+    files = [strip_plot(examples)] if examples else []
+    files += [plot for section in sections for plot in section.files]
+    pictures = _save(folder / "figures", plots, files)
     markdown = [to_markdown(records, metrics, setup), *(table.markdown() for table in further_tables)]
     write_text(folder / "tables.md", printable("\n".join(markdown)))
     write_text(folder / "tables.csv", to_csv(records, metrics, setup))
@@ -208,19 +213,20 @@ def write_report(
         write_text(folder / "references.bib", printable(references))
     texts = (recipe_yaml, provenance, notes, sections)
     tests = (differences, tested, differing)
-    page = Page(title, description, tables, pictures, examples, *texts, *tests, references=bool(references))
+    page = Page(title, description, tables, pictures, examples, *texts, *tests, bool(references), origin)
     write_text(folder / "report.html", printable(render_page(page)))
     return folder / "report.html"
 
 
-def _save(folder: Path, plots: Sequence[Plot]) -> dict[str, Picture]:
-    """Draw each plot for paper and for both themes of the page."""
-    if twice := [name for name, count in Counter(plot.name for plot in plots).items() if count > 1]:
+def _save(folder: Path, embedded: Sequence[Plot], files: Sequence[Plot]) -> dict[str, Picture]:
+    """Draw each plot for paper, and those that the page shows for both its themes."""
+    if twice := [name for name, count in Counter(plot.name for plot in [*embedded, *files]).items() if count > 1]:
         raise LowshotError(f"several plots are named {', '.join(twice)}: their files would replace each other")
     pictures = {}
-    for plot in plots:
-        files = render(plot, LIGHT, ("png", "pdf"))
-        for extension, data in files.items():
+    for plot in [*embedded, *files]:
+        drawn = render(plot, LIGHT, ("png", "pdf"))
+        for extension, data in drawn.items():
             write_bytes(folder / f"{plot.name}.{extension}", data)
-        pictures[plot.name] = Picture(plot, files["png"], render(plot, DARK)["png"])
+        if plot in embedded:
+            pictures[plot.name] = Picture(plot, drawn["png"], render(plot, DARK)["png"])
     return pictures

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowshot.files import exists, read_text
+from lowshot.files import exists, read_text, write_text
 from lowshot.pipeline.bias_note import zero_bias_note
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot import LowShotPhase
@@ -19,7 +19,7 @@ from lowshot.recipe import Recipe
 from lowshot.recipe.schema import training_name
 
 if TYPE_CHECKING:
-    from lowshot.report import Example
+    from lowshot.report import Example, Section
     from lowshot.report.class_views import TestImages
     from lowshot.report.published import RepresentationKind
     from lowshot.report.writing import Report
@@ -57,25 +57,39 @@ def report_stage(inputs: Inputs, phases: Phases, results: ResultFiles, needs: tu
 
 def _write(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iterable[Stage]) -> None:
     """Write report.html and its companions from the outputs of the other stages."""
-    from lowshot.pipeline.generator_views import generator_views
-    from lowshot.report.generators import generator_section
     from lowshot.report.references import references
 
-    recipe = inputs.recipe
+    recipe, folder = inputs.recipe, inputs.outputs.report.parent
     report = _report(inputs, results, evaluated)
     report.write(
-        inputs.outputs.report.parent,
+        folder,
         title=recipe.report.title or recipe.name,
         description=recipe.description,
         training_logs=_training_logs(phases),
-        examples=_examples(inputs, report.records),
+        examples=_examples(inputs, report),
         recipe_yaml=recipe.to_yaml(),
         references=references([recipe.model_dump(mode="json")]),
         provenance=_provenance(inputs, report.records),
         notes=_notes(inputs, results),
         images=_test_images(inputs),
-        sections=[generator_section(view) for view in generator_views(inputs, phases)],
+        sections=_generators(inputs, phases, report, folder),
+        origin=origin_of_features(recipe),
     )
+
+
+def _generators(inputs: Inputs, phases: Phases, report: Report, folder: Path) -> list[Section]:
+    """The section about generators, whose measures are saved beside the page; none where no method has one."""
+    from lowshot.pipeline.generator_views import generator_views, pairings
+    from lowshot.report.gains import find_gains
+    from lowshot.report.generator_views import generator_section, generators_csv
+    from lowshot.report.table_data import primary
+
+    views = list(generator_views(inputs, phases))
+    if not views:
+        return []
+    write_text(folder / "generators.csv", generators_csv(views))
+    paired = pairings(inputs.recipe)
+    return [generator_section(views, [find_gains(report.records, table, paired) for table in primary(report.tables)])]
 
 
 def _report(inputs: Inputs, results: ResultFiles, evaluated: Iterable[Stage]) -> Report:
@@ -126,6 +140,27 @@ def _labelled(recipe: Recipe, records: Iterable[dict[str, Any]]) -> list[dict[st
     ]
 
 
+def origin_of_features(recipe: Recipe) -> str:
+    """A sentence on what made the features: trainings of the recipe, pretrained networks, files from elsewhere."""
+    made: dict[str, list[str]] = {}
+    for key in recipe.representations:
+        section = recipe.representations[recipe.network_of(key)]
+        if section.given:
+            source = "were made elsewhere, and what their network has seen is not known here"
+        elif section.checkpoint is not None:
+            source = "are of a network from a checkpoint"
+        elif section.backbone is not None:
+            source = "are of a pretrained network, which may have seen the novel classes too"
+        elif recipe.train_settings(key).pretrained:
+            source = "are of a pretrained network that was trained further on the base classes"
+        else:
+            source = "are of a network that was trained on the base classes"
+        made.setdefault(source, []).append(recipe.label(key))
+    if len(made) == 1:
+        return f"The features {next(iter(made))}."
+    return " ".join(f"The features of {', '.join(labels)} {source}." for source, labels in made.items())
+
+
 def _kinds(recipe: Recipe) -> dict[str, RepresentationKind]:
     from lowshot.report.published import RepresentationKind
 
@@ -145,16 +180,25 @@ def _training_logs(phases: Phases) -> dict[str, list[dict[str, Any]]]:
     return logs
 
 
-def _examples(inputs: Inputs, records: list[dict[str, Any]]) -> list[Example]:
-    """The recorded predictions at one number of shots with their images, of each representation's first method."""
+def _examples(inputs: Inputs, report: Report) -> list[Example]:
+    """The recorded predictions at one number of shots with their images.
+
+    They are of one method on each representation: the one that the recipe names, or the best over all classes at that
+    number of shots. The representation with the best of these comes first.
+    """
     from lowshot.report import Example
+    from lowshot.report.table_data import best_first, over_all_classes
 
     if not inputs.needs_images:
         return []
     recipe, names = inputs.recipe, inputs.class_names
     n_shots = recipe.report.examples_at or max(recipe.evaluate.n_shots)
-    first_method = recipe.method_label(next(iter(recipe.evaluate.methods)))
-    return [
+    table = over_all_classes(report.tables)
+    ranking = best_first(table, table.n_shots.index(n_shots) if n_shots in table.n_shots else 0)
+    if recipe.report.examples_of is not None:
+        ranking = [row for row in ranking if row[1] == recipe.method_label(recipe.report.examples_of)]
+    shown = dict(reversed(ranking))  # the best of each representation, which comes last here, stays
+    found = [
         Example(
             image=inputs.image_of("test", example["row"]),
             true=names[example["true"]],
@@ -163,13 +207,14 @@ def _examples(inputs: Inputs, records: list[dict[str, Any]]) -> list[Example]:
             method=record["method"],
             n_shots=n_shots,
         )
-        for record in records
+        for record in report.records
         if record["setup"] == recipe.evaluate.setup
         and record["n_shots"] == n_shots
-        and record["method"] == first_method
+        and record["method"] == shown.get(record["representation"])
         and record.get("training", 1) == 1
         for example in record.get("examples", [])
     ]
+    return sorted(found, key=lambda example: ranking.index((example.representation, example.method)))
 
 
 def _test_images(inputs: Inputs) -> TestImages | None:

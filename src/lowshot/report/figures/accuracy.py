@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterable
 
 from matplotlib.artist import Artist
@@ -11,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from lowshot.report.figures.style import Plot, Theme, drawable, line_style, new_figure
+from lowshot.report.figures.style import Plot, Theme, line_style, new_figure, wrapped
 from lowshot.report.table_data import Row, TableData
 
 SHOTS = "shots per novel class"
@@ -77,7 +76,7 @@ def _draw_panels(table: TableData, groups: dict[str, list[Row]], methods: dict[s
         for place, row in enumerate(rows):
             _line(axes, table, row, place, len(rows), row.method, line_style(methods[row.method], 0, theme))
         _guess(axes, table, theme)
-        axes.set_title(drawable(representation, 40))
+        axes.set_title(wrapped(representation, 40))
         axes.tick_params(labelbottom=True)
         _shots_axis(axes, table.n_shots)
     for axes in grid[len(groups) :]:
@@ -98,7 +97,7 @@ def _line(axes: Axes, table: TableData, row: Row, place: int, n_lines: int, labe
         [n * shift for n, _ in measured],
         [cell.mean for _, cell in measured],
         yerr=[math.nan if cell.half_width is None else cell.half_width for _, cell in measured],
-        label=drawable(label, 48),
+        label=wrapped(label, 48),
         capsize=2,
         elinewidth=1,
         **style,
@@ -112,7 +111,7 @@ def _guess(axes: Axes, table: TableData, theme: Theme) -> None:
 
 
 def _accuracy(table: TableData) -> str:
-    return "\n".join(textwrap.wrap(drawable(f"{table.title} (%)"), LABEL_WIDTH))
+    return wrapped(f"{table.title} (%)", LABEL_WIDTH)
 
 
 def _shots_axis(axes: Axes, n_shots: tuple[int, ...]) -> None:
@@ -129,7 +128,7 @@ def _legend(figure: Figure, all_axes: Iterable[Axes], n_labels: int) -> None:
     for axes in all_axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    longest = max(len(label) for label in handles)
+    longest = max(len(line) for label in handles for line in label.splitlines())
     room = int(figure.get_figwidth() * 11 / (longest + 7))
     n_columns = max(1, min(room, n_labels, 4))
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=n_columns)

@@ -8,6 +8,7 @@ nor the time of day reaches the file.
 from __future__ import annotations
 
 import io
+import textwrap
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -106,18 +107,20 @@ def line_style(line: int, dash: int, theme: Theme) -> dict[str, Any]:
     }
 
 
-def drawable(text: str, length: int | None = None) -> str:
+def drawable(text: str) -> str:
     """``text`` as matplotlib can show it: code points that the font lacks become [U+4E2D], the rest stays.
 
-    Text longer than ``length`` is cut. An empty label, or one that starts with an underscore, would be left out of
-    a legend and gets a space in front.
+    An empty label, or one that starts with an underscore, would be left out of a legend and gets a space in front.
     """
     known = _known_code_points()
     letters = [c if ord(c) in known else f"[U+{ord(c):04X}]" for c in unicodedata.normalize("NFC", text)]
     text = "".join(letters)
-    if length is not None and len(text) > length:
-        text = f"{text[: length - 1]}…"
     return f" {text}" if text[:1] in ("", "_") else text
+
+
+def wrapped(text: str, width: int) -> str:
+    """``text`` as matplotlib can show it, whole, in lines of at most ``width`` characters."""
+    return "\n".join(textwrap.wrap(drawable(text), width)) or " "
 
 
 def _saved(figure: Figure, format: str) -> bytes:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from lowshot.report.figures.style import DASHES, Plot, Theme, drawable, new_figure
+from lowshot.report.figures.style import DASHES, Plot, Theme, new_figure, wrapped
 
 Log = Sequence[Mapping[str, Any]]
 
@@ -77,7 +77,7 @@ def _draw(logs: Mapping[str, Log], panels: Sequence[Panel], theme: Theme) -> Fig
     for axes in grid[-n_columns:]:
         axes.set_xlabel("epoch")
     colours = [Line2D([], [], color=theme.lines[i % len(theme.lines)], linewidth=2.5) for i in range(len(logs))]
-    figure.legend(colours, [drawable(name, 32) for name in logs], loc="outside lower center", ncols=min(4, len(logs)))
+    figure.legend(colours, [wrapped(name, 32) for name in logs], loc="outside lower center", ncols=min(4, len(logs)))
     return figure
 
 
