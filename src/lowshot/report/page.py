@@ -180,7 +180,7 @@ def _figure_uri(png: bytes) -> Markup:
     if max(errors) < INVISIBLE:
         reduced.save(file, "png", optimize=True)
         return _data_uri(file.getvalue())
-    image.save(file, "webp", quality=85)
+    image.save(file, "webp", quality=75, method=6)
     return _data_uri(file.getvalue(), "webp")
 
 
