@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -95,20 +96,12 @@ def training_log(seed: int) -> list[dict[str, Any]]:
 
 
 def write(folder: Path) -> Path:
-    """Write the report, with the sections and images that the recipe's has."""
-    examples = [
-        Example(photo(i), f"class {i}", f"class {i + i % 2}", "L2", METHODS[i // 10], 1) for i in range(40)
-    ]  # fmt: skip
-    strips = [
-        Section(f"Generator {name} on {representation}", "Nearest images.", [strip_plot(examples[:30])])
-        for name, representation in product(("analogies", "calibration"), REPRESENTATIONS)
-    ]
-    for i, section in enumerate(strips):
-        [plot] = section.plots
-        strips[i] = Section(section.title, section.html, [type(plot)(f"strip_{i}", plot.caption, plot.alt, plot.draw)])
+    """Write the report, with a strip of images such as a section on a generator has."""
+    examples = [Example(photo(i), f"class {i}", f"class {i + i % 2}", "L2", METHODS[i // 10], 1) for i in range(40)]
+    strip = replace(strip_plot(examples[:30]), name="strip")
     return Report(records(), "test").write(
         folder,
-        sections=strips,
+        sections=[Section("Generator analogies on Baseline", "Nearest images.", [strip])],
         images=TestImages(of_row=photo, of_class=lambda label: photo(1000 + label)),
         title="cifar100",
         description="40 base and 60 novel classes.",

@@ -28,9 +28,9 @@ def test_a_point_of_a_guess_and_of_a_training_say_what_they_are(read: Read) -> N
     reader = read()
     assert "a guess: 25" in reader.point_at("a guess", 1).splitlines()
     reader.article = reader.page.locator("#training")
-    said = reader.point_at("Baseline", 2).splitlines()
+    said = reader.point_at("Baseline · total", 2).splitlines()
     assert said[0] == "epoch = 3"
-    assert "Baseline: 1" in said
+    assert "Baseline · total: 1" in said
 
 
 def test_a_press_in_the_legend_hides_a_method_in_every_panel(read: Read) -> None:

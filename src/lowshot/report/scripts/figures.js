@@ -154,7 +154,7 @@
       canvas.setAttribute("aria-label", spec.panels.length === 1 ? image.alt : `Line chart: ${panel.title}`);
       const box = element("div", { className: "panel" });
       if (panel.title) box.append(element("p", { className: "panel-title" }, panel.title));
-      const parts = new Map(panel.lines.filter((line) => line.part).map((line) => [line.part, line]));
+      const parts = new Map(panel.lines.filter((line) => line.part && line.points.length).map((line) => [line.part, line]));
       if (parts.size) {
         const key = element("p", { className: "quiet parts" });
         for (const [part, line] of parts) key.append(element("span", {}, swatch({ ...line, colour: null, marker: "" }), ` ${part}`));
