@@ -170,7 +170,7 @@ def _flat(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]
 def _figure_uri(png: bytes) -> Markup:
     """A figure with 256 colours, a third of its size, where that changes no pixel visibly, as in line figures.
 
-    Others, such as strips of photographs, are WebP.
+    Others, such as strips of photographs, are WebP, lossless where that is smaller.
     """
     with PIL.Image.open(io.BytesIO(png)) as opened:
         image = opened.convert("RGB")
@@ -181,7 +181,9 @@ def _figure_uri(png: bytes) -> Markup:
         reduced.save(file, "png", optimize=True)
         return _data_uri(file.getvalue())
     image.save(file, "webp", quality=75, method=6)
-    return _data_uri(file.getvalue(), "webp")
+    exact = io.BytesIO()
+    image.save(exact, "webp", lossless=True, quality=50)
+    return _data_uri(min(exact.getvalue(), file.getvalue(), key=len), "webp")
 
 
 def _data_uri(data: bytes, kind: str = "png") -> Markup:

@@ -94,7 +94,9 @@ class TextTable:
             for row in self.rows
         ]
         caption = Markup('<p class="quiet">{}</p>').format(self.caption) if self.caption else ""
-        table = Markup('<div class="scroll"><table class="sortable"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}')
+        table = Markup(
+            '<div class="scroll"><table class="sortable"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}'
+        )
         return table.format(Markup("").join(heads), Markup("").join(rows), caption)
 
 

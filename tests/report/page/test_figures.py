@@ -90,3 +90,31 @@ def test_the_picture_is_shown_where_the_figure_is_not(read: Read) -> None:
     reader = read()
     expect(reader.article.locator("figure img")).to_be_hidden()
     expect(reader.article.locator("canvas").first).to_be_visible()
+
+
+def test_the_legend_leaves_out_what_the_table_hides(read: Read) -> None:
+    reader = read()
+    reader.filter.fill("linear -analogies")
+    names = reader.article.locator(".legend button:visible").all_inner_texts()
+    assert [name.strip() for name in names] == ["Linear", "a guess", "Hide all"]
+    reader.filter.fill("")
+    expect(reader.legend("Ridge")).to_be_visible()
+
+
+def test_the_vertical_axis_fits_what_is_shown_and_panels_share_it(read: Read) -> None:
+    reader = read()
+    script = "canvas => { const { min, max } = Chart.getChart(canvas).scales.y; return [min, max]; }"
+
+    def ranges() -> list[list[float]]:
+        return [canvas.evaluate(script) for canvas in reader.article.locator("canvas").all()]
+
+    before = ranges()
+    assert before[0] == before[1]
+    reader.filter.fill("baseline gaussian")
+    reader.legend("a guess").click()
+    after = ranges()
+    assert after[0] == after[1]
+    assert after[0][1] - after[0][0] < before[0][1] - before[0][0]
+    reader.filter.fill("")
+    reader.legend("a guess").click()
+    assert ranges() == before

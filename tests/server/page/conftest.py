@@ -15,6 +15,7 @@ import pytest
 from tests.browser import browser  # noqa: F401  a fixture
 from tests.server.page.visitor import COLOURS, Visitor
 
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Callable[..., str]]:
     """A function that starts a server with these settings, and returns its address."""

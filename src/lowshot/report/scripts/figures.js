@@ -81,7 +81,7 @@
     return { min: low - room, max: high + room };
   }
 
-  function options(spec, panel, limits) {
+  function options(spec, panel) {
     const grid = {};
     const x = { grid, title: { display: true, text: spec.xLabel }, type: "linear", ticks: { precision: 0, maxRotation: 0 } };
     if (spec.xTicks.length) {
@@ -95,7 +95,6 @@
     const y = {
       grid: {}, title: {}, type: panel.logY ? "logarithmic" : "linear",
       ticks: { maxTicksLimit: 8, includeBounds: false, callback: (value) => String(Number(value.toPrecision(6))) },
-      ...(limits || {}),
     };
     return {
       animation: false,
@@ -137,14 +136,16 @@
     const off = new Set(); // labels that the legend hides
     let hidden = new Set(); // rows that the table hides
     const every = spec.panels.flatMap((panel) => linesOf(spec, panel));
-    const limits = spec.shareY ? range(every) : null;
+    const inTable = (line) => line.row === null || !hidden.has(line.row);
+    const isShown = (line) => inTable(line) && !off.has(line.label);
 
     const panels = element("div", { className: `panels of-${spec.panels.length === 1 ? 1 : spec.panels.length % 2 ? 3 : 2}` });
     const image = figure.querySelector("img");
     const live = element("div", { className: "chart" }, panels);
     live.setAttribute("role", "group");
     live.setAttribute("aria-label", `Figure. ${figure.querySelector("figcaption").textContent}`);
-    if (spec.yLabel) panels.before(element("p", { className: "quiet" }, spec.yLabel));
+    const hint = "Point at a mark for its value; press a name below to hide or show its lines.";
+    panels.before(element("p", { className: "quiet" }, spec.yLabel ? `${spec.yLabel}. ${hint}` : hint));
     figure.prepend(live);
     figure.classList.add("live");
 
@@ -165,7 +166,7 @@
       const chart = new Chart(canvas, {
         type: "lineWithErrorBars",
         data: { datasets: linesOf(spec, panel).map(dataset) },
-        options: options(spec, panel, limits),
+        options: options(spec, panel),
       });
       recolour(chart);
       own.push(chart);
@@ -173,11 +174,14 @@
     charts.push(...own);
 
     function update() {
+      const shown = every.filter((line) => line.points.length && isShown(line));
       for (const chart of own) {
-        chart.data.datasets.forEach(({ line }, i) => {
-          chart.setDatasetVisibility(i, !off.has(line.label) && !(line.row !== null && hidden.has(line.row)));
-        });
+        if (spec.shareY && shown.length) Object.assign(chart.options.scales.y, range(shown));
+        chart.data.datasets.forEach(({ line }, i) => chart.setDatasetVisibility(i, isShown(line)));
         chart.update("none");
+      }
+      for (const [label, button] of buttons) {
+        button.hidden = !every.some((line) => line.label === label && inTable(line));
       }
     }
 
@@ -220,6 +224,7 @@
       hidden = event.detail;
       update();
     });
+    update();
   }
 
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;

@@ -147,7 +147,8 @@
         return act;
       };
       const title = text(table.tHead.rows[0].cells[i]);
-      lists.push(element("fieldset", {}, element("legend", {}, title), all(true), all(false), ...boxes.map(([, label]) => label)));
+      const acts = element("div", { className: "acts" }, all(true), " ", all(false));
+      lists.push(element("fieldset", {}, element("legend", {}, title), acts, ...boxes.map(([, label]) => label)));
     });
     button.addEventListener("click", () => {
       field.value = "";
