@@ -40,7 +40,11 @@ def servers() -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture
-def visit(browser: Any, servers: Callable[..., str], tmp_path: Path) -> Iterator[Callable[..., Visitor]]:
+def visit(
+    browser: Any,  # noqa: F811
+    servers: Callable[..., str],
+    tmp_path: Path,
+) -> Iterator[Callable[..., Visitor]]:
     """A function that serves a recogniser and opens its page.
 
     It takes the settings of the server, and ``context``: the options of the browser's context. When the test ends, the
