@@ -1,7 +1,7 @@
 """The page ``report.html``: one file that needs no network and no other file.
 
-Without scripts it shows every table and figure. Its scripts, which it holds, sort and narrow the tables and draw the line
-figures again, with values on hover.
+Without scripts it shows every table and figure. Its scripts, which it holds, sort and narrow the tables and draw the
+line figures again, with values on hover.
 """
 
 from __future__ import annotations

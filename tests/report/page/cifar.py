@@ -1,4 +1,4 @@
-"""A report as large as that of the CIFAR-100 recipe: 4 representations × 21 methods × 5 numbers of shots, 100 classes."""
+"""A report as large as that of the CIFAR-100 recipe: 4 representations, 21 methods, 5 numbers of shots, 100 classes."""
 
 from __future__ import annotations
 

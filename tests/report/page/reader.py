@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +64,12 @@ class Reader:
 
     def lines(self) -> dict[str, bool]:
         """{"panel · line": True where it is drawn} of the figure of the first article."""
-        script = """figure => JSON.stringify(Object.fromEntries([...figure.querySelectorAll(".panel")].flatMap(panel => {
+        script = """figure => Object.fromEntries([...figure.querySelectorAll(".panel")].flatMap(panel => {
             const chart = Chart.getChart(panel.querySelector("canvas"));
             const title = panel.querySelector(".panel-title")?.textContent ?? "";
             return chart.data.datasets.map((set, i) => [`${title} · ${set.label}`, chart.isDatasetVisible(i)]);
-        })))"""
-        return json.loads(self.article.locator("figure").evaluate(script))
+        }))"""
+        return self.article.locator("figure").evaluate(script)
 
     def legend(self, name: str) -> Any:
         """A button below the figure of the first article."""

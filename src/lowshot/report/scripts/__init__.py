@@ -1,4 +1,4 @@
-"""The scripts of the page: those in this folder and, in ``vendor``, the libraries that they call, with their licences."""
+"""The scripts of the page: those in this folder and, in ``vendor``, the libraries that they call, with licences."""
 
 from __future__ import annotations
 
