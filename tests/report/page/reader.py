@@ -20,7 +20,7 @@ class Reader:
         self.page = page
         self.errors: list[str] = []
         self.elsewhere: list[str] = []
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("dialog", lambda dialog: self.errors.append(dialog.message))
