@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lowshot.report import write_report
+from lowshot.report import Section, write_report
+from lowshot.report.tables import TextTable
 from tests.browser import browser  # noqa: F401  a fixture
 from tests.report.conftest import make_records, report_input
 from tests.report.page.reader import REPRESENTATIONS, Reader
@@ -22,7 +23,9 @@ def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = [r for r in records if (r["representation"], r["method"], r["n_shots"]) != ("SGM", "Ridge", 5)]
     classes = {"data": {"base": 5, "novel": 15}}
     records = [record | classes for record in records]
-    return write_report(tmp_path_factory.mktemp("page"), **report_input(records=records))
+    times = TextTable("Seconds", ["Class", "kind", "n=1"], [[f"class {i}", "novel", f"{i}.5"] for i in (9, 10, 2)])
+    given = report_input(records=records, sections=[Section("Time", times.html())])
+    return write_report(tmp_path_factory.mktemp("page"), **given)
 
 
 @pytest.fixture

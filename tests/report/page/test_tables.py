@@ -149,3 +149,12 @@ def test_each_table_has_its_own_filter(read: Read) -> None:
     reader.filter.fill("cosine")
     second = reader.page.locator("article").nth(1)
     expect(second.locator(".controls output")).to_have_text("12 of 12 rows")
+
+
+def test_the_tables_of_sections_are_sorted_too(read: Read) -> None:
+    reader = read()
+    reader.table = reader.page.locator("section", has=reader.page.get_by_role("heading", name="Time")).locator("table")
+    reader.head("n=1").click()
+    assert reader.column(2) == ["10.5", "9.5", "2.5"]
+    reader.head("Class").click()
+    assert reader.column(0) == ["class 2", "class 9", "class 10"]

@@ -144,7 +144,7 @@
     const live = element("div", { className: "chart" }, panels);
     live.setAttribute("role", "group");
     live.setAttribute("aria-label", `Figure. ${figure.querySelector("figcaption").textContent}`);
-    const hint = "Point at a mark for its value; press a name below to hide or show its lines.";
+    const hint = "Point at the figure for its values; press a name below to hide or show its lines.";
     panels.before(element("p", { className: "quiet" }, spec.yLabel ? `${spec.yLabel}. ${hint}` : hint));
     figure.prepend(live);
     figure.classList.add("live");
