@@ -95,7 +95,8 @@ class TextTable:
         ]
         caption = Markup('<p class="quiet">{}</p>').format(self.caption) if self.caption else ""
         table = Markup(
-            '<div class="scroll" tabindex="0"><table class="sortable"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}'
+            '<div class="scroll" tabindex="0"><table class="sortable"><thead><tr>{}</tr></thead>'
+            "<tbody>{}</tbody></table></div>{}"
         )
         return table.format(Markup("").join(heads), Markup("").join(rows), caption)
 
