@@ -6,6 +6,8 @@ import csv
 import io
 from html.parser import HTMLParser
 
+from lowshot.report.scripts import scripts
+
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 Entries = dict[tuple[str, str, str, int], str]
 
@@ -48,6 +50,15 @@ class Page(HTMLParser):
             self._heading += data
         if {"td", "th"} & set(self._open):
             self.tables[-1][1][-1][-1] += data
+
+
+def without_scripts(text: str) -> str:
+    """The text of a page without the scripts of the package, each of which it must hold once, as it is."""
+    for script in scripts():
+        element = f"<script>{script.text}</script>"
+        assert text.count(element) == 1
+        text = text.replace(element, "")
+    return text
 
 
 def html_entries(page: Page) -> Entries:

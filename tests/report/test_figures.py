@@ -56,8 +56,8 @@ def test_few_lines_share_axes_and_many_get_a_panel_per_representation():
 
 
 def test_thirty_lines_are_told_apart_by_more_than_colour():
-    styles = [line_style(i, 0, LIGHT) for i in range(30)]
-    assert len({(style["color"], style["marker"]) for style in styles}) == 30
+    styles = [line_style(i, 0) for i in range(30)]
+    assert len({(style.colour, style.marker) for style in styles}) == 30
 
 
 def test_methods_with_missing_shots_and_single_experiments_are_drawn():

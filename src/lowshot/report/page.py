@@ -1,25 +1,36 @@
-"""The page ``report.html``: one file that needs no network, no script and no other file."""
+"""The page ``report.html``: one file that needs no network and no other file.
+
+Without scripts it shows every table and figure. Its scripts, which it holds, sort and narrow the tables and draw the
+line figures again, with values on hover.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import PIL.Image
+import PIL.ImageChops
+import PIL.ImageStat
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lowshot.report.differences import Differences
 from lowshot.report.figures.strip import Example, by_source
-from lowshot.report.figures.style import Plot
+from lowshot.report.figures.style import DARK, LIGHT, Plot
 from lowshot.report.figures.tiles import SMALL, is_photo
+from lowshot.report.scripts import scripts
 from lowshot.report.table_data import Row, TableData, primary
 from lowshot.report.tables import TextTable, file_links, file_stem
 from lowshot.report.winners import headlines
+
+INVISIBLE = 2.0
+"""The root mean square error, of 255, up to which a figure may lose colours on the page."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,12 @@ class Picture:
         with PIL.Image.open(io.BytesIO(self.light)) as image:
             return round(image.width / 1.4), round(image.height / 1.4)
 
+    @property
+    def chart_json(self) -> str:
+        """The numbers of the plot for the page's script; empty where there is only the drawing."""
+        chart = self.plot.chart
+        return "" if chart is None else json.dumps(chart.as_json(), ensure_ascii=False, separators=(",", ":"))
+
 
 @dataclass(frozen=True)
 class Page:
@@ -117,7 +134,7 @@ def render_page(page: Page) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["data_uri"] = _data_uri
+    environment.filters["figure_uri"] = _figure_uri
     environment.filters["thumbnail_uri"] = _thumbnail_uri
     shown = primary(page.tables)
     return environment.get_template("report.html.j2").render(
@@ -135,6 +152,8 @@ def render_page(page: Page) -> str:
         headline_shots=sorted({n for table in shown[:2] for n in table.n_shots}),
         example_groups=by_source(page.examples),
         facts=list(_flat(page.provenance)),
+        themes={theme.name: theme for theme in (LIGHT, DARK)},
+        scripts=scripts(),
     )
 
 
@@ -154,6 +173,25 @@ def _flat(facts: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]
             yield name, ", ".join(str(item) for item in value)
         else:
             yield name, str(value)
+
+
+def _figure_uri(png: bytes) -> Markup:
+    """A figure with 256 colours, a third of its size, where that changes no pixel visibly, as in line figures.
+
+    Others, such as strips of photographs, are WebP, lossless where that is smaller.
+    """
+    with PIL.Image.open(io.BytesIO(png)) as opened:
+        image = opened.convert("RGB")
+    reduced = image.quantize(256, dither=PIL.Image.Dither.NONE)
+    errors = PIL.ImageStat.Stat(PIL.ImageChops.difference(image, reduced.convert("RGB"))).rms
+    file = io.BytesIO()
+    if max(errors) < INVISIBLE:
+        reduced.save(file, "png", optimize=True)
+        return _data_uri(file.getvalue())
+    image.save(file, "webp", quality=75, method=6)
+    exact = io.BytesIO()
+    image.save(exact, "webp", lossless=True, quality=50)
+    return _data_uri(min(exact.getvalue(), file.getvalue(), key=len), "webp")
 
 
 def _data_uri(data: bytes, kind: str = "png") -> Markup:

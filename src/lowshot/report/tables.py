@@ -113,7 +113,10 @@ class TextTable:
             for row in self.rows
         ]
         caption = Markup('<p class="quiet">{}</p>').format(self.full_caption) if self.full_caption else ""
-        table = Markup('<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}{}')
+        table = Markup(
+            '<div class="scroll" tabindex="0"><table class="sortable"><thead><tr>{}</tr></thead>'
+            "<tbody>{}</tbody></table></div>{}{}"
+        )
         links = file_links(self.name) if self.name else ""
         return table.format(Markup("").join(heads), Markup("").join(rows), caption, links)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,31 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.browser import browser  # noqa: F401  a fixture
 from tests.server.page.visitor import COLOURS, Visitor
-
-if os.environ.get("LOWSHOT_NEEDS_BROWSER"):
-    import axe_playwright_python.sync_playwright  # noqa: F401
-    import playwright.sync_api  # noqa: F401  no test is skipped for want of it
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ("--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One browser for the tests of a file. Playwright's event loop must not outlive them: other tests run their own."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        reason = f"no browser found: none of {', '.join(BROWSERS)} is on the PATH"
-        if os.environ.get("LOWSHOT_NEEDS_BROWSER"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +40,11 @@ def servers() -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture
-def visit(browser: Any, servers: Callable[..., str], tmp_path: Path) -> Iterator[Callable[..., Visitor]]:
+def visit(
+    browser: Any,  # noqa: F811
+    servers: Callable[..., str],
+    tmp_path: Path,
+) -> Iterator[Callable[..., Visitor]]:
     """A function that serves a recogniser and opens its page.
 
     It takes the settings of the server, and ``context``: the options of the browser's context. When the test ends, the

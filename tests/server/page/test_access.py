@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.browser import faults
 from tests.recogniser.conftest import photo
 from tests.server.page.visitor import COLOURS, Visitor
 
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
+pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
 expect = pytest.importorskip("playwright.sync_api", reason="the page is tested by playwright").expect
 
 Visit = Callable[..., Visitor]
@@ -83,19 +84,6 @@ VIEWS: dict[str, Callable[[Visitor, list[Path]], Any]] = {
     "rename": rename,
     "check": check,
 }
-
-
-def faults(page: Any) -> list[str]:
-    """The serious and critical violations that axe-core finds."""
-    response = axe.Axe().run(page).response
-    assert {"button-name", "color-contrast"} <= {one["id"] for one in [*response["passes"], *response["violations"]]}
-    found = response["violations"]
-    return [
-        f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

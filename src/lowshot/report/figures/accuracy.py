@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from lowshot.report.figures.style import Plot, Theme, line_style, new_figure, wrapped
+from lowshot.report.figures.chart import Chart, Line, Panel, Point
+from lowshot.report.figures.style import LineStyle, Plot, Theme, line_style, new_figure, wrapped
 from lowshot.report.table_data import Row, TableData
 
 SHOTS = "shots per novel class"
@@ -34,84 +35,120 @@ def accuracy_plot(table: TableData) -> Plot:
         for row in table.rows
     )
     guess = "" if table.chance is None else f" A dashed line at {table.chance:.3g}: a guess."
+    chart = accuracy_chart(table)
     return Plot(
         name=f"accuracy_{table.metric}",
         caption="Bars are the 95 % intervals of the table; points of one n stand side by side so that none hides.",
         alt=f"Line chart of accuracy in per cent against the number of shots. {ends}.{guess}",
-        draw=lambda theme: _draw(table, theme),
+        draw=lambda theme: _draw(chart, theme),
+        chart=chart,
     )
 
 
-def _draw(table: TableData, theme: Theme) -> Figure:
+def accuracy_chart(table: TableData) -> Chart:
+    """The numbers of :func:`accuracy_plot`."""
     groups = table.groups
     methods = {method: i for i, method in enumerate(dict.fromkeys(row.method for row in table.rows))}
+    places = {id(row): place for place, row in enumerate(table.rows)}
     if len(table.rows) <= FEW or len(groups) == 1:
-        return _draw_together(table, groups, methods, theme)
-    return _draw_panels(table, groups, methods, theme)
-
-
-def _draw_together(table: TableData, groups: dict[str, list[Row]], methods: dict[str, int], theme: Theme) -> Figure:
-    figure = new_figure(7.2, 4.2)
-    axes = figure.add_subplot()
-    for place, row in enumerate(table.rows):
-        group = list(groups).index(row.representation)
-        style = line_style(group, 0, theme) if len(methods) == 1 else line_style(methods[row.method], group, theme)
-        names = [row.representation] if len(groups) > 1 else []
-        names += [row.method] if len(methods) > 1 or len(groups) == 1 else []
-        label = " · ".join(names)
-        _line(axes, table, row, place, len(table.rows), label, style)
-    _guess(axes, table, theme)
-    _shots_axis(axes, table.n_shots)
-    axes.set(xlabel=SHOTS, ylabel=_accuracy(table))
-    _legend(figure, [axes], len(table.rows) + 1)
-    return figure
-
-
-def _draw_panels(table: TableData, groups: dict[str, list[Row]], methods: dict[str, int], theme: Theme) -> Figure:
-    n_columns = 2 if len(groups) in (2, 4) else 3
-    n_rows = -(-len(groups) // n_columns)
-    figure = new_figure(7.6 if n_columns == 2 else 9.6, 0.9 + 2.6 * n_rows + 0.16 * len(methods) / n_columns)
-    grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for axes, (representation, rows) in zip(grid, groups.items(), strict=False):
-        for place, row in enumerate(rows):
-            _line(axes, table, row, place, len(rows), row.method, line_style(methods[row.method], 0, theme))
-        _guess(axes, table, theme)
-        axes.set_title(wrapped(representation, 40))
-        axes.tick_params(labelbottom=True)
-        _shots_axis(axes, table.n_shots)
-    for axes in grid[len(groups) :]:
-        axes.set_axis_off()
-    for i, axes in enumerate(grid):
-        axes.set_xlabel(SHOTS if i + n_columns >= len(groups) else "")
-    figure.supylabel(_accuracy(table), fontsize=9)
-    _legend(figure, grid, len(methods) + 1)
-    return figure
-
-
-def _line(axes: Axes, table: TableData, row: Row, place: int, n_lines: int, label: str, style: dict) -> None:
-    """One method: points moved sideways by at most 6 %, so that the intervals of one n do not cover each other."""
-    step = min(0.025, 0.12 / max(1, n_lines - 1))
-    shift = math.exp(step * (place - (n_lines - 1) / 2))
-    measured = [(n, cell) for n, cell in zip(table.n_shots, row.cells, strict=True) if cell is not None]
-    axes.errorbar(
-        [n * shift for n, _ in measured],
-        [cell.mean for _, cell in measured],
-        yerr=[math.nan if cell.half_width is None else cell.half_width for _, cell in measured],
-        label=wrapped(label, 48),
-        capsize=2,
-        elinewidth=1,
-        **style,
+        lines = []
+        for place, row in enumerate(table.rows):
+            group = list(groups).index(row.representation)
+            style = line_style(group, 0) if len(methods) == 1 else line_style(methods[row.method], group)
+            names = [row.representation] if len(groups) > 1 else []
+            names += [row.method] if len(methods) > 1 or len(groups) == 1 else []
+            lines.append(_line(table, row, place, (place, len(table.rows)), " · ".join(names), style))
+        panels = [Panel("", tuple(lines))]
+    else:
+        panels = [
+            Panel(
+                representation,
+                tuple(
+                    _line(table, row, places[id(row)], (i, len(rows)), row.method, line_style(methods[row.method], 0))
+                    for i, row in enumerate(rows)
+                ),
+            )
+            for representation, rows in groups.items()
+        ]
+    return Chart(
+        tuple(panels),
+        x_label=SHOTS,
+        x_name="n",
+        y_label=f"{table.title} (%)",
+        x_ticks=table.n_shots,
+        guess=table.chance,
+        share_y=True,
     )
 
 
-def _guess(axes: Axes, table: TableData, theme: Theme) -> None:
-    """A line at the accuracy of a guess, where it is known."""
-    if table.chance is not None:
-        axes.axhline(table.chance, color=theme.text, linewidth=1.2, linestyle=(0, (6, 3)), label="a guess")
+def _line(table: TableData, row: Row, number: int, place: tuple[int, int], label: str, style: LineStyle) -> Line:
+    """One method: points moved sideways by at most 6 %, so that the intervals of one n do not cover each other.
+
+    Args:
+        table (TableData): The table.
+        row (Row): The row to draw.
+        number (int): Its number in the table.
+        place (pair of int): Its number among the lines of its panel, and how many these are.
+        label (str): Its name in the legend.
+        style (LineStyle): Its colour, marker and dash pattern.
+    """
+    i, n_lines = place
+    step = min(0.025, 0.12 / max(1, n_lines - 1))
+    points = tuple(
+        Point(n, cell.mean, str(cell), cell.half_width)
+        for n, cell in zip(table.n_shots, row.cells, strict=True)
+        if cell is not None
+    )
+    return Line(label, style, points, shift=math.exp(step * (i - (n_lines - 1) / 2)), row=number)
 
 
-def _accuracy(table: TableData) -> str:
-    return wrapped(f"{table.title} (%)", LABEL_WIDTH)
+def _draw(chart: Chart, theme: Theme) -> Figure:
+    return _draw_together(chart, theme) if len(chart.panels) == 1 else _draw_panels(chart, theme)
+
+
+def _draw_together(chart: Chart, theme: Theme) -> Figure:
+    figure = new_figure(7.2, 4.2)
+    axes = figure.add_subplot()
+    _draw_lines(axes, chart, chart.panels[0], theme)
+    axes.set(xlabel=chart.x_label, ylabel=wrapped(chart.y_label, LABEL_WIDTH))
+    _legend(figure, [axes], len(chart.panels[0].lines) + 1)
+    return figure
+
+
+def _draw_panels(chart: Chart, theme: Theme) -> Figure:
+    n_panels, n_labels = len(chart.panels), len({line.label for line in chart.lines})
+    n_columns = 2 if n_panels in (2, 4) else 3
+    n_rows = -(-n_panels // n_columns)
+    figure = new_figure(7.6 if n_columns == 2 else 9.6, 0.9 + 2.6 * n_rows + 0.16 * n_labels / n_columns)
+    grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes, panel in zip(grid, chart.panels, strict=False):
+        _draw_lines(axes, chart, panel, theme)
+        axes.set_title(wrapped(panel.title, 40))
+        axes.tick_params(labelbottom=True)
+    for axes in grid[n_panels:]:
+        axes.set_axis_off()
+    for i, axes in enumerate(grid):
+        axes.set_xlabel(chart.x_label if i + n_columns >= n_panels else "")
+    figure.supylabel(wrapped(chart.y_label, LABEL_WIDTH), fontsize=9)
+    _legend(figure, grid, n_labels + 1)
+    return figure
+
+
+def _draw_lines(axes: Axes, chart: Chart, panel: Panel, theme: Theme) -> None:
+    """The lines of a panel, and one at the accuracy of a guess, where it is known."""
+    for line in panel.lines:
+        axes.errorbar(
+            [point.x * line.shift for point in line.points],
+            [point.y for point in line.points],
+            yerr=[math.nan if point.half_width is None else point.half_width for point in line.points],
+            label=wrapped(line.label, 48),
+            capsize=2,
+            elinewidth=1,
+            **line.style.drawn(theme),
+        )
+    if chart.guess is not None:
+        axes.axhline(chart.guess, color=theme.text, linewidth=1.2, linestyle=(0, (6, 3)), label="a guess")
+    _shots_axis(axes, chart.x_ticks)
 
 
 def _shots_axis(axes: Axes, n_shots: tuple[int, ...]) -> None:

@@ -13,11 +13,14 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.style
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+
+if TYPE_CHECKING:
+    from lowshot.report.figures.chart import Chart
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,22 @@ DARK = Theme(
 )
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
+DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1, 1.5), (5, 1.5, 1, 1.5), (8, 2), (3, 1, 1, 1, 1, 1))
+"""Lengths of dashes and gaps in widths of the line; empty for a solid line."""
+
+
+@dataclass(frozen=True)
+class LineStyle:
+    """The place of a line's colour in :attr:`Theme.lines`, its marker as matplotlib names it, and its dashes."""
+
+    colour: int
+    marker: str
+    dash: tuple[float, ...] = ()
+
+    def drawn(self, theme: Theme) -> dict[str, Any]:
+        """The style as keyword arguments of matplotlib's lines."""
+        dashes = {"linestyle": (0, self.dash) if self.dash else "-"}
+        return {"color": theme.lines[self.colour], "marker": self.marker, **dashes}
 
 
 @dataclass(frozen=True)
@@ -69,12 +87,15 @@ class Plot:
         caption (str): The sentence below it.
         alt (str): The content in words, for someone who cannot see it.
         draw (callable): The function that draws it in a :class:`Theme`.
+        chart (Chart or None): Its numbers, from which the page's script draws a figure that shows values on hover; None
+            where there is only the drawing.
     """
 
     name: str
     caption: str
     alt: str
     draw: Callable[[Theme], Figure]
+    chart: Chart | None = None
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -98,13 +119,10 @@ def render(plot: Plot, theme: Theme = LIGHT, formats: Sequence[str] = ("png",)) 
         return {format: _saved(figure, format) for format in formats}
 
 
-def line_style(line: int, dash: int, theme: Theme) -> dict[str, Any]:
+def line_style(line: int, dash: int) -> LineStyle:
     """Colour and marker of the ``line``-th line, which repeat after 56, and the dash pattern of its group."""
-    return {
-        "color": theme.lines[line % len(theme.lines)],
-        "marker": MARKERS[line % len(MARKERS)],
-        "linestyle": DASHES[(dash + line // len(theme.lines)) % len(DASHES)],
-    }
+    dashes = DASHES[(dash + line // len(LIGHT.lines)) % len(DASHES)]
+    return LineStyle(line % len(LIGHT.lines), MARKERS[line % len(MARKERS)], dashes)
 
 
 def drawable(text: str) -> str:

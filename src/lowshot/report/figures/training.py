@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from lowshot.report.figures.style import DASHES, Plot, Theme, new_figure, wrapped
+from lowshot.report.figures.chart import Chart, Line, Panel, Point
+from lowshot.report.figures.style import DASHES, LIGHT, LineStyle, Plot, Theme, new_figure, wrapped
 
 Log = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Panel:
+class Quantities:
     """The quantities of the training log that share axes: {key: label}, multiplied by ``scale``."""
 
     title: str
@@ -27,11 +28,11 @@ class Panel:
 
 
 PANELS = (
-    Panel("loss", {"loss": "total", "cross_entropy": "cross-entropy"}),
+    Quantities("loss", {"loss": "total", "cross_entropy": "cross-entropy"}),
     # Auxiliary losses of different kinds differ by orders of magnitude.
-    Panel("auxiliary loss, before its weight", {"auxiliary": "training"}, logarithmic=True),
-    Panel("top-1 accuracy (%)", {"val_top1": "validation", "train_top1": "training"}, scale=100),
-    Panel("top-5 accuracy (%)", {"val_top5": "validation"}, scale=100),
+    Quantities("auxiliary loss, before its weight", {"auxiliary": "training"}, logarithmic=True),
+    Quantities("top-1 accuracy (%)", {"val_top1": "validation", "train_top1": "training"}, scale=100),
+    Quantities("top-5 accuracy (%)", {"val_top5": "validation"}, scale=100),
 )
 
 
@@ -49,11 +50,13 @@ def training_plot(logs: Mapping[str, Log]) -> Plot | None:
     if not panels:
         return None
     ends = "; ".join(f"{name}: {_end(log, panels)}" for name, log in logs.items() if log)
+    chart = _chart(logs, panels)
     return Plot(
         name="training",
         caption="A colour per representation, a dash pattern per quantity.",
         alt=f"Line charts of losses and accuracies against the epoch of training. Last values: {ends}.",
-        draw=lambda theme: _draw(logs, panels, theme),
+        draw=lambda theme: _draw(chart, list(logs), theme),
+        chart=chart,
     )
 
 
@@ -62,44 +65,55 @@ def _points(log: Log, key: str) -> list[tuple[int, float]]:
     return [(record["epoch"], record[key]) for record in log if record.get(key) is not None]
 
 
-def _end(log: Log, panels: Sequence[Panel]) -> str:
+def _end(log: Log, panels: Sequence[Quantities]) -> str:
     measured = {key: points[-1][1] for panel in panels for key in panel.curves if (points := _points(log, key))}
     return ", ".join(f"{key} {value:.3g}" for key, value in measured.items())
 
 
-def _draw(logs: Mapping[str, Log], panels: Sequence[Panel], theme: Theme) -> Figure:
-    n_columns = 3 if len(panels) == 3 else min(2, len(panels))
-    n_rows = -(-len(panels) // n_columns)
+def _chart(logs: Mapping[str, Log], panels: Sequence[Quantities]) -> Chart:
+    return Chart(tuple(_panel(logs, panel) for panel in panels), x_label="epoch", x_name="epoch")
+
+
+def _panel(logs: Mapping[str, Log], panel: Quantities) -> Panel:
+    lines = []
+    for i, (name, log) in enumerate(logs.items()):
+        for dash, (key, part) in zip(DASHES, panel.curves.items(), strict=False):
+            points = [(epoch, panel.scale * value) for epoch, value in _points(log, key)]
+            style = LineStyle(i % len(LIGHT.lines), "o", dash)
+            drawn = tuple(Point(epoch, value, f"{value:.3g}") for epoch, value in points)
+            part = part if len(panel.curves) > 1 else ""
+            lines.append(Line(name, style, drawn, part, has_markers=len(points) == 1))
+    is_log = panel.logarithmic and min(point.y for line in lines for point in line.points) > 0
+    return Panel(panel.title, tuple(lines), is_log)
+
+
+def _draw(chart: Chart, names: Sequence[str], theme: Theme) -> Figure:
+    n_columns = 3 if len(chart.panels) == 3 else min(2, len(chart.panels))
+    n_rows = -(-len(chart.panels) // n_columns)
     figure = new_figure(3.3 * n_columns + 0.6, 2.6 * n_rows + 0.5)
     grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    for axes, panel in zip(grid, panels, strict=True):
-        _draw_panel(axes, logs, panel, theme)
+    for axes, panel in zip(grid, chart.panels, strict=True):
+        _draw_panel(axes, panel, theme)
     for axes in grid[-n_columns:]:
-        axes.set_xlabel("epoch")
-    colours = [Line2D([], [], color=theme.lines[i % len(theme.lines)], linewidth=2.5) for i in range(len(logs))]
-    figure.legend(colours, [wrapped(name, 32) for name in logs], loc="outside lower center", ncols=min(4, len(logs)))
+        axes.set_xlabel(chart.x_label)
+    colours = [Line2D([], [], color=theme.lines[i % len(theme.lines)], linewidth=2.5) for i in range(len(names))]
+    labels = [wrapped(name, 32) for name in names]
+    figure.legend(colours, labels, loc="outside lower center", ncols=min(4, len(names)))
     return figure
 
 
-def _draw_panel(axes: Axes, logs: Mapping[str, Log], panel: Panel, theme: Theme) -> None:
+def _draw_panel(axes: Axes, panel: Panel, theme: Theme) -> None:
     axes.set_title(panel.title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for line, log in enumerate(logs.values()):
-        for dash, key in enumerate(panel.curves):
-            points = _points(log, key)
-            axes.plot(
-                [epoch for epoch, _ in points],
-                [panel.scale * value for _, value in points],
-                color=theme.lines[line % len(theme.lines)],
-                linestyle=DASHES[dash],
-                marker="o" if len(points) == 1 else "",
-            )
-    measured = [value for log in logs.values() for key in panel.curves for _, value in _points(log, key)]
-    if panel.logarithmic and min(measured) > 0:
+    for line in panel.lines:
+        style = line.style.drawn(theme) | ({} if line.has_markers else {"marker": ""})
+        axes.plot([point.x for point in line.points], [point.y for point in line.points], **style)
+    if panel.y_is_log:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter("{x:g}")
-    if len(panel.curves) > 1:
-        handles = [Line2D([], [], color=theme.muted, linestyle=DASHES[i]) for i in range(len(panel.curves))]
-        axes.legend(handles, list(panel.curves.values()), fontsize=8)
+    dashes = {line.part: line.style.drawn(theme)["linestyle"] for line in panel.lines if line.part}
+    if dashes:
+        handles = [Line2D([], [], color=theme.muted, linestyle=dash) for dash in dashes.values()]
+        axes.legend(handles, list(dashes), fontsize=8)
