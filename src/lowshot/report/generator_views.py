@@ -180,7 +180,8 @@ def _fold(view: GeneratorView) -> Fold:
         ("… of a base class", _percent(m.near_base)),
         ("real images whose mean would be as close to that of the class", _number(m.worth)),
     ]
-    body = Markup("").join(Markup('<tr><th scope="row">{}</th><td class="whole">{}</td></tr>').format(*line) for line in lines)
+    row = Markup('<tr><th scope="row">{}</th><td class="whole">{}</td></tr>')
+    body = Markup("").join(row.format(*line) for line in lines)
     text = Markup(
         "<p>With n={} the generator brings each of {} novel classes to {} examples. Mean over classes:</p>"
         '<div class="scroll"><table><tbody>{}</tbody></table></div>{}'
