@@ -58,7 +58,8 @@ def generator_section(views: Sequence[GeneratorView], gains: Sequence[TableGains
         [representation, _link(view), *(_two_lines(str(cell)) for cell in cells)]
         for (representation, _, *cells), view in zip(table.rows, views)
     ]
-    compared = Markup('<div class="compared">{}</div>').format(replace(table, rows=shown).html())
+    head = [text.replace(" %", "\u00a0%") for text in table.head]
+    compared = Markup('<div class="compared">{}</div>').format(replace(table, head=head, rows=shown).html())
     parts = [compared, explanation(views, gains)]
     gained = [_gain_table(one) for one in gains if one.gains]
     parts += [_gains_of_methods(one) for one in gained]
