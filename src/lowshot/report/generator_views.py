@@ -58,7 +58,8 @@ def generator_section(views: Sequence[GeneratorView], gains: Sequence[TableGains
         [representation, _link(view), *(_two_lines(str(cell)) for cell in cells)]
         for (representation, _, *cells), view in zip(table.rows, views)
     ]
-    compared = Markup('<div class="compared">{}</div>').format(replace(table, rows=shown).html())
+    head = [text.replace(" %", "\u00a0%") for text in table.head]
+    compared = Markup('<div class="compared">{}</div>').format(replace(table, head=head, rows=shown).html())
     parts = [compared, explanation(views, gains)]
     gained = [_gain_table(one) for one in gains if one.gains]
     parts += [_gains_of_methods(one) for one in gained]
@@ -180,7 +181,8 @@ def _fold(view: GeneratorView) -> Fold:
         ("… of a base class", _percent(m.near_base)),
         ("real images whose mean would be as close to that of the class", _number(m.worth)),
     ]
-    body = Markup("").join(Markup('<tr><th scope="row">{}</th><td>{}</td></tr>').format(*line) for line in lines)
+    row = Markup('<tr><th scope="row">{}</th><td class="whole">{}</td></tr>')
+    body = Markup("").join(row.format(*line) for line in lines)
     text = Markup(
         "<p>With n={} the generator brings each of {} novel classes to {} examples. Mean over classes:</p>"
         '<div class="scroll"><table><tbody>{}</tbody></table></div>{}'
