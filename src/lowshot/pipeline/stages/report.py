@@ -74,9 +74,10 @@ def program() -> str:
 
 def _write(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iterable[Stage]) -> None:
     """Write report.html and its companions from the outputs of the other stages."""
-    from lowshot.report.references import references
+    from lowshot.report.references import checkpoint_backbones, references
 
     recipe, folder = inputs.recipe, inputs.outputs.report.parent
+    tree = recipe.model_dump(mode="json")
     report = _report(inputs, results, evaluated)
     report.write(
         folder,
@@ -85,7 +86,7 @@ def _write(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iter
         training_logs=_training_logs(phases),
         examples=_examples(inputs, report),
         recipe_yaml=recipe.to_yaml(),
-        references=references([recipe.model_dump(mode="json")]),
+        references=references([tree], backbones=checkpoint_backbones(tree, inputs.outputs.folder)),
         provenance=_provenance(inputs, report.records),
         notes=_notes(inputs, results),
         images=_test_images(inputs),
