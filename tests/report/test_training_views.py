@@ -51,3 +51,10 @@ def test_differences_of_representations_are_said_to_be_of_networks() -> None:
     assert "Of each representation there is one trained network" in text
     assert "compare trained networks, not ways of training" in text
     assert "one trained network" not in differences_text(class_records({**A, ("A", "cosine"): 0.4}))
+
+
+def test_the_opening_table_says_which_lead_is_too_close_and_the_foot_when_links_work(tmp_path) -> None:
+    records = class_records({("A", "ridge"): 0.5, ("A", "cosine"): 0.5, ("B", "ridge"): 0.5})
+    text = Page(Report(records, "test").write(tmp_path, **GIVEN, notes=[]).read_text("utf-8")).text
+    assert "too close to call" in text
+    assert "Links to files work where the folder of this page is kept or sent with it" in text
