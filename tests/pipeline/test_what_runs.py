@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lowshot.errors import InputError
+from lowshot.pipeline.plan import Plan
+from lowshot.pipeline.stages import report
+from lowshot.pipeline.stamps import Stamps
+from lowshot.recipe import load_recipe
 from tests.pipeline.recipes import due, run_recipe
 
 Write = Callable[..., Path]
@@ -29,6 +34,33 @@ def test_a_second_run_does_nothing_and_a_change_redoes_what_it_touches_alone(fin
     assert "train:baseline" in due(path, "seed=1")
     assert "train:baseline" in due(path, "train.epochs=3")
     assert due(path, force=("evaluate",))[0] == "evaluate:baseline/linear"
+
+
+def test_a_report_of_another_program_is_written_again(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = load_recipe(finished)
+    *_, last = Plan(recipe).stages
+    stamps = Stamps(recipe.folder / "state")
+    with monkeypatch.context() as patch:
+        patch.setattr(report, "program", lambda: "0" * 16)
+        assert due(finished) == ["report"]
+        assert stamps.stale(Plan(recipe).stages[-1]) == "lowshot.report changed"
+    with monkeypatch.context() as patch:
+        patch.setattr(report, "__version__", "0.0.1")
+        assert report.program.__wrapped__() != last.inputs["lowshot.report"]
+    file = recipe.folder / "state" / "report.json"
+    stamp = json.loads(file.read_text())
+    del stamp["inputs"]["lowshot.report"]  # as before stamps said which program had written the report
+    file.write_text(json.dumps({**stamp, "fingerprint": "0" * 16}))
+    assert due(finished) == ["report"]
+    assert stamps.stale(last) == "lowshot.report changed"
+
+
+def test_a_report_without_one_of_its_files_is_written_again(finished: Path, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "out" / "report" / "tables")
+    assert due(finished) == ["report"]
+    run_recipe(finished)
+    assert (tmp_path / "out" / "report" / "tables" / "best.tex").is_file()
+    assert due(finished) == []
 
 
 def test_a_changed_plugin_file_makes_stale_what_it_may_have_touched(finished: Path) -> None:

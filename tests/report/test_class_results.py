@@ -59,7 +59,7 @@ def test_the_page_lists_classes_pairs_and_kinds() -> None:
     section = class_section(class_results(class_records(ROWS), "test"), RANKING, None)
     page = Page(str(section.html))
     titles = [title for title, _ in page.tables]
-    assert titles[0] == "Queries of novel classes that are answered with a base class"
+    assert titles[0] == "Test images of novel classes that are answered with a base class"
     assert titles.count("Accuracy of each class") == 2
     listed = [row[0] for row in page.tables[2][1][1:]]
     assert sorted(listed) == sorted(NAMES)
@@ -77,7 +77,7 @@ def test_confused_pairs_have_images_where_there_are_any() -> None:
     tags = [attributes for tag, attributes in Page(str(section.html)).tags if tag == "img"]
     assert len(tags) == len(asked) == 2 * 2 * 2 * 2  # methods, numbers of shots, pairs, images
     assert asked[:4] == [30, 4, 7, 9]
-    assert {attributes["alt"] for attributes in tags} > {"A query of class one", "A query of class four"}
+    assert {attributes["alt"] for attributes in tags} > {"A test image of class one", "A test image of class four"}
 
 
 def test_results_that_do_not_say_it_are_said_not_to() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from lowshot.citations import entries_of
+from lowshot.features import FeatureStore
 from lowshot.recipe import embedded_recipes, load_recipe
 from lowshot.registry import CLASSIFIERS, GENERATORS
 from lowshot.report import write_report
-from lowshot.report.references import references, used_parts
+from lowshot.report.references import checkpoint_backbones, references, used_parts
 
 from .conftest import report_input
 from .reading import Page
@@ -44,6 +46,27 @@ def test_features_from_elsewhere_bring_no_network_and_no_data_set():
     assert set(keys(given)) == {
         *("hariharan2017lowshot", "bertinetto2019closedform", "wang2023teen", "yang2021freelunch")
     }
+
+
+def test_the_network_of_a_checkpoint_is_found_by_its_features(tmp_path):
+    recipe = {"representations": {"a": {"checkpoint": "a.ckpt"}, "b": {"checkpoint": "b.ckpt"}, "c": {"train": {}}}}
+    assert checkpoint_backbones(recipe, tmp_path) == []
+    for name, backbone in {"a": "resnet10", "b": "timm:resnet18", "c": "torchvision:resnet18"}.items():
+        folder = tmp_path / "features" / name
+        folder.mkdir(parents=True)
+        with FeatureStore.create(folder / "train.hdf5", dim=2, capacity=1, backbone=backbone) as out:
+            out.append(np.zeros((1, 2), np.float32), np.zeros(1, np.int64))
+    found = checkpoint_backbones(recipe, tmp_path)
+    assert found == ["resnet10", "timm:resnet18"]
+    entries = list(entries_of(references([recipe], backbones=found)))
+    assert {"he2016deep", "wightman2019timm"} <= set(entries)
+    (tmp_path / "features" / "a" / "train.hdf5").write_bytes(b"damaged")
+    assert checkpoint_backbones(recipe, tmp_path) == ["timm:resnet18"]
+    assert "he2016deep" not in entries_of(references([recipe], backbones=["of a plug-in not here"]))
+
+
+def test_a_folder_of_images_names_no_data_set():
+    assert "krizhevsky2009learning" not in keys(RECIPE | {"data": {"dataset": "auto", "root": "cifar100.zip"}})
 
 
 def test_episodes_bring_their_paper():

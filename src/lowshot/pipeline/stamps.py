@@ -235,7 +235,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _change(key: str, before: Any, after: Any) -> str:
-    if _DIGEST.fullmatch(str(before)) and _DIGEST.fullmatch(str(after)):
+    if (before == "unset" or _DIGEST.fullmatch(str(before))) and _DIGEST.fullmatch(str(after)):
         return f"{key} changed"
     return f"{key}: {_short(before)} → {_short(after)}"
 

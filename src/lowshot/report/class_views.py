@@ -23,7 +23,9 @@ PICTURED = 3
 """The methods whose confused pairs are shown with images."""
 MOST_PAIRS = 8
 
-_KINDS_CAPTION = "Per cent of these queries, of all draws; → with the calibration bias that was chosen on setup val."
+_KINDS_CAPTION = (
+    "Per cent of these images, of all draws; → with the calibration bias that was chosen on the validation setup."
+)
 
 NOT_RECORDED = (
     "Not recorded: these results do not say which classes were answered rightly. They are of the original program, or "
@@ -85,7 +87,7 @@ def _kinds(by_row: Mapping[tuple[str, str], Sequence[ClassResults]]) -> list[Tex
             [*row, *(_taken({one.n_shots: one for one in some}.get(n), kind) for n in n_shots)]
             for row, some in by_row.items()
         ]
-        title = f"Queries of {kind} classes that are answered with a {other} class"
+        title = f"Test images of {kind} classes that are answered with a {other} class"
         head = [*NAMES, *shot_heads(n_shots)]
         tables.append(TextTable(title, head, rows, _KINDS_CAPTION, name=f"answered_{kind}"))
     return tables
@@ -131,8 +133,8 @@ def _pairs(one: ClassResults, images: TestImages | None) -> Markup:
         Markup(
             '<figure class="tile pair">{}{}<figcaption>{} → {}<br><span class="quiet">{}</span></figcaption></figure>'
         ).format(
-            image_tag(images.of_row(pair.row), f"A query of class {pair.true}"),
-            image_tag(images.of_class(pair.labels[1]), f"A query of class {pair.answered}"),
+            image_tag(images.of_row(pair.row), f"A test image of class {pair.true}"),
+            image_tag(images.of_class(pair.labels[1]), f"A test image of class {pair.answered}"),
             pair.true,
             pair.answered,
             _share(pair),
@@ -140,8 +142,8 @@ def _pairs(one: ClassResults, images: TestImages | None) -> Markup:
         for pair in pairs
     ]
     caption = Markup(
-        '<p class="quiet">The query that is taken for the other class in most draws, and an image of that class. '
-        "Per cent: of the queries of its class.</p>"
+        '<p class="quiet">The test image that is taken for the other class in most draws, and an image of that class. '
+        "Per cent: of the test images of its class.</p>"
     )
     return Markup('{}<div class="tiles pairs">{}</div>{}').format(title, Markup("").join(tiles), caption)
 

@@ -11,7 +11,7 @@ from typing import Any
 from lowshot.benchmark.results import Record
 from lowshot.progress import say
 from lowshot.report.published import RepresentationKind
-from lowshot.report.references import references
+from lowshot.report.references import checkpoint_backbones, references
 from lowshot.report.stores import Store, open_stores
 from lowshot.report.writing import Report
 
@@ -64,7 +64,11 @@ def write_store_report(
         recipe_yaml="\n".join(f"# {store.path}\n{store.recipe_yaml}" for store in stores if store.recipe_yaml),
         provenance={store.name: _facts(store) for store in stores},
         notes=found.warnings,
-        references=references([store.recipe for store in stores], found.records),
+        references=references(
+            [store.recipe for store in stores],
+            found.records,
+            [name for store in stores for name in checkpoint_backbones(store.recipe, store.path.parent)],
+        ),
     )
     report.print()
     for warning in found.warnings:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from lowshot.report.differences import SOURCE_WORDS, Difference, Differences, in_points
 from lowshot.report.page import Section
 from lowshot.report.tables import MISSING, TextTable, file_links, file_stem
+from lowshot.report.training_views import trained_once
 
 MOST_ROWS = 24
 """The most rows of a matrix on the page, the best ones; comparisons.csv has all."""
@@ -57,7 +58,20 @@ def _introduction(differences: Sequence[Differences]) -> Markup:
         "▲ or ▼ that is due to chance (Holm's adjustment for all pairs of the table), so the more rows are compared, "
         "the larger a difference must be. comparisons.csv has all pairs, with the p values before and after it.</p>"
     )
-    return text.format(tested, _meaning(tested))
+    return text.format(tested, _meaning(tested)) + _about_trainings(differences)
+
+
+def _about_trainings(differences: Sequence[Differences]) -> Markup:
+    """A warning where two representations are compared of which one at least is a single trained network."""
+    table = differences[0].table
+    if len(table.groups) < 2 or not (once := trained_once(table)):
+        return Markup("")
+    which = "each representation" if len(once) == len(table.groups) else ", ".join(once)
+    return Markup(
+        '<p class="between-networks">Of {} there is one trained network. Between representations of which one at least '
+        "is a single network, ▲ and ▼ compare trained networks, not ways of training: another training of the same "
+        "recipe could change them.</p>"
+    ).format(which)
 
 
 def _meaning(tested: str) -> str:

@@ -42,7 +42,7 @@ def tuning_table(tuning: Tuning, title: str) -> TextTable:
         for point in tuning.points
     ]
     experiments = f"{tuning.n_experiments} experiment{'s' if tuning.n_experiments > 1 else ''}"
-    caption = [f"Per cent on setup val, {experiments}; ± half of a 95 % interval."]
+    caption = [f"Per cent on the validation setup, {experiments}; ± half of a 95 % interval."]
     if any(point.value is None for point in tuning.points):
         caption.append("NaN: the training diverged, or scores were no numbers; such a point never wins.")
     if best.top1 is not None:

@@ -1,4 +1,4 @@
-"""The part of the page on several trainings of a representation: the variance between them and between draws."""
+"""The part of the page on the training of representations: the variance between trainings beside that between draws."""
 
 from __future__ import annotations
 
@@ -14,17 +14,27 @@ from lowshot.report.table_data import Cell, Row, TableData
 from lowshot.report.tables import NAMES, TextTable, csv_text, file_stem
 
 TITLE = "Would another training change it?"
-_HEAD = ("n", "mean", "±", "trainings", "draws", "rest", "lowest", "highest", "df")
+_HEAD = ("n", "mean", "±", "SD trainings", "SD draws", "SD residual", "lowest", "highest", "trainings, draws")
 _CAPTION = (
-    "The mean over trainings and draws of the shots, and half its 95 % interval over both. Trainings, draws, rest: "
-    "standard deviations, in points, of what the training adds to an accuracy, of what the draw of the shots adds, and "
-    "of what is left (variance components of the two-way analysis of variance, 0 where the estimate is negative). "
-    "Lowest and highest: the means of single trainings. df: degrees of freedom between trainings, and between draws."
+    "The mean over trainings and draws of the shots, and half its 95 % interval over both. SD: standard deviations, in "
+    "points, of what the training adds to an accuracy, of what the draw of the shots adds, and of the residual, which "
+    "neither explains (variance components of the two-way analysis of variance, 0 where the estimate is negative). "
+    "Lowest and highest: the means of single trainings. Last column: the numbers of trainings and of draws."
+)
+_ONE_NETWORK = (
+    "these results are of one trained network for each representation, so the intervals say nothing about another "
+    "training. For a representation that the recipe trains, seeds: 3 trains it three times and shows here how far the "
+    "trainings differ. How the features of another program, or of a pretrained network, would come out of another "
+    "training is not known."
 )
 
 
-def training_section(tables: Sequence[TableData]) -> Section | None:
-    """The variance between trainings beside that between draws; None where no representation has several trainings."""
+def training_section(tables: Sequence[TableData]) -> Section:
+    """The variance between trainings beside that between draws, or why the results cannot tell the first.
+
+    Args:
+        tables (sequence of TableData): The main tables, at least one.
+    """
     parts, saved = [], []
     for number, table in enumerate(tables):
         if rows := _rows(table):
@@ -32,10 +42,22 @@ def training_section(tables: Sequence[TableData]) -> Section | None:
             html = Markup("<details{}><summary>{}</summary>{}</details>")
             parts.append(html.format(Markup(" open" if number == 0 else ""), table.title, texts.html()))
             saved.append(replace(texts, caption=_CAPTION))
+    once = trained_once(tables[0])
+    html = Markup("")
     if not parts:
-        return None
-    html = Markup('<p class="quiet">{}</p>{}').format(_CAPTION, Markup("").join(parts))
+        html += Markup("<p><strong>This report cannot tell</strong>: {}</p>").format(_ONE_NETWORK)
+    elif once:
+        unknown = "This report cannot tell for {}: {}"
+        html += Markup("<p>{}</p>").format(unknown.format(", ".join(once), _ONE_NETWORK))
+    if parts:
+        html += Markup('<p class="quiet">{}</p>{}').format(_CAPTION, Markup("").join(parts))
     return Section(TITLE, html, tables=saved)
+
+
+def trained_once(table: TableData) -> list[str]:
+    """The representations of a table whose results are all of one network: nothing says what another training gives."""
+    several = {row.representation for row, _, _ in _several(table)}
+    return [name for name in table.groups if name not in several]
 
 
 def trainings_csv(tables: Sequence[TableData]) -> str:
@@ -57,9 +79,9 @@ def _rows(table: TableData) -> list[list[str]]:
         means = [np.mean(list(values.values())) for values in cell.trainings.values()]
         parts = ["–" if sd is None else f"{sd:.1f}" for sd in _components(cell)]
         interval = "–" if cell.half_width is None else f"{cell.half_width:.1f}"
-        df = f"{len(cell.trainings) - 1}, {len(cell.accuracies) - 1}"
+        counts = f"{len(cell.trainings)}, {len(cell.accuracies)}"
         ends = [f"{min(means):.1f}", f"{max(means):.1f}"]
-        rows.append([row.representation, row.method, str(n), cell.mean_text, interval, *parts, *ends, df])
+        rows.append([row.representation, row.method, str(n), cell.mean_text, interval, *parts, *ends, counts])
     return rows
 
 

@@ -115,10 +115,10 @@ class Report:
             write_text(folder / "confusions.csv", confusions_csv(results))
             write_text(folder / "kinds.csv", kinds_csv(results))
         trained = training_section(tables)
-        if trained is not None:
+        if trained.tables:
             write_text(folder / "trainings.csv", trainings_csv(self.tables))
         ranking = best_first(over_all_classes(tables))
-        return [*([] if trained is None else [trained]), class_section(results, ranking, images)]
+        return [trained, class_section(results, ranking, images)]
 
     def print(self) -> None:
         """Print the main tables, in the original's layout, to standard output."""

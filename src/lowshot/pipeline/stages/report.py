@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowshot.files import exists, read_text, write_text
+from lowshot import __version__
+from lowshot.files import exists, fingerprint, read_text, write_text
 from lowshot.pipeline.bias_note import zero_bias_note
 from lowshot.pipeline.inputs import Inputs
 from lowshot.pipeline.low_shot import LowShotPhase
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 _KINDS_OF_FILES = (".html", ".md", ".csv", ".tex", ".bib", ".png", ".pdf")
 
+_KINDS_OF_CODE = (".py", ".j2", ".css", ".js")
+
 Phases = Mapping[str, LowShotPhase]
 
 
@@ -33,6 +37,7 @@ def report_stage(inputs: Inputs, phases: Phases, results: ResultFiles, needs: tu
     """The report of a recipe on the results of the stages that it needs."""
     recipe = inputs.recipe
     depends = {
+        "lowshot.report": program(),
         "report": recipe.report.model_dump(mode="json"),
         "description": recipe.description,
         "labels": [
@@ -55,11 +60,24 @@ def report_stage(inputs: Inputs, phases: Phases, results: ResultFiles, needs: tu
     return Stage("report", "", depends, needs, (page,), action, side_outputs=side_outputs, show=show)
 
 
+@cache
+def program() -> str:
+    """A digest of what turns results into a report: the version and all code and templates of ``lowshot.report``."""
+    folder = Path(__file__).parents[2] / "report"
+    texts = {
+        path.relative_to(folder).as_posix(): path.read_text("utf-8")
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in _KINDS_OF_CODE
+    }
+    return fingerprint(__version__, texts)
+
+
 def _write(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iterable[Stage]) -> None:
     """Write report.html and its companions from the outputs of the other stages."""
-    from lowshot.report.references import references
+    from lowshot.report.references import checkpoint_backbones, references
 
     recipe, folder = inputs.recipe, inputs.outputs.report.parent
+    tree = recipe.model_dump(mode="json")
     report = _report(inputs, results, evaluated)
     report.write(
         folder,
@@ -68,7 +86,7 @@ def _write(inputs: Inputs, phases: Phases, results: ResultFiles, evaluated: Iter
         training_logs=_training_logs(phases),
         examples=_examples(inputs, report),
         recipe_yaml=recipe.to_yaml(),
-        references=references([recipe.model_dump(mode="json")]),
+        references=references([tree], backbones=checkpoint_backbones(tree, inputs.outputs.folder)),
         provenance=_provenance(inputs, report.records),
         notes=_notes(inputs, results),
         images=_test_images(inputs),
