@@ -52,10 +52,12 @@ def _introduction(differences: Sequence[Differences]) -> Markup:
         return Markup("<p>Every number is from one draw of the shots: nothing tells chance from a real difference.</p>")
     text = Markup(
         "<p>Row minus column in points, within the same draws of the shots. <strong>▲</strong> the row beats the "
-        "column, <strong>▼</strong> the column beats the row; ○ too close to call; = the same answers. Pointing at a "
-        "number shows its 95 % interval. Intervals and tests hold over {}: {}. At most 5 % of such tables have any "
+        "column, <strong>▼</strong> the column beats the row; ○ too close to call; = the same answers. "
+        "± is a 95 % interval; point at a number, press it or move to it with the arrow keys for both names and its p "
+        "values. Intervals and tests hold over {}: {}. At most 5 % of such tables have any "
         "▲ or ▼ that is due to chance (Holm's adjustment for all pairs of the table), so the more rows are compared, "
-        "the larger a difference must be. comparisons.csv has all pairs, with the p values before and after it.</p>"
+        "the larger a difference must be. comparisons.csv has all pairs in all accuracies, top-1 as well, with the p "
+        "values before and after it.</p>"
     )
     return text.format(tested, _meaning(tested))
 
@@ -109,8 +111,9 @@ def _matrix_texts(found: Differences) -> TextTable:
         for place, i in enumerate(ranking, start=1)
     ]
     caption = (
-        "Row minus column in points, within the same draws of the shots. ▲ the row beats the column, ▼ the column "
-        "beats the row; ○ too close to call; = the same answers (Holm's adjustment for all pairs of the table, 5 %)."
+        "Row minus column in points ± a 95 % interval, within the same draws of the shots. ▲ the row beats the column, "
+        "▼ the column beats the row; ○ too close to call; = the same answers (Holm's adjustment for all pairs of the "
+        "table, 5 %)."
     )
     head = ["Row minus column", "mean", *map(str, range(1, len(ranking) + 1))]
     title = f"{found.table.title}, n = {found.n_shots}"
@@ -125,7 +128,7 @@ def _cell_text(found: Differences, i: int, j: int) -> str:
     one = found.between(i, j)
     if i == j or one is None:
         return "" if i == j else MISSING
-    return f"{in_points(one.mean)} {'=' if one.same else _verdict(one)[1]}"
+    return f"{in_points(one.mean)} =" if one.same else f"{one} {_verdict(one)[1]}"
 
 
 def _name(found: Differences, i: int) -> str:
@@ -149,7 +152,9 @@ def _cell(found: Differences, i: int, j: int) -> Markup:
     kind, mark = _verdict(one)
     tip = str(one)
     tip += "" if one.adjusted is None else f", p = {one.p_value:.2g}, {one.adjusted:.2g} adjusted for all pairs"
-    return Markup('<td class="number {}" title="{}">{}&nbsp;{}</td>').format(kind, tip, in_points(one.mean), mark)
+    interval = "" if one.half_width is None else Markup("<small>±{:.1f}</small>").format(one.half_width)
+    cell = Markup('<td class="number {}" title="{}">{}&nbsp;{}{}</td>')
+    return cell.format(kind, tip, in_points(one.mean), mark, interval)
 
 
 def _verdict(one: Difference) -> tuple[str, str]:
