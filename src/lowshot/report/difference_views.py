@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lowshot.report.differences import SOURCE_WORDS, Difference, Differences, in_points
 from lowshot.report.page import Section
@@ -78,7 +78,7 @@ def _matrix(found: Differences, is_open: bool) -> Markup:
     lines = [
         Markup('<tr><th scope="row" class="name">{}. {}</th><td class="number">{:.1f}</td>{}</tr>').format(
             places[i],
-            _name(found, i),
+            _breakable(_name(found, i)),
             _mean(found, i),
             Markup("").join(_cell(found, i, j) for j in ranking),
         )
@@ -134,6 +134,11 @@ def _cell_text(found: Differences, i: int, j: int) -> str:
 def _name(found: Differences, i: int) -> str:
     row = found.table.rows[i]
     return f"{row.representation} · {row.method}"
+
+
+def _breakable(name: str) -> Markup:
+    """A name that a narrow column breaks after an underscore."""
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def _mean(found: Differences, i: int) -> float:

@@ -1,4 +1,4 @@
-"""The matrices of differences: a cell says both names, its interval and its p values, by finger, pointer and keyboard."""
+"""The matrices of differences: a cell says names, interval and p values, by finger, pointer and keyboard."""
 
 from __future__ import annotations
 
