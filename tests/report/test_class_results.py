@@ -66,6 +66,16 @@ def test_the_page_lists_classes_pairs_and_kinds() -> None:
     assert "one → four (24 %)" in page.text
 
 
+def test_answers_with_the_bias_have_columns_of_their_own() -> None:
+    records = [record | {"answered_as_prior": record["answered_as"]} for record in class_records(ROWS)]
+    _, [head, first, *_] = Page(str(class_section(class_results(records, "test"), RANKING, None).html)).tables[0]
+    assert head[2:4] == ["n=1 as is", "n=1 with bias"]
+    assert first[2] == first[3]
+    assert all(float(cell) >= 0 for cell in first[2:])
+    _, [head, *_] = Page(str(class_section(class_results(class_records(ROWS), "test"), RANKING, None).html)).tables[0]
+    assert head[2] == "n=1"
+
+
 def test_confused_pairs_have_images_where_there_are_any() -> None:
     asked = []
 

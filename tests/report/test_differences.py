@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import numpy as np
 import pytest
@@ -175,6 +176,21 @@ def test_the_page_has_a_matrix_per_number_of_shots_and_shades_ties(tmp_path) -> 
     assert text.count('<td class="number tie">') >= 2 * 2
     assert "draws of the shots and classes" in page.text
     assert (tmp_path / "comparisons.csv").read_text("utf-8").startswith("metric,setup,n_shots")
+    found = differences(records, "novel_top1")[1]
+    cells = {cell for rows in matrices for row in rows[1:] for cell in row[2:] if cell}
+    assert all(re.fullmatch(r"[+−]\d+\.\d\s[▲▼○] ?±\d+\.\d", cell) for cell in cells)
+    [best, second, *_] = found.ranking
+    with (tmp_path / "tables" / "differences_novel_top1_n1.csv").open(encoding="utf-8") as file:
+        line = next(csv.DictReader(file))
+    assert float(line["2"]) == pytest.approx(found.between(best, second).mean, abs=0.051)
+    assert float(line["2 ±"]) == pytest.approx(found.between(best, second).half_width, abs=0.051)
+    assert line["2 verdict"] in ("beats", "tied")
+
+
+def test_comparisons_are_made_in_every_accuracy_of_the_page(tmp_path) -> None:
+    write_report(tmp_path, **report_input(training_logs={}, examples=[]))
+    with (tmp_path / "comparisons.csv").open(encoding="utf-8") as file:
+        assert {line["metric"] for line in csv.DictReader(file)} == {"novel_top5", "all_top5", "novel_top1"}
 
 
 def test_of_many_rows_the_page_shows_the_best() -> None:

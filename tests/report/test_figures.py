@@ -144,3 +144,18 @@ def test_another_process_with_own_settings_draws_the_same_bytes_without_pyplot(t
     command = [sys.executable, "-c", code]
     there = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True).stdout
     assert there == f"{digests()} False\n"
+
+
+def test_a_guess_far_below_the_lines_is_words_and_no_line():
+    def axes_of(n_novel):
+        changes = {"data": {"base": 5, "novel": n_novel}}
+        records = [r | changes | {"all_top5": 0.5 + r["all_top5"] / 20} for r in make_records(metrics=["all_top5"])]
+        [axes] = accuracy_plot(build_tables(records)[0]).draw(LIGHT).axes
+        return axes
+
+    far = axes_of(95)
+    assert far.get_ylim()[0] > 5
+    assert [text.get_text() for text in far.texts] == ["a guess: 5 (below)"]
+    near = axes_of(5)
+    assert near.get_ylim()[0] < 50
+    assert not near.texts

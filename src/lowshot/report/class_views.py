@@ -12,7 +12,7 @@ from PIL.Image import Image
 from lowshot.report.class_results import ClassResults, Confusion
 from lowshot.report.page import Section, image_tag
 from lowshot.report.table_data import shot_heads
-from lowshot.report.tables import NAMES, TextTable, file_stem
+from lowshot.report.tables import MISSING, NAMES, TextTable, file_stem
 
 TITLE = "Where it fails"
 MOST_METHODS = 12
@@ -24,7 +24,7 @@ PICTURED = 3
 MOST_PAIRS = 8
 
 _KINDS_CAPTION = (
-    "Per cent of these images, of all draws; → with the calibration bias that was chosen on the validation setup."
+    "Per cent of these images, of all draws; with bias: with the calibration bias chosen on the validation setup."
 )
 
 NOT_RECORDED = (
@@ -81,15 +81,20 @@ def class_section(
 def _kinds(by_row: Mapping[tuple[str, str], Sequence[ClassResults]]) -> list[TextTable]:
     """How many queries of novel classes are answered with base classes, and the other way round."""
     n_shots = sorted({one.n_shots for some in by_row.values() for one in some})
+    has_bias = any(one.answered_as_prior for some in by_row.values() for one in some)
+    variants = {False: " as is", True: " with bias"} if has_bias else {False: ""}
     tables = []
     for kind, other in (("novel", "base"), ("base", "novel")):
         rows = [
-            [*row, *(_taken({one.n_shots: one for one in some}.get(n), kind) for n in n_shots)]
+            [
+                *row,
+                *(_taken({one.n_shots: one for one in some}.get(n), kind, bias) for n in n_shots for bias in variants),
+            ]
             for row, some in by_row.items()
         ]
         title = f"Test images of {kind} classes that are answered with a {other} class"
-        head = [*NAMES, *shot_heads(n_shots)]
-        tables.append(TextTable(title, head, rows, _KINDS_CAPTION, name=f"answered_{kind}"))
+        heads = [f"{head}{words}" for head in shot_heads(n_shots) for words in variants.values()]
+        tables.append(TextTable(title, [*NAMES, *heads], rows, _KINDS_CAPTION, name=f"answered_{kind}"))
     return tables
 
 
@@ -98,15 +103,9 @@ def _kinds_html(tables: Sequence[TextTable]) -> Markup:
     return Markup('{}<p class="quiet">{}</p>').format(Markup("").join(parts), _KINDS_CAPTION)
 
 
-def _taken(one: ClassResults | None, kind: str) -> str:
-    if one is None or not one.answered_as:
-        return "–"
-    shares = [
-        f"{100 * counts[kind][2] / max(1, sum(counts[kind])):.1f}"
-        for counts in (one.answered_as, one.answered_as_prior)
-        if counts
-    ]
-    return " → ".join(shares)
+def _taken(one: ClassResults | None, kind: str, with_bias: bool) -> str:
+    counts = None if one is None else one.answered_as_prior if with_bias else one.answered_as
+    return MISSING if not counts else f"{100 * counts[kind][2] / max(1, sum(counts[kind])):.1f}"
 
 
 def _method(some: Sequence[ClassResults], classes: TextTable, images: TestImages | None, is_open: bool) -> Markup:

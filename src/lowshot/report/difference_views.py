@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lowshot.report.differences import SOURCE_WORDS, Difference, Differences, in_points
 from lowshot.report.page import Section
@@ -53,10 +53,12 @@ def _introduction(differences: Sequence[Differences]) -> Markup:
         return Markup("<p>Every number is from one draw of the shots: nothing tells chance from a real difference.</p>")
     text = Markup(
         "<p>Row minus column in points, within the same draws of the shots. <strong>▲</strong> the row beats the "
-        "column, <strong>▼</strong> the column beats the row; ○ too close to call; = the same answers. Pointing at a "
-        "number shows its 95 % interval. Intervals and tests hold over {}: {}. At most 5 % of such tables have any "
+        "column, <strong>▼</strong> the column beats the row; ○ too close to call; = the same answers. "
+        "± is a 95 % interval; point at a number, press it or move to it with the arrow keys for both names and its p "
+        "values. Intervals and tests hold over {}: {}. At most 5 % of such tables have any "
         "▲ or ▼ that is due to chance (Holm's adjustment for all pairs of the table), so the more rows are compared, "
-        "the larger a difference must be. comparisons.csv has all pairs, with the p values before and after it.</p>"
+        "the larger a difference must be. comparisons.csv has all pairs in all accuracies, top-1 as well, with the p "
+        "values before and after it.</p>"
     )
     return text.format(tested, _meaning(tested)) + _about_trainings(differences)
 
@@ -90,7 +92,7 @@ def _matrix(found: Differences, is_open: bool) -> Markup:
     lines = [
         Markup('<tr><th scope="row" class="name">{}. {}</th><td class="number">{:.1f}</td>{}</tr>').format(
             places[i],
-            _name(found, i),
+            _breakable(_name(found, i)),
             _mean(found, i),
             Markup("").join(_cell(found, i, j) for j in ranking),
         )
@@ -123,8 +125,9 @@ def _matrix_texts(found: Differences) -> TextTable:
         for place, i in enumerate(ranking, start=1)
     ]
     caption = (
-        "Row minus column in points, within the same draws of the shots. ▲ the row beats the column, ▼ the column "
-        "beats the row; ○ too close to call; = the same answers (Holm's adjustment for all pairs of the table, 5 %)."
+        "Row minus column in points ± a 95 % interval, within the same draws of the shots. ▲ the row beats the column, "
+        "▼ the column beats the row; ○ too close to call; = the same answers (Holm's adjustment for all pairs of the "
+        "table, 5 %)."
     )
     head = ["Row minus column", "mean", *map(str, range(1, len(ranking) + 1))]
     title = f"{found.table.title}, n = {found.n_shots}"
@@ -139,12 +142,17 @@ def _cell_text(found: Differences, i: int, j: int) -> str:
     one = found.between(i, j)
     if i == j or one is None:
         return "" if i == j else MISSING
-    return f"{in_points(one.mean)} {'=' if one.same else _verdict(one)[1]}"
+    return f"{in_points(one.mean)} =" if one.same else f"{one} {_verdict(one)[1]}"
 
 
 def _name(found: Differences, i: int) -> str:
     row = found.table.rows[i]
     return f"{row.representation} · {row.method}"
+
+
+def _breakable(name: str) -> Markup:
+    """A name that a narrow column breaks after an underscore."""
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def _mean(found: Differences, i: int) -> float:
@@ -163,7 +171,9 @@ def _cell(found: Differences, i: int, j: int) -> Markup:
     kind, mark = _verdict(one)
     tip = str(one)
     tip += "" if one.adjusted is None else f", p = {one.p_value:.2g}, {one.adjusted:.2g} adjusted for all pairs"
-    return Markup('<td class="number {}" title="{}">{}&nbsp;{}</td>').format(kind, tip, in_points(one.mean), mark)
+    interval = "" if one.half_width is None else Markup("<small>±{:.1f}</small>").format(one.half_width)
+    cell = Markup('<td class="number {}" title="{}">{}&nbsp;{}{}</td>')
+    return cell.format(kind, tip, in_points(one.mean), mark, interval)
 
 
 def _verdict(one: Difference) -> tuple[str, str]:

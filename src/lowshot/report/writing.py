@@ -202,7 +202,7 @@ def write_report(
     write_text(folder / "tables.md", printable("\n".join(markdown)))
     write_text(folder / "tables.csv", to_csv(records, metrics, setup))
     shown = [differences[table.metric] for table in primary(tables)]
-    write_text(folder / "comparisons.csv", differences_csv(shown))
+    write_text(folder / "comparisons.csv", differences_csv([differences[table.metric] for table in tables]))
     tested = sources_in_words(one for found in shown for one in found.values())
     differing = difference_section(shown[:2])
     saved = [headline_table(headlines(tables, differences))]

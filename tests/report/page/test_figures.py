@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from lowshot.report import write_report
 from lowshot.report.figures.style import DARK, LIGHT
-from tests.report.page.reader import Reader
+from tests.report.conftest import make_records, report_input
+from tests.report.page.reader import REPRESENTATIONS, Reader
 
 expect = pytest.importorskip("playwright.sync_api", reason="the page is tested by playwright").expect
 
@@ -118,3 +121,55 @@ def test_the_vertical_axis_fits_what_is_shown_and_panels_share_it(read: Read) ->
     reader.filter.fill("")
     reader.legend("a guess").click()
     assert ranges() == before
+
+
+@pytest.fixture(scope="session")
+def far_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page whose methods are all far above a guess, which is 5 % (top-5 among 100)."""
+    records = make_records(REPRESENTATIONS, [f"m{i}" for i in range(15)], (1, 5), metrics=("all_top5",))
+    near = [{"data": {"base": 40, "novel": 60}, "all_top5": 0.5 + record["all_top5"] / 20} for record in records]
+    records = [record | changes for record, changes in zip(records, near)]
+    return write_report(tmp_path_factory.mktemp("far"), **report_input(records=records))
+
+
+def test_a_guess_far_below_is_off_at_first_and_can_be_shown(read: Read, far_path: Path) -> None:
+    reader = read(far_path)
+    assert {is_shown for name, is_shown in reader.lines().items() if "a guess" in name} == {False}
+    assert "A guess is right in 5 %, far below" in reader.article.locator("figcaption").inner_text()
+    script = "canvas => Chart.getChart(canvas).scales.y.min"
+    canvas = reader.article.locator("canvas").first
+    low = canvas.evaluate(script)
+    assert low > 5
+    reader.legend("a guess").click()
+    assert canvas.evaluate(script) < 5
+    reader.legend("Hide all").click()
+    reader.legend("Show all").click()
+    assert canvas.evaluate(script) == low
+
+
+def test_a_point_lists_all_methods_of_its_number_of_shots(read: Read, far_path: Path) -> None:
+    reader = read()
+    said = reader.point_at("Gaussian", 0).splitlines()
+    cells = {row[1]: row[2] for row in reader.rows() if row[0] == "Baseline"}
+    assert {f"{method}: {cell}" for method, cell in cells.items()} <= set(said)
+    values = [float(line.split(": ")[1].split()[0]) for line in said[1:] if ": " in line]
+    assert values == sorted(values, reverse=True)
+    reader = read(far_path)
+    said = reader.point_at("m7", 1).splitlines()
+    assert len([line for line in said if line.startswith("m")]) == 12
+    assert any(line.startswith("m7: ") for line in said)
+    footer = "canvas => Chart.getChart(canvas).tooltip.footer.join()"
+    assert reader.article.locator("canvas").first.evaluate(footer) == "and 3 more, farther away"
+
+
+def test_a_panel_without_rows_is_left_out(read: Read) -> None:
+    reader = read()
+    panels = reader.article.locator(".panel")
+    reader.filter.fill("-baseline")
+    expect(panels.nth(0)).to_be_hidden()
+    expect(panels.nth(1)).to_be_visible()
+    reader.filter.fill("")
+    expect(panels.nth(0)).to_be_visible()
+    box = panels.nth(0).locator("canvas").bounding_box()
+    assert box["width"] > 300
+    assert box["height"] > 200

@@ -34,11 +34,17 @@ def accuracy_plot(table: TableData) -> Plot:
         f"{row.cells[-1] or 'not run'} at n={last}"
         for row in table.rows
     )
-    guess = "" if table.chance is None else f" A dashed line at {table.chance:.3g}: a guess."
     chart = accuracy_chart(table)
+    caption = "Bars are the 95 % intervals of the table; points of one n stand side by side so that none hides."
+    guess = ""
+    if chart.guess is not None and chart.guess_is_far:
+        guess = f" A guess is right in {chart.guess:.3g} %, far below the lines."
+        caption += guess
+    elif chart.guess is not None:
+        guess = f" A dashed line at {chart.guess:.3g}: a guess."
     return Plot(
         name=f"accuracy_{table.metric}",
-        caption="Bars are the 95 % intervals of the table; points of one n stand side by side so that none hides.",
+        caption=caption,
         alt=f"Line chart of accuracy in per cent against the number of shots. {ends}.{guess}",
         draw=lambda theme: _draw(chart, theme),
         chart=chart,
@@ -135,7 +141,7 @@ def _draw_panels(chart: Chart, theme: Theme) -> Figure:
 
 
 def _draw_lines(axes: Axes, chart: Chart, panel: Panel, theme: Theme) -> None:
-    """The lines of a panel, and one at the accuracy of a guess, where it is known."""
+    """The lines of a panel, and one at the accuracy of a guess, where it is known; in words where it is far below."""
     for line in panel.lines:
         axes.errorbar(
             [point.x * line.shift for point in line.points],
@@ -146,7 +152,10 @@ def _draw_lines(axes: Axes, chart: Chart, panel: Panel, theme: Theme) -> None:
             elinewidth=1,
             **line.style.drawn(theme),
         )
-    if chart.guess is not None:
+    if chart.guess is not None and chart.guess_is_far:
+        words = f"a guess: {chart.guess:.3g} (below)"
+        axes.text(0.99, 0.02, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=8, color=theme.muted)
+    elif chart.guess is not None:
         axes.axhline(chart.guess, color=theme.text, linewidth=1.2, linestyle=(0, (6, 3)), label="a guess")
     _shots_axis(axes, chart.x_ticks)
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from lowshot.report.figures.style import LineStyle
 
+FAR = 0.25
+"""A guess is far below the lines where the gap to them is more than this share of their own range."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -68,7 +71,7 @@ class Chart:
         x_name (str): The short name of x, before its value.
         y_label (str): The label of the vertical axes; empty where the titles of the panels say it.
         x_ticks (tuple of int): The values that a logarithmic horizontal axis names; empty for a linear one.
-        guess (float or None): The accuracy of a guess, drawn as a line.
+        guess (float or None): The accuracy of a guess, drawn as a line unless :attr:`guess_is_far`.
         share_y (bool): True where all panels have the same vertical axis.
     """
 
@@ -85,6 +88,14 @@ class Chart:
         """The lines of all panels."""
         return (line for panel in self.panels for line in panel.lines)
 
+    @property
+    def guess_is_far(self) -> bool:
+        """True where a guess lies so far below all lines that drawing it would flatten them."""
+        ends = [p.y + sign * (p.half_width or 0.0) for line in self.lines for p in line.points for sign in (-1, 1)]
+        if self.guess is None or not ends:
+            return False
+        return min(ends) - self.guess > FAR * (max(ends) - min(ends))
+
     def as_json(self) -> dict[str, Any]:
         """The chart as the page's script reads it; a point is [x, y, half the interval, text]."""
         return {
@@ -97,6 +108,7 @@ class Chart:
             "yLabel": self.y_label,
             "xTicks": list(self.x_ticks),
             "guess": self.guess,
+            "guessIsFar": self.guess_is_far,
             "shareY": self.share_y,
         }
 

@@ -16,7 +16,7 @@ LIBRARIES = {
 }
 """The file of each library in ``vendor``, in the order in which they are run, with the files of its licences."""
 
-OWN = ("tables.js", "figures.js")
+OWN = ("tables.js", "matrices.js", "figures.js")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@
     "<": ["triangle", 270, "M-4.5 0l8-4.5v9z"],
   };
   const WIDTH = 1.6; // of a line, in pixels
+  const GUESS = "a guess";
+  const MOST_SAID = 12; // values on hover, so that they fit into a panel
   const charts = [];
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -71,8 +73,21 @@
     if (spec.guess === null) return panel.lines;
     const words = String(Number(spec.guess.toPrecision(3)));
     const points = spec.xTicks.map((x) => [x, spec.guess, null, words]);
-    return [...panel.lines, { label: "a guess", part: "", row: null, colour: null, marker: "", dash: [6, 3], shift: 1, points }];
+    return [...panel.lines, { label: GUESS, part: "", row: null, colour: null, marker: "", dash: [6, 3], shift: 1, points }];
   }
+
+  /* On hover: the values of all lines at the x of the nearest mark, the highest first; of many those nearest to it. */
+  Chart.Interaction.modes.sameX = (chart, event, options, useFinal) => {
+    const [nearest] = Chart.Interaction.modes.nearest(chart, event, { intersect: false, axis: "xy" }, useFinal);
+    if (!nearest) return [];
+    const pointOf = ({ datasetIndex, index }) => chart.data.datasets[datasetIndex].data[index];
+    const found = chart.getSortedVisibleDatasetMetas().flatMap(({ data, index: datasetIndex }) =>
+      data.map((element, index) => ({ element, datasetIndex, index })).filter((item) => pointOf(item).at === pointOf(nearest).at));
+    const far = (item) => Math.abs(item.element.y - nearest.element.y);
+    const said = [...found].sort((a, b) => far(a) - far(b)).slice(0, MOST_SAID);
+    chart.unsaid = found.length - said.length;
+    return said.sort((a, b) => a.element.y - b.element.y);
+  };
 
   function range(lines) {
     const ends = lines.flatMap((line) => line.points.flatMap(([, y, half]) => [y - (half || 0), y + (half || 0)]));
@@ -100,16 +115,19 @@
       animation: false,
       maintainAspectRatio: false,
       scales: { x, y },
-      interaction: { mode: "nearest", intersect: false, axis: "xy" },
+      interaction: { mode: "sameX", intersect: false },
       plugins: {
         legend: { display: false },
         colors: { enabled: false },
         tooltip: {
           usePointStyle: true,
           padding: 8,
+          bodyFont: { size: 11 },
+          footerFont: { size: 11, weight: "normal" },
           caretPadding: 8,
           callbacks: {
             title: (items) => (items.length ? `${spec.xName} = ${items[0].raw.at}` : ""),
+            footer: (items) => (items.length && items[0].chart.unsaid ? `and ${items[0].chart.unsaid} more, farther away` : ""),
             label: (item) => `${item.dataset.label}: ${item.raw.words}`,
           },
         },
@@ -126,6 +144,7 @@
     }
     Object.assign(chart.options.plugins.tooltip, {
       backgroundColor: colour("--text"), titleColor: colour("--card"), bodyColor: colour("--card"),
+      footerColor: colour("--card"),
     });
     chart.update("none");
   }
@@ -133,7 +152,9 @@
   function make(figure) {
     const spec = JSON.parse(figure.dataset.chart);
     const own = []; // the charts of this figure
-    const off = new Set(); // labels that the legend hides
+    const boxes = []; // the part of the page of each
+    const atFirst = new Set(spec.guessIsFar ? [GUESS] : []); // labels that are off at first, and after "Show all"
+    const off = new Set(atFirst); // labels that the legend hides
     let hidden = new Set(); // rows that the table hides
     const every = spec.panels.flatMap((panel) => linesOf(spec, panel));
     const inTable = (line) => line.row === null || !hidden.has(line.row);
@@ -163,6 +184,7 @@
       }
       box.append(element("div", { className: "canvas" }, canvas));
       panels.append(box);
+      boxes.push(box);
       const chart = new Chart(canvas, {
         type: "lineWithErrorBars",
         data: { datasets: linesOf(spec, panel).map(dataset) },
@@ -174,6 +196,8 @@
     charts.push(...own);
 
     function update() {
+      const isEmpty = spec.panels.map((panel) => !panel.lines.some(inTable));
+      boxes.forEach((box, i) => { box.hidden = isEmpty[i] && isEmpty.includes(false); });
       const shown = every.filter((line) => line.points.length && isShown(line));
       for (const chart of own) {
         if (spec.shareY && shown.length) Object.assign(chart.options.scales.y, range(shown));
@@ -191,14 +215,15 @@
     for (const [label, line] of labels) {
       const shown = line.part ? { ...line, dash: [] } : line;
       const button = element("button", { type: "button" }, swatch(shown), ` ${label}`);
-      button.setAttribute("aria-pressed", "true");
+      button.setAttribute("aria-pressed", String(!off.has(label)));
       button.addEventListener("click", () => show(label, off.has(label)));
       buttons.set(label, button);
     }
+    const isOffByHand = () => [...off].some((label) => !atFirst.has(label));
     const toggleAll = element("button", { type: "button", className: "all" }, "Hide all");
     toggleAll.addEventListener("click", () => {
-      const isOn = off.size > 0;
-      for (const label of labels.keys()) set(label, isOn);
+      const isOn = isOffByHand();
+      for (const label of labels.keys()) set(label, isOn && !atFirst.has(label));
       show();
     });
 
@@ -210,7 +235,7 @@
 
     function show(label, isOn) {
       if (label !== undefined) set(label, isOn);
-      toggleAll.textContent = off.size ? "Show all" : "Hide all";
+      toggleAll.textContent = isOffByHand() ? "Show all" : "Hide all";
       update();
     }
 
