@@ -66,7 +66,7 @@ def test_the_chart_of_a_plot_has_the_numbers_of_its_table():
 
 
 def test_scripts_are_what_an_html_file_can_hold():
-    assert len(scripts()) == len(LIBRARIES) + 2
+    assert len(scripts()) == len(LIBRARIES) + 3
     for script in scripts():
         assert "</script" not in script.text.lower()
         assert "<!--" not in script.text

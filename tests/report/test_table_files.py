@@ -39,7 +39,7 @@ def test_every_table_of_the_page_has_its_files_and_links_to_them(report):
     page = (report / "report.html").read_text("utf-8")
     tables = re.findall(r"<table(?! class=\"facts\")", page)
     below = re.findall(r'</table>(?:(?!<table).)*?<p class="files"><a href="tables/(\w+).csv">', page, re.DOTALL)
-    assert len(below) == len(tables) > 5
+    assert len(below) + 1 == len(tables) > 5  # the best methods are a table per accuracy, in one file
     assert len(set(below)) == len(below)
     saved = {path.name for path in (report / "tables").iterdir()}
     assert saved == {f"{name}.{kind}" for name in below for kind in ("csv", "tex")}

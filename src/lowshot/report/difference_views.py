@@ -170,7 +170,7 @@ def _cell(found: Differences, i: int, j: int) -> Markup:
         return Markup('<td class="number tied" title="{}">=</td>').format(one.same)
     kind, mark = _verdict(one)
     tip = str(one)
-    tip += "" if one.adjusted is None else f", p = {one.p_value:.2g}, {one.adjusted:.2g} adjusted for all pairs"
+    tip += "" if one.adjusted is None else f", p = {one.p_value:.2g} ({one.adjusted:.2g} adjusted)"
     interval = "" if one.half_width is None else Markup("<small>±{:.1f}</small>").format(one.half_width)
     cell = Markup('<td class="number {}" title="{}">{}&nbsp;{}{}</td>')
     return cell.format(kind, tip, in_points(one.mean), mark, interval)

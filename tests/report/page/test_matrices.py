@@ -34,7 +34,7 @@ def test_a_tapped_cell_is_said_in_full(read: Read) -> None:
     assert words.startswith(f"{first} minus {second}: ")
     assert cell.locator("small").inner_text() in words
     assert "p = " in words
-    assert "adjusted for all pairs" in words
+    assert " adjusted)" in words
 
 
 def test_the_arrow_keys_move_over_the_cells(read: Read) -> None:
