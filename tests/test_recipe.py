@@ -93,7 +93,7 @@ def test_unknown_names_and_parameters_are_named_at_once(tmp_path: Path) -> None:
         ({"representations": {}}, "representations: "),
         (
             {"representations": {"a": {"checkpoint": "x.ckpt", "train": {"epochs": 1}}}},
-            "one of train, backbone, checkpoint and features",
+            "one of train, backbone, checkpoint, network and features",
         ),
         ({"representations": {"a": {"features": {"train": "x.hdf5"}}}}, "features needs both train and test"),
         (

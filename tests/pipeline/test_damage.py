@@ -93,7 +93,8 @@ def result(out: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for file in sorted(out.rglob("*")):
         name = str(file.relative_to(out))
-        if not file.is_file() or name.startswith(("state", "report/report.html", "report/tables.md", "recipe.yaml")):
+        timed = ("report/report.html", "report/tables.md", "report/tables/seconds")
+        if not file.is_file() or name.startswith(("state", "recipe.yaml", *timed)):
             continue
         if file.suffix == ".jsonl" and "log" in file.name:
             found[name] = [

@@ -80,7 +80,7 @@ def test_everything_for_a_paper_lies_beside_the_page(tmp_path: Path) -> None:
     page = (report / "report.html").read_text("utf-8")
     tables = re.findall(r"<table[^>]*>\s*<thead", page)  # facts about one thing have no head
     linked = re.findall(r'href="tables/([a-z0-9_]+)\.tex"', page)
-    assert len(linked) == len(set(linked)) == len(tables)
+    assert len(linked) == len(set(linked)) == len(tables) - 1  # the best methods are two tables, in one file
     assert {"best", "all_top1", "episodes", "seconds", "answered_novel", "published_all_top5"} <= set(linked)
     for name in linked:
         assert read_table((report / "tables" / f"{name}.tex").read_text("utf-8")).rows
