@@ -97,6 +97,7 @@ def compare_objectives(args: argparse.Namespace, images: torch.Tensor, labels: t
         save_torch(teacher, {"epoch": 1, "state": backbone.state_dict(), "backbone": backbone.config})
         objectives: dict[str, dict[str, Any]] = {
             **{name: {} for name in ("cosine_head", "mixup", "cutmix", "manifold_mixup", "label_smoothing", "ema")},
+            "affine": {},
             "rotations": {"share": 0.5},
             "distillation": {"teacher": str(teacher)},
         }

@@ -71,3 +71,31 @@ def averages(weights, decay):
         average = d * average + (1 - d) * weight
         found.append(average)
     return found
+
+
+def affine_map(angle, shear_x, shear_y, scale_x, scale_y, x, y):
+    """Koch et al. 2015, section 3.3: the place in the old image that the place (x, y) of the new one shows."""
+    x, y = x / scale_x, y / scale_y
+    x, y = x + shear_x * y, y + shear_y * x
+    return math.cos(angle) * x - math.sin(angle) * y, math.sin(angle) * x + math.cos(angle) * y
+
+
+def sampled(image, place):
+    """Jaderberg et al. 2015, equation 5, for an image (rows of pixels): ``place`` maps (x, y) from the centre.
+
+    A pixel is a square whose middle is at its index + 1/2; outside the image its border goes on.
+    """
+    height, width = len(image), len(image[0])
+    result = []
+    for row in range(height):
+        result.append([])
+        for column in range(width):
+            x, y = place(column + 0.5 - width / 2, row + 0.5 - height / 2)
+            x = min(max(x + width / 2 - 0.5, 0), width - 1)
+            y = min(max(y + height / 2 - 0.5, 0), height - 1)
+            total = 0.0
+            for n in range(height):
+                for m in range(width):
+                    total += image[n][m] * max(0, 1 - abs(x - m)) * max(0, 1 - abs(y - n))
+            result[-1].append(total)
+    return result

@@ -18,6 +18,7 @@ from tests.representation.tiny import settings, train, weights
 ALL = [
     {"cosine_head": {"learned": True}},
     {"manifold_mixup": {}},
+    {"affine": {}},
     {"rotations": {}},
     {"label_smoothing": {}},
     {"ema": {"decay": 0.9}},
@@ -132,7 +133,7 @@ def test_a_damaged_state_of_objectives_is_named(tmp_path):
 
 def test_every_objective_says_what_it_is():
     found = {entry.name: entry.factory for entry in OBJECTIVES if entry.source.startswith("lowshot.")}
-    assert len(found) == 8
+    assert len(found) == 9
     for name, factory in found.items():
         assert issubclass(factory, Objective)
         assert "arXiv" in (factory.__doc__ or ""), name

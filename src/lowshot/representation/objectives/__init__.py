@@ -1,5 +1,6 @@
 """Objectives, a file each, registered in ``OBJECTIVES``: what changes head, batches, targets or loss of a training."""
 
+from lowshot.representation.objectives.affine import AffineObjective
 from lowshot.representation.objectives.base import Batch, Frozen, Objective, TrainingClasses
 from lowshot.representation.objectives.cosine_head import CosineHead, CosineHeadObjective
 from lowshot.representation.objectives.cutmix import CutMixObjective
@@ -12,6 +13,7 @@ from lowshot.representation.objectives.mixup import MixupObjective
 from lowshot.representation.objectives.rotations import RotationsObjective
 
 __all__ = [
+    "AffineObjective",
     "EMAObjective",
     "Batch",
     "CosineHead",
