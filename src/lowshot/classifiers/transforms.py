@@ -60,6 +60,10 @@ class TransformsFeatures:
             return X
         return unit_rows(X - self._centre_.astype(X.dtype) if self.feature_transform == "centred_l2" else X)
 
+    def _unit_means(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """(C, D) float64 class means of transformed features, scaled to length one."""
+        return unit_rows(class_means(X, codes, codes.max() + 1, self._transformed))
+
 
 def unit_rows(X: np.ndarray) -> np.ndarray:
     """Rows scaled to length one, in the dtype of ``X``; a row of zeros remains zero."""
