@@ -7,6 +7,7 @@ on when.
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,6 +43,10 @@ class Examples:
     labels: np.ndarray
     names: list[str]
     digests: list[str] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """Taught class → its number of photos."""
+        return dict(Counter(name.split("/", 1)[0] for name in self.names))
 
 
 def live_examples(state: State, shots: Shots) -> Examples:
