@@ -1,6 +1,6 @@
 """Fitted classifiers and generators as safetensors files: arrays as tensors, everything else as JSON in the metadata.
 
-Reading such a file runs no code that the file could bring along, and nothing in it is taken as it stands: the header
+Reading such a file runs no code that the file could bring along, and nothing in it is trusted: the header
 is checked by a pydantic model of its format, arrays are numbers without NaN and infinity, and :class:`LearnedState`
 compares the shape of each with what the estimator expects.
 """

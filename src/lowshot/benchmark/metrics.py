@@ -47,8 +47,8 @@ def low_shot_metrics(scores: Any, labels: Any, base: Any, novel: Any) -> dict[st
     """The accuracies of one run.
 
     ``novel``, ``base`` and ``all`` compete over all columns (Hariharan & Girshick 2017, section 4.1): a query is right
-    for top-k when fewer than k columns stand before its own. ``all`` is the mean over all queries. ``novel_only`` lets
-    novel columns alone compete (Wang et al. 2018). Among equal scores the lower column stands first.
+    for top-k when fewer than k columns rank before its own. ``all`` is the mean over all queries. ``novel_only`` lets
+    novel columns alone compete (Wang et al. 2018). Among equal scores the lower column ranks first.
 
     Args:
         scores (array of shape (N, C)): The scores, higher is likelier; column c is label c. ``-inf`` takes a class out

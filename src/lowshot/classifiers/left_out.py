@@ -107,7 +107,7 @@ def gaussian_scores(
 
     def diagonals(factor: float, traces: np.ndarray, dof: int) -> np.ndarray:
         spread = (1 - shrinkage) * factor / dof * variances.clip(0)
-        # Shots without any variance say nothing: the identity stands for their covariance, as in the fit.
+        # Shots without any variance say nothing: their covariance is taken to be the identity, as in the fit.
         return spread + np.where(traces > 0, shrinkage * traces / (dof * dim), 1.0)[:, None]
 
     scores = np.empty((len(rows), n_classes))

@@ -52,7 +52,7 @@ def padded(image: Image.Image, size: tuple[int, int], fill: Sequence[int] = (0, 
 
 
 def centre_cropped(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Cut a height and a width out of the middle; black stands where the image does not reach."""
+    """Cut a height and a width out of the middle; black fills what the image does not cover."""
     image = padded(image, size)
     height, width = size
     left, top = round((image.width - width) / 2), round((image.height - height) / 2)
@@ -79,7 +79,7 @@ def scaled(image: Image.Image, size: tuple[int, int], crop_mode: str, interpolat
 
 
 def cropped(image: Image.Image, size: tuple[int, int], crop_mode: str, mean: Sequence[float]) -> Image.Image:
-    """Cut the centre out of a scaled image; in mode ``"border"`` the mean colour stands where it does not reach."""
+    """Cut the centre out of a scaled image; in mode ``"border"`` the mean colour fills what it does not cover."""
     if crop_mode == "border":
         image = padded(image, size, [round(255 * value) for value in mean])
     return centre_cropped(image, size)
