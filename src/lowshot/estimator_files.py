@@ -111,6 +111,7 @@ class LearnedState:
     """Checks of what a fitted estimator that came from a file has learned.
 
     Shapes are numbers and letters; a letter stands for the same number everywhere, which the first array with it gives.
+    Every check raises an InputError that begins with ``source``.
 
     Args:
         source (str): The beginning of every message, such as the file.

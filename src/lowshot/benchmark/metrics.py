@@ -200,7 +200,14 @@ def episode_accuracies(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def mean_over_episodes(accuracies: np.ndarray) -> tuple[float, float | None]:
-    """The mean, and 1.96 · s / √T, half the normal 95 % interval of the few-shot literature; None from one episode."""
+    """The mean accuracy of episodes and half its 95 % interval, 1.96 · s / √T, as the few-shot literature reports it.
+
+    Args:
+        accuracies (array, (T,)): The accuracy in each episode.
+
+    Returns:
+        The two as floats, in the unit of ``accuracies``; for the second None from one episode.
+    """
     count = len(accuracies)
     if count < 2:
         return float(accuracies.mean()), None

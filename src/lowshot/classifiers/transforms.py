@@ -66,7 +66,7 @@ class TransformsFeatures:
 
 
 def unit_rows(X: np.ndarray) -> np.ndarray:
-    """Rows scaled to length one, in the dtype of ``X``; a row of zeros remains zero."""
+    """(N, D) rows scaled to length one, in the dtype of ``X``; a row of zeros remains zero."""
     # The squares are summed in float64, where those of float32 can neither overflow nor vanish.
     lengths = np.sqrt(np.einsum("nd,nd->n", X, X, dtype=np.float64))[:, None]
     return (X / np.where(lengths > 0, lengths, 1)).astype(X.dtype, copy=False)

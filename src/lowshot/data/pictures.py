@@ -34,7 +34,7 @@ def shorter_side_resized(image: Image.Image, side: int, interpolation: str = "bi
 
 
 def resized(image: Image.Image, size: tuple[int, int], interpolation: str = "bilinear") -> Image.Image:
-    """Resize an image to a height and a width."""
+    """Resize an image to ``size``, a height and a width in pixels."""
     height, width = size
     if image.size == (width, height):
         return image
@@ -42,7 +42,7 @@ def resized(image: Image.Image, size: tuple[int, int], interpolation: str = "bil
 
 
 def padded(image: Image.Image, size: tuple[int, int], fill: Sequence[int] = (0, 0, 0)) -> Image.Image:
-    """Put an image in the middle of one that has at least a height and a width."""
+    """Put an image in the middle of one of at least ``size``, height and width; the rest has the colour ``fill``."""
     height, width = max(size[0], image.height), max(size[1], image.width)
     if image.size == (width, height):
         return image

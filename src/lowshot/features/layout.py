@@ -91,7 +91,11 @@ def dataset(file: h5py.File, path: Path, name: str, rank: int, kinds: str) -> h5
 
 
 def row_count(file: h5py.File, path: Path) -> int:
-    """Return the number of rows that are filled, after a check against the sizes of the data sets."""
+    """Return the number of rows that are filled, after a check against the sizes of the data sets.
+
+    Raises:
+        InputError: A data set is missing, the number does not fit their sizes, or the file is empty or truncated.
+    """
     features = dataset(file, path, FEATURES, 2, "f")
     labels = dataset(file, path, LABELS, 1, "iu")
     counts = dataset(file, path, COUNT, 1, "iu")
@@ -136,7 +140,11 @@ def require_rows(found: h5py.Dataset, path: Path, count: int) -> None:
 
 
 def texts(file: h5py.File, path: Path, name: str, length: int | None = None) -> list[str] | None:
-    """Return the first ``length`` texts of an optional data set, all of them by default; None if there is none."""
+    """Return the first ``length`` texts of an optional data set, all of them by default; None if there is none.
+
+    Raises:
+        InputError: The data set is damaged, too short, or not of texts in one dimension.
+    """
     if not file.id.links.exists(name.encode()):
         return None
     found = _own(file, path, name)
@@ -189,7 +197,16 @@ def contiguous_at(found: h5py.Dataset) -> int | None:
 
 
 def require_finite(block: np.ndarray, rows: np.ndarray, path: Path) -> None:
-    """Check that features are free of NaN and infinity; ``rows`` are their rows in the file, for the message."""
+    """Check that features are free of NaN and infinity.
+
+    Args:
+        block (array, (N, D)): The features.
+        rows (array, (N,) int): Their rows in the file, for the message.
+        path (Path): The file, for the message.
+
+    Raises:
+        InputError: One of them is NaN or infinite.
+    """
     # One sum is much cheaper than a mask of the block, and is finite only if every term is.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(block.sum(dtype=np.float64)):

@@ -196,7 +196,7 @@ def fitted(classifier: LowShotClassifier, examples: Examples, base: LowShotClass
 
 
 def top_two(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The columns of the two largest numbers of each row; for the second -1 where there is one column."""
+    """The columns (N,) int64 of the two largest of (N, C) numbers in each row; the second is -1 where C is 1."""
     rows = np.arange(len(probabilities))
     first = probabilities.argmax(axis=1)
     if probabilities.shape[1] == 1:
