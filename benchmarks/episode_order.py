@@ -3,7 +3,7 @@
     python benchmarks/episode_order.py FOLDER [--episodes 500] [--seeds 2] [--draws 20] [--shots 1 5] [--queries 500]
 
 FOLDER is the output of a recipe with one representation, such as runs/cifar100, of which the split and the features are
-used. Networks are trained on episodes whose classes stand in the order of the split's list, as in
+used. Networks are trained on episodes whose classes are in the order of the split's list, as in
 ``lowshot.compat.matching_network``, and on episodes with their classes in random order; both are measured on setup test
 with the support set in the original's order, on the same draws. Printed is the difference with its 95 % interval over
 draws, averaged over seeds, and the largest one in a draw of a seed.

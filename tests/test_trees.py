@@ -69,7 +69,7 @@ def test_ordinary_yaml_is_read_as_it_is(text: str) -> None:
         ("a: " + "[" * 5000, "nested deeper than 50"),
         ("\n".join("  " * n + "a:" for n in range(300)), "nested deeper than 50"),
         (LAUGHS, "more than 10000 values"),
-        ("a: &a [1, *a]", "stands within what it names"),
+        ("a: &a [1, *a]", "is within what it names"),
         ("a: " + "9" * 6000, "a number of 6000 digits"),
         ("a: 0x" + "f" * 6000, "a number of 6002 digits"),
         ('a: "\\ud800"', "half of a surrogate pair|invalid Unicode"),

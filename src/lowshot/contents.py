@@ -97,7 +97,7 @@ def content_fingerprint(path: Pathlike) -> str:
 
 
 def by_content(value: Any) -> Any:
-    """JSON-like values in which a digest stands for each path of a file, so that its place counts for nothing.
+    """JSON-like values with a digest in place of each path of a file, so that it does not matter where the file is.
 
     A path is a text with a dot or a slash in it under which there is a file; ``file:loss.py`` names one too.
     """

@@ -1,6 +1,6 @@
 """Fitted classifiers and generators as safetensors files: arrays as tensors, everything else as JSON in the metadata.
 
-Reading such a file runs no code that the file could bring along, and nothing in it is taken as it stands: the header
+Reading such a file runs no code that the file could bring along, and nothing in it is trusted: the header
 is checked by a pydantic model of its format, arrays are numbers without NaN and infinity, and :class:`LearnedState`
 compares the shape of each with what the estimator expects.
 """
@@ -111,6 +111,7 @@ class LearnedState:
     """Checks of what a fitted estimator that came from a file has learned.
 
     Shapes are numbers and letters; a letter stands for the same number everywhere, which the first array with it gives.
+    Every check raises an InputError that begins with ``source``.
 
     Args:
         source (str): The beginning of every message, such as the file.

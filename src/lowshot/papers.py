@@ -1,4 +1,4 @@
-"""The papers that several parts of lowshot come from, as BibTeX. Those of a single part stand in its own file."""
+"""The papers that several parts of lowshot come from, as BibTeX. Those of a single part are in its own file."""
 
 from __future__ import annotations
 

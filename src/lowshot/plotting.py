@@ -1,4 +1,4 @@
-"""The import of matplotlib, which settings of other programs can neither stop nor change.
+"""The import of matplotlib, which settings of other programs can neither prevent nor change.
 
 Figures are drawn on matplotlib's object interface under its own defaults, so no backend is needed. But matplotlib reads
 ``MPLBACKEND`` when it is imported, and fails where a notebook has set a backend that is not installed here.

@@ -59,6 +59,9 @@ def launched_ranks() -> Iterator[Ranks]:
 
     A default process group that is made here ends with the block; one that exists already is left alone, since a
     process can join only once.
+
+    Raises:
+        InputError: The environment says that there are several ranks, but not how to reach them.
     """
     adopt_slurm()
     if environment_number("WORLD_SIZE", 1) == 1 or "RANK" not in os.environ:

@@ -105,7 +105,7 @@ def _check_events(text: str, source: str) -> None:
     for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
-                raise InputError(f"{source} is not valid YAML: alias *{event.anchor} stands within what it names")
+                raise InputError(f"{source} is not valid YAML: alias *{event.anchor} is within what it names")
             count += sizes[event.anchor]
         elif isinstance(event, yaml.ScalarEvent):
             _check_scalar(event, source)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import log_softmax
+from sklearn.base import clone
 
-from lowshot.classifiers import Cosine, Gaussian, GaussianCosine
+from lowshot.classifiers import Cosine, Gaussian, GaussianCosine, GaussianKernel
 from lowshot.errors import InputError
 from tests.classifiers.problems import problem
 from tests.reference import gaussian as reference
@@ -39,6 +40,19 @@ def test_its_scores_are_the_weighted_sum_of_those_of_cosine_and_gaussian():
     np.testing.assert_allclose(
         ours.scores(queries), cosine.scores(queries) + 0.25 * gaussian.scores(queries), rtol=1e-9
     )
+
+
+@pytest.mark.parametrize("classifier", [GaussianCosine(n_steps=0), GaussianKernel()], ids=["cosine", "kernel"])
+def test_queries_are_transformed_once_for_both_terms(classifier, monkeypatch):
+    p = problem()
+    classifier = clone(classifier).fit_base(*p.base).fit_novel(*p.novel)
+    rows = []
+    transformed = type(classifier)._transformed
+    monkeypatch.setattr(
+        type(classifier), "_transformed", lambda self, X: (rows.append(len(X)), transformed(self, X))[1]
+    )
+    classifier.scores(p.queries[0])
+    assert rows == [len(p.queries[0])]
 
 
 def test_without_weight_of_the_density_it_is_cosine():

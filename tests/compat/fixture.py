@@ -46,7 +46,7 @@ def make(root: Path) -> Path:
                 image = f"{part}/{name}/{name}_{number}.JPEG"
                 _picture(rng, label).save(root / "imagenet" / image, quality=90)
                 images.append((image, label))
-        order = rng.permutation(len(images))  # as in ImageNet's lists, not every class stands in one block
+        order = rng.permutation(len(images))  # as in ImageNet's lists, not every class is in one block
         rows = [images[row] for row in order]
         _write_list(root / f"{part}.json", rows, names)
         base = [row for row in rows if row[1] in BASE[0] + BASE[1]]

@@ -23,7 +23,7 @@ SEEDS = 40
 N_SHOTS = 2
 OUTPUTS = 20  # more than there are classes, as the original has it
 RATES = {"lr": 0.3, "weight_decay": 0.003, "batch_size": 30}
-# After many steps the outputs of no class lie far below the others; after few they still stand among them.
+# After many steps the outputs of no class lie far below the others; after few they are still among them.
 MANY_STEPS, SOME_STEPS, FEW_STEPS = 60, 12, 2
 
 

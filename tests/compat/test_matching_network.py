@@ -309,7 +309,7 @@ def test_repetitions_that_are_encoded_alike_are_encoded_once(repetitions: int, f
         found, places, times = encode_repeated(lstm, base, shots, repetitions)
     assert times.sum() == len(whole)
     assert (np.bincount(places, times) == [1] * 9 + [repetitions] * 4).all()
-    # Each encoding stands, as often as it counts, among those of its example in the whole sequence.
+    # Each encoding is, as often as it counts, among those of its example in the whole sequence.
     example = np.concatenate([np.arange(9), np.tile(np.arange(9, 13), repetitions)])
     for place in range(13):
         mine = torch.from_numpy(np.repeat(np.flatnonzero(places == place), times[places == place]))

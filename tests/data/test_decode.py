@@ -165,7 +165,9 @@ def marked(format: str, place: str, orientation: int) -> bytes:
     ],
 )
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_is_turned_upright_wherever_its_orientation_stands(format: str, place: str, orientation: int) -> None:
+def test_a_picture_is_turned_upright_wherever_its_orientation_is_stored(
+    format: str, place: str, orientation: int
+) -> None:
     out = np.asarray(decoded(marked(format, place, orientation))).astype(int)[:, :, 0]
     assert out.shape == ((16, 32) if orientation < 5 else (32, 16))
     sides = {"left": out[:, :8], "right": out[:, -8:], "top": out[:8], "bottom": out[-8:]}

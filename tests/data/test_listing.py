@@ -16,7 +16,7 @@ from tests.data.conftest import encoded, noise, write_tree, zip_tree
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> Path:
-    """Pictures under every kind of name, and what stands beside pictures."""
+    """Pictures under every kind of name, and other files beside pictures."""
     root = write_tree(tmp_path / "mixed", ["ant/1.png", "ant/2.PNG", "bee/1.png", ".trash/1.png", "@eaDir/x/1.png"])
     for name, format in (("3.jfif", "JPEG"), ("4.jpe", "JPEG"), ("5.avif", "AVIF"), ("6.jp2", "JPEG2000")):
         (root / "ant" / name).write_bytes(encoded(noise(1), format))

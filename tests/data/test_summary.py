@@ -1,4 +1,4 @@
-"""A line says what a data set holds and what was left out, and another which pictures stand in both parts."""
+"""A line says what a data set holds and what was left out, and another which pictures are in both parts."""
 
 from __future__ import annotations
 

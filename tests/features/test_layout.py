@@ -1,4 +1,4 @@
-"""A features file is taken for what stands in it: nothing elsewhere, nothing that was never written, nothing huge."""
+"""A features file is taken for what is in it: nothing elsewhere, nothing that was never written, nothing huge."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lowshot.pipeline.bias_note import zero_bias_note
-from lowshot.recipe.schema import EvaluateSection
+from lowshot.recipe.method_sections import EvaluateSection
 from tests.pipeline.recipes import run_recipe, write_features_recipe
 
 METHODS = {"plain": {"classifier": "nearest_mean"}, "ridge": {"classifier": "ridge"}}

@@ -16,7 +16,7 @@ from PIL import Image
 
 from lowshot.errors import InputError
 from lowshot.recogniser import Recogniser
-from lowshot.recogniser import recogniser as module
+from lowshot.recogniser import synced as module
 from tests.recogniser.conftest import photo, write_photos
 
 pytestmark = pytest.mark.usefixtures("tiny")

@@ -95,7 +95,7 @@ def _check_tokens(text: str) -> None:
         command, sign, plain = token.groups()
         if command is not None:
             assert command in COMMANDS or command in "&%$#_{}\\-", command
-            # Commands of formulas stand in formulas, and those of texts do not.
+            # Commands of formulas are in formulas, and those of texts do not.
             if command in ("pm", "mathbf", "rightarrow", "circ", "blacktriangle", "blacktriangledown", "checkmark"):
                 assert in_formula, command
         elif sign == "$":

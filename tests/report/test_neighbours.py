@@ -1,4 +1,4 @@
-"""Published results of other papers stand beside ours, each under the accuracy that it states."""
+"""Published results of other papers are shown beside ours, each under the accuracy that it states."""
 
 from __future__ import annotations
 

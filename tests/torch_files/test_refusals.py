@@ -27,7 +27,7 @@ def test_the_bombs_go_off_in_an_unsafe_reader(tmp_path):
 @pytest.mark.parametrize("bomb", [Bomb, Eval, Hidden])
 def test_the_call_is_named_whatever_the_protocol(tmp_path, recwarn, bomb, container, protocol):
     marker, path = tmp_path / "ran", tmp_path / "bad.tar"
-    # The bomb stands second, behind its equal: later protocols look names up by what they have seen before.
+    # The bomb comes second, after its equal: later protocols look names up by what they have seen before.
     value = {"epoch": 3, "state": OrderedDict(a=torch.ones(2)), "b": [bomb(marker), bomb(marker)]}
     if container == "pickle":
         path.write_bytes(pickle.dumps({**value, "state": None}, protocol))

@@ -48,6 +48,9 @@ class Validation:
             fitted (sequence): One classifier a run, of exactly the setup's classes.
             queries (array of shape (N, D)): Features that no run was fitted on.
             labels (int array of shape (N,)): Their labels, all of them classes of the setup.
+
+        Raises:
+            InputError: A label is no class of the setup, or a run was fitted on other classes.
         """
         labels = np.asarray(labels)
         known = np.concatenate([setup.base, setup.novel])

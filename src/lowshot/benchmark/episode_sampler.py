@@ -75,7 +75,7 @@ class NovelEpisodeSampler:
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """Every row that an episode may hold, ascending."""
+        """The (R,) int64 numbers of the rows that an episode may hold, ascending."""
         return np.sort(self._rows)
 
     def __iter__(self) -> Iterator[Episodes]:

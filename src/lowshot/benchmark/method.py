@@ -131,7 +131,7 @@ class Method:
         return fitted
 
     def shots(self, data: SetupData, experiment: int, n: int) -> tuple[np.ndarray, np.ndarray, int]:
-        """Features and labels of one run's shots, generated ones included, and the seed of the run."""
+        """Features (M, D) and labels (M,) of one run's shots, generated ones included, and the seed of the run."""
         seed = run_seed(self.seed, data.name, n, experiment)
         features, labels = data.shots(experiment, n)
         if self.generator is not None:
@@ -188,6 +188,13 @@ def as_method(
 
 
 def run_seed(seed: int, setup: str, n: int, experiment: int) -> int:
-    """The seed of one run, which does not depend on what else is run."""
+    """The seed of one run, which does not depend on what else is run.
+
+    Args:
+        seed (int): The seed of the recipe.
+        setup (str): "val" or "test".
+        n (int): The number of shots of a class.
+        experiment (int): The number of the experiment, from 1.
+    """
     sequence = np.random.SeedSequence([seed, SETUPS.index(setup), n, experiment])
     return int(sequence.generate_state(1)[0] >> 1)

@@ -47,8 +47,8 @@ def low_shot_metrics(scores: Any, labels: Any, base: Any, novel: Any) -> dict[st
     """The accuracies of one run.
 
     ``novel``, ``base`` and ``all`` compete over all columns (Hariharan & Girshick 2017, section 4.1): a query is right
-    for top-k when fewer than k columns stand before its own. ``all`` is the mean over all queries. ``novel_only`` lets
-    novel columns alone compete (Wang et al. 2018). Among equal scores the lower column stands first.
+    for top-k when fewer than k columns rank before its own. ``all`` is the mean over all queries. ``novel_only`` lets
+    novel columns alone compete (Wang et al. 2018). Among equal scores the lower column ranks first.
 
     Args:
         scores (array of shape (N, C)): The scores, higher is likelier; column c is label c. ``-inf`` takes a class out
@@ -200,7 +200,14 @@ def episode_accuracies(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def mean_over_episodes(accuracies: np.ndarray) -> tuple[float, float | None]:
-    """The mean, and 1.96 · s / √T, half the normal 95 % interval of the few-shot literature; None from one episode."""
+    """The mean accuracy of episodes and half its 95 % interval, 1.96 · s / √T, as the few-shot literature reports it.
+
+    Args:
+        accuracies (array, (T,)): The accuracy in each episode.
+
+    Returns:
+        The two as floats, in the unit of ``accuracies``; for the second None from one episode.
+    """
     count = len(accuracies)
     if count < 2:
         return float(accuracies.mean()), None

@@ -172,7 +172,7 @@ def grid_points(grid: ParameterGrid) -> list[dict[str, Any]]:
     """The Cartesian product, the last parameter changing fastest.
 
     Raises:
-        InputError: No parameter, one without values, or a value that stands twice.
+        InputError: No parameter, one without values, or a value that is listed twice.
     """
     if not grid:
         raise InputError("the grid is empty: name at least one parameter with the values to try")

@@ -146,7 +146,7 @@ class SetupData:
 
     @cached_property
     def label_space(self) -> np.ndarray:
-        """The labels of all classes, ascending."""
+        """The (C,) int64 labels of all classes, ascending."""
         return np.sort(np.concatenate([self.classes.base, self.classes.novel]))
 
     def base_examples(self) -> tuple[np.ndarray, np.ndarray]:
@@ -159,7 +159,11 @@ class SetupData:
         return self.arrays["shots"][rows], np.repeat(self.classes.novel, n)
 
     def ranks(self, classifier: LowShotClassifier) -> TopKRanks:
-        """The ranks of the queries' classes; classes beyond the setup's compete as base classes do."""
+        """The ranks of the queries' classes; classes beyond the setup's compete as base classes do.
+
+        Raises:
+            InputError: The classifier lacks a class of the setup.
+        """
         order = np.argsort(classifier.classes_)
         columns = classifier.classes_[order]
         if not np.isin(self.label_space, columns).all():

@@ -104,7 +104,7 @@ class TaskList:
         self.tasks, self.data, self.store = tasks, data, store
 
     def group(self, name: str, finish: Callable[[bool], None] = lambda last: None) -> TaskGroup:
-        """The tasks that are left to do; tasks that share a fit of the base classes stand together."""
+        """The tasks that are left to do; tasks that share a fit of the base classes follow each other."""
         found = {task.key: self.store.find(task.fingerprint) for task in self.tasks}
         due = [task for task in self.tasks if found[task.key] is None]
         for setup in {task.data.name: task.data for task in due}.values():

@@ -181,6 +181,9 @@ class LowShotClassifier(IncrementalClasses, TorchForm, ClassifierMixin, BaseEsti
 
         Returns:
             (T, Q, W) scores, higher for likelier classes.
+
+        Raises:
+            InputError: Features have another width than the base examples, or scores another shape than the episodes.
         """
         check_is_fitted(self, "_base_classes_")
         self._check_parameters()

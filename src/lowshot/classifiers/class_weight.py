@@ -84,7 +84,18 @@ def cumulative(weights: np.ndarray | None) -> np.ndarray | None:
 def draw_rows(
     rng: np.random.Generator, n_rows: int, size: int | tuple[int, ...], cumulated: np.ndarray | None
 ) -> np.ndarray:
-    """Row numbers drawn with replacement, each as likely as its weight; the same as of repeated examples."""
+    """Draw row numbers with replacement, each as likely as its weight.
+
+    Args:
+        rng (Generator): The random numbers.
+        n_rows (int): N, the number of rows.
+        size (int or tuple of int): The shape of the result.
+        cumulated (array, (N,), optional): The shares of the weights up to each row, as :func:`cumulative` gives them;
+            None for equal weights.
+
+    Returns:
+        int64 row numbers of shape ``size``.
+    """
     if cumulated is None:
         return rng.integers(n_rows, size=size)
     return np.searchsorted(cumulated, rng.random(size), side="right")

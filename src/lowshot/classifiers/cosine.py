@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from lowshot.checks import check_count
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.classifiers.class_weight import cumulative, draw_rows
-from lowshot.classifiers.moments import class_means
-from lowshot.classifiers.transforms import TransformsFeatures, unit_rows
+from lowshot.classifiers.cosine_weights import CosineWeights
+from lowshot.classifiers.transforms import unit_rows
 from lowshot.estimator_files import LearnedState
 from lowshot.papers import GIDARIS_2018, QI_2018
 from lowshot.registry import CLASSIFIERS
@@ -31,7 +31,7 @@ class _Pool(NamedTuple):
     "cosine classifier with a learned scale; novel weights imprinted, then fine-tuned",
     bibtex=GIDARIS_2018 + QI_2018,
 )
-class Cosine(TransformsFeatures, LowShotClassifier):
+class Cosine(CosineWeights, LowShotClassifier):
     """Scores are ``scale * cos(feature, weight)``, with weights and scale learned by cross-entropy.
 
     Gidaris and Komodakis (2018, arXiv 1804.09458) compare by cosine so that base weights learned from thousands of
@@ -98,7 +98,8 @@ class Cosine(TransformsFeatures, LowShotClassifier):
         if self.fine_tune_steps:
             self._base_examples_ = (X, codes)
         pool = _Pool(X, codes, None if weights is None else weights[codes])
-        self._base_coef_, self._base_scale_ = self._trained(self._imprinted(X, codes), self.scale, [pool], self.n_steps)
+        coef = self._unit_means(X, codes)
+        self._base_coef_, self._base_scale_ = self._trained(coef, self.scale, [pool], self.n_steps)
         self._forget_novel()
 
     def _forget_novel(self) -> None:
@@ -108,42 +109,31 @@ class Cosine(TransformsFeatures, LowShotClassifier):
         return not self.fine_tune_steps and super()._classes_are_independent()
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
-        if self.n_base_classes_:
-            coef, scale = np.vstack([self._base_coef_, self._imprinted(X, codes)]), self._base_scale_
-        else:
+        if not self.n_base_classes_:
             self._fit_centre(X, codes, self._example_weights(codes))
-            coef, scale = self._imprinted(X, codes), self.scale
-        self.coef_, self.scale_ = coef, scale
+        self._imprint_novel(X, codes)
         if self.fine_tune_steps:
             pools = [_Pool(X, codes + self.n_base_classes_, self._row_weights(codes))]
             if self.n_base_classes_:
                 base, base_codes = self._base_examples_
                 pools.insert(0, _Pool(base, base_codes, self._row_weights(base_codes, base=True)))
-            self.coef_, self.scale_ = self._trained(coef, scale, pools, self.fine_tune_steps)
+            self.coef_, self.scale_ = self._trained(self.coef_, self.scale_, pools, self.fine_tune_steps)
 
     def _check_learned(self, learned: LearnedState) -> None:
         super()._check_learned(learned)
-        learned.array("coef_", "C", "D")
-        learned.number("scale_")
-        if self.n_base_classes_:
-            learned.array("_base_coef_", "B", "D")
-            learned.number("_base_scale_")
         if self.n_base_classes_ and self.fine_tune_steps:
             features, codes = learned.parts("_base_examples_", 2)
             learned.check("_base_examples_", features, "base examples", "D")
             learned.check_codes("_base_examples_", codes, "base examples", self.n_base_classes_)
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
-        return self._transformed(X) @ (self.scale_ * self.coef_).T.astype(X.dtype)
+        return self._cosine_scores(self._transformed(X))
 
     def _as_torch(self) -> torch.nn.Module:
-        from lowshot.classifiers.torch_modules import FeatureTransform, linear_layer
+        from lowshot.classifiers.torch_modules import FeatureTransform
 
         transform = FeatureTransform(self.feature_transform, self._centre_)
-        return torch.nn.Sequential(transform, linear_layer(self.scale_ * self.coef_))
-
-    def _imprinted(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        return unit_rows(class_means(X, codes, codes.max() + 1, self._transformed))
+        return torch.nn.Sequential(transform, self._cosine_layer())
 
     def _trained(self, coef: np.ndarray, scale: float, pools: list[_Pool], n_steps: int) -> tuple[np.ndarray, float]:
         """Weights and scale after SGD on batches that share out examples by the pools' numbers of classes."""

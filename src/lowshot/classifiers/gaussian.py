@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -114,8 +115,10 @@ class Gaussian(TransformsFeatures, LowShotClassifier):
             learned.check("_moments_", scatter, "D", "D")
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
-        """Log densities in the basis of the model, up to a constant."""
-        X = self._projected(X)
+        return self._log_densities(self._projected(X))
+
+    def _log_densities(self, X: np.ndarray) -> np.ndarray:
+        """(N, C) log densities at (N, D) points in the basis of the model, up to a number per point."""
         if not self.predictive:
             means = self.means_.astype(X.dtype)
             return X @ means.T - ((means**2).sum(axis=1) + (X**2).sum(axis=1, keepdims=True)) / 2
@@ -128,18 +131,20 @@ class Gaussian(TransformsFeatures, LowShotClassifier):
     def _as_torch(self) -> torch.nn.Module:
         from torch.nn import Sequential
 
-        from lowshot.classifiers.torch_modules import FeatureTransform, Quadratic, Shifted, linear_layer
+        from lowshot.classifiers.torch_modules import FeatureTransform
 
-        projected = (
-            FeatureTransform(self.feature_transform, self._centre_),
-            Shifted(self._origin_),
-            linear_layer(self._axes_.T),
-        )
+        return Sequential(FeatureTransform(self.feature_transform, self._centre_), *self._density_layers())
+
+    def _density_layers(self) -> Sequence[torch.nn.Module]:
+        """The torch modules from transformed features to :meth:`_log_densities`."""
+        from lowshot.classifiers.torch_modules import Quadratic, Shifted, linear_layer
+
+        projection = Shifted(self._origin_), linear_layer(self._axes_.T)
         if not self.predictive:
-            return Sequential(*projected, linear_layer(self.means_, -(self.means_**2).sum(axis=1) / 2))
+            return *projection, linear_layer(self.means_, -(self.means_**2).sum(axis=1) / 2)
         precision = 1 / (1 + self.variances_)
         constant = (self.means_**2 * precision + np.log1p(self.variances_)).sum(axis=1)
-        return Sequential(*projected, Quadratic(self.means_ * precision, -precision / 2, -constant / 2))
+        return *projection, Quadratic(self.means_ * precision, -precision / 2, -constant / 2)
 
     def _left_out_scores(self, X: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
         n_classes = codes.max() + 1
@@ -151,12 +156,13 @@ class Gaussian(TransformsFeatures, LowShotClassifier):
             return gaussian_scores(shots, codes, means, rows, self.shrinkage, self.predictive)
         # Basis and prior are those of the base classes: nothing changes but the mean of the own class.
         columns, counts = self.n_base_classes_ + codes[rows], np.bincount(codes)[codes[rows]]
-        queries = self._projected(X[rows]).astype(np.float64)
+        projected = self._projected(X[rows])
+        queries = projected.astype(np.float64)
         means = class_means(X, codes, n_classes, self._projected)[codes[rows]]
         others = (counts[:, None] * means - queries) / np.maximum(counts - 1, 1)[:, None]
         means, variances = self._posterior(others, np.maximum(counts - 1, 1))
         squares = (queries - means) ** 2
-        scores = Gaussian._scores(self, X[rows])  # a subclass may add to its own
+        scores = self._log_densities(projected)
         spread = 1 + variances if self.predictive else 1.0
         scores[np.arange(len(rows)), columns] = -(squares / spread + np.log(spread)).sum(axis=1) / 2
         return scores
@@ -197,4 +203,9 @@ class Gaussian(TransformsFeatures, LowShotClassifier):
         return means * counts[:, None] * variances, variances
 
     def _projected(self, X: np.ndarray) -> np.ndarray:
-        return (self._transformed(X) - self._origin_.astype(X.dtype)) @ self._axes_.astype(X.dtype)
+        """(N, D) features in the basis of the model, in their dtype."""
+        return self._in_basis(self._transformed(X))
+
+    def _in_basis(self, transformed: np.ndarray) -> np.ndarray:
+        dtype = transformed.dtype
+        return np.asarray((transformed - self._origin_.astype(dtype)) @ self._axes_.astype(dtype))

@@ -8,11 +8,10 @@ import numpy as np
 
 from lowshot.checks import check_number
 from lowshot.classifiers.cosine import Cosine
+from lowshot.classifiers.cosine_weights import CosineWeights
 from lowshot.classifiers.gaussian import Gaussian
-from lowshot.classifiers.moments import class_means
 from lowshot.classifiers.shrinkage import Shrinkage
 from lowshot.classifiers.transforms import unit_rows
-from lowshot.estimator_files import LearnedState
 from lowshot.papers import GIDARIS_2018, QI_2018, TWO_COVARIANCES
 from lowshot.registry import CLASSIFIERS
 
@@ -47,7 +46,7 @@ BIBTEX = """
     "product of the posteriors of gaussian and cosine, for few shots and many",
     bibtex=BIBTEX + TWO_COVARIANCES + GIDARIS_2018 + QI_2018,
 )
-class GaussianCosine(Gaussian):
+class GaussianCosine(CosineWeights, Gaussian):
     """Scores are those of ``cosine`` plus ``density_weight`` times those of ``gaussian``.
 
     A product of experts with a weight (logarithmic opinion pool: Genest and Zidek 1986; Hinton 1999): two models of
@@ -104,49 +103,31 @@ class GaussianCosine(Gaussian):
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         super()._fit_base(X, codes)
         cosine = self._cosine().fit_base(X, self.classes_[codes])
-        self._base_coef_, self._base_scale_ = cosine.coef_, cosine.scale_
-        self._forget_novel()
-
-    def _forget_novel(self) -> None:
-        self.means_, self.variances_ = self._base_posterior_
-        self.coef_, self.scale_ = self._base_coef_, self._base_scale_
+        self.coef_, self.scale_ = self._base_coef_, self._base_scale_ = cosine.coef_, cosine.scale_
 
     def _fit_novel(self, X: np.ndarray, codes: np.ndarray) -> None:
         super()._fit_novel(X, codes)
-        self.coef_, self.scale_ = self._imprinted(X, codes), float(self.scale)
-        if self.n_base_classes_:
-            self.coef_, self.scale_ = np.vstack([self._base_coef_, self.coef_]), self._base_scale_
+        self._imprint_novel(X, codes)
 
     def _join_classes(self, X: np.ndarray, codes: np.ndarray, labels: np.ndarray, order: np.ndarray) -> bool:
         if not super()._join_classes(X, codes, labels, order):
             return False
         if not self.n_base_classes_:  # with base classes all rows of per_class_arrays have been joined
-            self.coef_ = self._joined(self.coef_, self._imprinted(X, codes), order)
+            self.coef_ = self._joined(self.coef_, self._unit_means(X, codes), order)
         return True
 
-    def _imprinted(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        return unit_rows(class_means(X, codes, codes.max() + 1, self._transformed))
-
-    def _check_learned(self, learned: LearnedState) -> None:
-        super()._check_learned(learned)
-        learned.array("coef_", "C", "D")
-        learned.number("scale_")
-        if self.n_base_classes_:
-            learned.array("_base_coef_", "B", "D")
-            learned.number("_base_scale_")
-
     def _scores(self, X: np.ndarray) -> np.ndarray:
-        cosines = self._transformed(X) @ (self.scale_ * self.coef_).T.astype(X.dtype)
-        return cosines + X.dtype.type(self.density_weight) * super()._scores(X)
+        transformed = self._transformed(X)
+        densities = self._log_densities(self._in_basis(transformed))
+        return self._cosine_scores(transformed) + X.dtype.type(self.density_weight) * densities
 
     def _as_torch(self) -> torch.nn.Module:
         from torch.nn import Sequential
 
-        from lowshot.classifiers.torch_modules import FeatureTransform, Summed, linear_layer
+        from lowshot.classifiers.torch_modules import FeatureTransform, Summed
 
-        transform = FeatureTransform(self.feature_transform, self._centre_)
-        cosines = Sequential(transform, linear_layer(self.scale_ * self.coef_))
-        return Summed(cosines, super()._as_torch(), self.density_weight)
+        scores = Summed(self._cosine_layer(), Sequential(*self._density_layers()), self.density_weight)
+        return Sequential(FeatureTransform(self.feature_transform, self._centre_), scores)
 
     def _left_out_scores(self, X: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
         densities = super()._left_out_scores(X, codes, rows)

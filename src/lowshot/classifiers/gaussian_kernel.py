@@ -153,10 +153,11 @@ class GaussianKernel(Gaussian):
             learned.check_codes("_base_points_", codes, "base points", self.n_base_classes_)
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
-        scores = super()._scores(X)
+        transformed = self._transformed(X)
+        scores = self._log_densities(self._in_basis(transformed))
         if len(self.points_) and self.strength:
             for rows in blocks(len(X), max(1, KERNEL_CELLS // len(self.points_))):
-                kernel = _kernel(self._transformed(X[rows]), self.points_, self.gamma / self._spread_)
+                kernel = _kernel(transformed[rows], self.points_, self.gamma / self._spread_)
                 scores[rows] += (self.strength * kernel @ self.dual_).astype(X.dtype)
         return scores
 
@@ -165,12 +166,11 @@ class GaussianKernel(Gaussian):
 
         from lowshot.classifiers.torch_modules import FeatureTransform, RadialBasis, Summed, linear_layer
 
-        scores = super()._as_torch()
         if not len(self.points_):
-            return scores
-        transform = FeatureTransform(self.feature_transform, self._centre_)
+            return super()._as_torch()
         correction = (RadialBasis(self.points_, self.gamma / self._spread_), linear_layer(self.strength * self.dual_.T))
-        return Summed(scores, Sequential(transform, *correction))
+        scores = Summed(Sequential(*self._density_layers()), Sequential(*correction))
+        return Sequential(FeatureTransform(self.feature_transform, self._centre_), scores)
 
 
 def _kernel(X: np.ndarray, points: np.ndarray, factor: float) -> np.ndarray:

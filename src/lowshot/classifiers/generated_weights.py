@@ -14,7 +14,6 @@ from lowshot.checks import check_count, check_number
 from lowshot.classifiers.base import Examples, LowShotClassifier
 from lowshot.classifiers.cosine import Cosine
 from lowshot.classifiers.episodic import EpisodicClassifier
-from lowshot.classifiers.moments import class_means
 from lowshot.classifiers.training_episodes import Episode, seed_of
 from lowshot.classifiers.transforms import TransformsFeatures, unit_rows
 from lowshot.devices import seeded, to_device
@@ -78,7 +77,7 @@ class GeneratedWeights(TransformsFeatures, EpisodicClassifier):
             self._fit_centre(X, codes, self._example_weights(codes))
             self.scale_ = float(self.scale)
         if not getattr(self, "_weights_", {}):
-            means = unit_rows(class_means(X, codes, codes.max() + 1, self._transformed))
+            means = self._unit_means(X, codes)
             self.coef_ = np.vstack([self._base_coef_, means]) if self.n_base_classes_ else means
             return
         device = self._device()

@@ -68,7 +68,12 @@ def span(X: np.ndarray) -> np.ndarray | None:
 
 
 def by_class(codes: np.ndarray, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """For each class of several shots: its code, all of its shots, and the places in ``rows`` of those to leave out."""
+    """The shots of each class of several: its code, all of its shots, and the places in ``rows`` of those to leave out.
+
+    Args:
+        codes (array, (M,) int): The classes of the shots.
+        rows (array, (R,) int): The shots to leave out.
+    """
     order = np.argsort(codes, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(codes))[:-1])
     for code in np.unique(codes[rows]):
@@ -107,7 +112,7 @@ def gaussian_scores(
 
     def diagonals(factor: float, traces: np.ndarray, dof: int) -> np.ndarray:
         spread = (1 - shrinkage) * factor / dof * variances.clip(0)
-        # Shots without any variance say nothing: the identity stands for their covariance, as in the fit.
+        # Shots without any variance say nothing: their covariance is taken to be the identity, as in the fit.
         return spread + np.where(traces > 0, shrinkage * traces / (dof * dim), 1.0)[:, None]
 
     scores = np.empty((len(rows), n_classes))

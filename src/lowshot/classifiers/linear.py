@@ -38,5 +38,5 @@ class LinearLowShotClassifier(LowShotClassifier):
 
 
 def linear_scores(X: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-    """(N, C) scores of (N, D) features, in their dtype."""
+    """(N, C) scores of (N, D) features by (C, D) weights and (C,) intercepts, in the dtype of the features."""
     return X @ coef.T.astype(X.dtype) + intercept.astype(X.dtype)

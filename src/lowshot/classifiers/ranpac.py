@@ -12,7 +12,7 @@ from lowshot.checks import check_count, check_number
 from lowshot.classifiers.base import LowShotClassifier
 from lowshot.classifiers.moments import blocks, class_means
 from lowshot.classifiers.shrinkage import eigh
-from lowshot.classifiers.transforms import TransformsFeatures, unit_rows
+from lowshot.classifiers.transforms import TransformsFeatures
 from lowshot.errors import InputError
 from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
@@ -123,7 +123,7 @@ class RanPAC(TransformsFeatures, LowShotClassifier):
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._start(X, codes, self._example_weights(codes, base=True))
-        self._base_means_ = unit_rows(class_means(X, codes, self.n_base_classes_, self._transformed))
+        self._base_means_ = self._unit_means(X, codes)
         self._base_centres_ = class_means(X, codes, self.n_base_classes_, self._random_features)
         upper = np.triu_indices(self.n_projected)
         self._base_covariances_ = np.empty((self.n_base_classes_, len(upper[0])), np.float32)
@@ -146,7 +146,7 @@ class RanPAC(TransformsFeatures, LowShotClassifier):
             offsets = (self._random_features(X[rows]) - centres[own]) * np.sqrt((1 - share) / counts[own])[:, None]
             covariance += offsets.T @ offsets
         if self.n_base_classes_:
-            means = unit_rows(class_means(X, codes, len(counts), self._transformed))
+            means = self._unit_means(X, codes)
             similar = softmax(self.sharpness * (means @ self._base_means_.T), axis=1)
             covariance += self._unpacked(1 + share * similar.sum(axis=0))
             centres = np.vstack([self._base_centres_, centres])

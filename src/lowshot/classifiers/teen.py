@@ -9,7 +9,6 @@ from scipy.special import softmax
 
 from lowshot.checks import check_number
 from lowshot.classifiers.base import LowShotClassifier
-from lowshot.classifiers.moments import class_means
 from lowshot.classifiers.transforms import TransformsFeatures, unit_rows
 from lowshot.estimator_files import LearnedState
 from lowshot.registry import CLASSIFIERS
@@ -100,6 +99,3 @@ class Teen(TransformsFeatures, LowShotClassifier):
 
     def _temperature(self) -> float:
         return 0.1
-
-    def _unit_means(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        return unit_rows(class_means(X, codes, codes.max() + 1, self._transformed))

@@ -91,7 +91,7 @@ class Attention(nn.Module):
         super().__init__()
         self.network = network
         self.shape = len(counts), int(counts.max())
-        # Row c lists the support examples of class c; after them stands the number of an example that has no attention.
+        # Row c lists the support examples of class c; the rest is the number of an example that has no attention.
         places = np.full(self.shape, len(encoded))
         places[np.arange(self.shape[1]) < counts[:, None]] = np.arange(len(encoded))
         self.register_buffer("encoded", _float(encoded))

@@ -60,9 +60,13 @@ class TransformsFeatures:
             return X
         return unit_rows(X - self._centre_.astype(X.dtype) if self.feature_transform == "centred_l2" else X)
 
+    def _unit_means(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """(C, D) float64 class means of transformed features, scaled to length one."""
+        return unit_rows(class_means(X, codes, codes.max() + 1, self._transformed))
+
 
 def unit_rows(X: np.ndarray) -> np.ndarray:
-    """Rows scaled to length one, in the dtype of ``X``; a row of zeros remains zero."""
+    """(N, D) rows scaled to length one, in the dtype of ``X``; a row of zeros remains zero."""
     # The squares are summed in float64, where those of float32 can neither overflow nor vanish.
     lengths = np.sqrt(np.einsum("nd,nd->n", X, X, dtype=np.float64))[:, None]
     return (X / np.where(lengths > 0, lengths, 1)).astype(X.dtype, copy=False)

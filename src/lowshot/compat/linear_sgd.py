@@ -58,7 +58,7 @@ class Batches:
         self._rng = np.random.default_rng([1, seed])
 
     def draw(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the rows of base examples, the distinct rows of shots, and how often each of these is in the batch."""
+        """The rows (B,) of base examples, the distinct rows (S,) of shots, and how often each of these occurs, (S,)."""
         scarce = self.from_base > self.n_base
         base = self._rng.choice(self.n_base, self.from_base, replace=scarce, shuffle=False)
         if not self.from_shots:

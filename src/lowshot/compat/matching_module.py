@@ -36,7 +36,7 @@ class EpisodeModule(MatchingModule):
             queries (float32 tensor of shape (Q, D)): The queries.
             encoded (float32 tensor of shape (S, D)): The encodings, class after class.
             counts (int64 tensor of shape (W,)): The number of encodings of each class.
-            log_times (float32 tensor of shape (S,) or None): The logarithm of how often each encoding stands in the
+            log_times (float32 tensor of shape (S,) or None): The logarithm of how often each encoding occurs in the
                 support set; None for once.
 
         Returns:

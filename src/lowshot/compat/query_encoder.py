@@ -23,7 +23,7 @@ def embed_queries(
         queries (float tensor of shape (Q, D)): The queries.
         encoded (float tensor of shape (S, D)): The encodings of the support set.
         n_steps (int): K, the number of steps.
-        log_times (float tensor of shape (S,) or None): The logarithm of how often each encoding stands in the support
+        log_times (float tensor of shape (S,) or None): The logarithm of how often each encoding occurs in the support
             set; None for once. It has no gradient.
 
     Returns:
@@ -53,7 +53,7 @@ class _Step(NamedTuple):
 
 
 class _Record:
-    """All steps; what the products of weights are of stands one step after the other, (K · Q, D)."""
+    """All steps; the inputs of the products with weights are (K · Q, D), one step after the other."""
 
     def __init__(self, queries: Tensor, n_steps: int) -> None:
         self.steps: list[_Step] = []

@@ -2,7 +2,7 @@
 
 Its novel part is one block of shots, repeated until there are 100 of each class. The recurrence of the encoder forgets:
 after a few repetitions its state at the end of a block is, up to rounding, what it was at the beginning, and from then
-on every repetition is encoded alike. Those are encoded once, and weigh in the attention as many times as they stand.
+on every repetition is encoded alike. Those are encoded once, and count in the attention as often as they occur.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SupportRows(NamedTuple):
         base (int64 array of shape (M,)): The rows of base examples, class after class in the order of the split's list,
             in ascending order within a class.
         shots (int64 array of shape (N · n,)): The rows of all shots, in ascending order.
-        repetitions (int): How often the block of shots stands there, ceil(100 / n).
+        repetitions (int): How often the block of shots is repeated there, ceil(100 / n).
     """
 
     base: np.ndarray
@@ -113,17 +113,17 @@ class SupportSet:
 def encode_repeated(
     lstm: nn.LSTM, base: torch.Tensor, shots: torch.Tensor, repetitions: int
 ) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
-    """Encode base examples followed by a block of shots that stands there several times: x + forward + backward.
+    """Encode base examples followed by a block of shots, several times: x + forward + backward.
 
     Args:
         lstm (LSTM): The bidirectional encoder.
         base (float32 tensor of shape (M, D)): The base examples.
         shots (float32 tensor of shape (S, D)): The block.
-        repetitions (int): R, how often the block stands there.
+        repetitions (int): R, how often the block is repeated.
 
     Returns:
         tuple: The distinct encodings (P, D); the example of each, a row of ``base`` and then of ``shots``, (P,); and
-        how often each stands in the whole sequence, (P,).
+        how often each occurs in the whole sequence, (P,).
     """
     forward, backward = (_one_direction(lstm, suffix) for suffix in ("", "_reverse"))
     of_base, state = _run(forward, base, None)

@@ -34,7 +34,7 @@ class ImageDataset:
         max_pixels (int): The largest size of an image; a larger one is refused before it is decoded.
         decode_size (int or None): The least side length that a large JPEG may be reduced to while it is decoded. None
             decodes at full size.
-        left_out (mapping): What stands beside the images and is none of them, in words → the number of files.
+        left_out (mapping): The files beside the images that are none, by kind in words → their number.
         taken_in (mapping): What may surprise among the images, in words → their number.
 
     Attributes:

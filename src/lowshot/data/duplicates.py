@@ -1,4 +1,4 @@
-"""Find pictures that stand in the training and in the test part, by their content."""
+"""Find pictures that are in both the training and the test part, by their content."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def shorter_side_resized(image: Image.Image, side: int, interpolation: str = "bi
 
 
 def resized(image: Image.Image, size: tuple[int, int], interpolation: str = "bilinear") -> Image.Image:
-    """Resize an image to a height and a width."""
+    """Resize an image to ``size``, a height and a width in pixels."""
     height, width = size
     if image.size == (width, height):
         return image
@@ -42,7 +42,7 @@ def resized(image: Image.Image, size: tuple[int, int], interpolation: str = "bil
 
 
 def padded(image: Image.Image, size: tuple[int, int], fill: Sequence[int] = (0, 0, 0)) -> Image.Image:
-    """Put an image in the middle of one that has at least a height and a width."""
+    """Put an image in the middle of one of at least ``size``, height and width; the rest has the colour ``fill``."""
     height, width = max(size[0], image.height), max(size[1], image.width)
     if image.size == (width, height):
         return image
@@ -52,7 +52,7 @@ def padded(image: Image.Image, size: tuple[int, int], fill: Sequence[int] = (0, 
 
 
 def centre_cropped(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Cut a height and a width out of the middle; black stands where the image does not reach."""
+    """Cut a height and a width out of the middle; black fills what the image does not cover."""
     image = padded(image, size)
     height, width = size
     left, top = round((image.width - width) / 2), round((image.height - height) / 2)
@@ -79,7 +79,7 @@ def scaled(image: Image.Image, size: tuple[int, int], crop_mode: str, interpolat
 
 
 def cropped(image: Image.Image, size: tuple[int, int], crop_mode: str, mean: Sequence[float]) -> Image.Image:
-    """Cut the centre out of a scaled image; in mode ``"border"`` the mean colour stands where it does not reach."""
+    """Cut the centre out of a scaled image; in mode ``"border"`` the mean colour fills what it does not cover."""
     if crop_mode == "border":
         image = padded(image, size, [round(255 * value) for value in mean])
     return centre_cropped(image, size)

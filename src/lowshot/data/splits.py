@@ -81,12 +81,12 @@ class ClassSplit:
 
     @cached_property
     def base(self) -> np.ndarray:
-        """The labels of all base classes, sorted, int64."""
+        """The (B,) int64 labels of all base classes, sorted."""
         return np.union1d(self.base_1, self.base_2)
 
     @cached_property
     def novel(self) -> np.ndarray:
-        """The labels of all novel classes, sorted, int64."""
+        """The (N,) int64 labels of all novel classes, sorted."""
         return np.union1d(self.novel_1, self.novel_2)
 
     @cached_property
@@ -295,7 +295,11 @@ def _novel_last(free: np.ndarray, only_base: np.ndarray, n_base: int, n_novel: i
 
 
 def labels_of(names: Sequence[str], class_names: Sequence[str]) -> list[int]:
-    """The labels of classes that are chosen by name."""
+    """The labels of classes that are chosen by name.
+
+    Raises:
+        InputError: No class has one of the names.
+    """
     label_of = {name: label for label, name in enumerate(class_names)}
     for name in names:
         if name not in label_of:

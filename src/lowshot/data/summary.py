@@ -27,7 +27,7 @@ def summary(name: str, train: ImageDataset, test: ImageDataset, unreadable: int 
 
 
 def shared_line(name: str, train: ImageDataset, test: ImageDataset) -> str | None:
-    """The line about pictures that stand in both parts; None if there are none."""
+    """The line about pictures that are in both parts; None if there are none."""
     pairs = shared_pictures(train, test)
     if not len(pairs):
         return None

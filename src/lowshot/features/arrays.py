@@ -1,6 +1,6 @@
 """Features and labels in files that lowshot did not write: ``.npy``, ``.npz``, HDF5 of any names, torch, safetensors.
 
-A file is told by its content. Arrays that stand in it as they are, those of ``.npy``, of ``np.savez`` and contiguous
+A file is told by its content. Arrays that are stored as they are, those of ``.npy``, of ``np.savez`` and contiguous
 ones of HDF5, are memory-mapped; others are read whole.
 """
 
@@ -22,7 +22,7 @@ from lowshot.features import layout
 from lowshot.files import file_fingerprint, fingerprint, is_file
 
 _HDF5, _NUMPY, _ZIP = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"PK\x03\x04"
-_LOCAL_HEADER = 30  # bytes of a zip member before its name, whose length stands in the last but one field
+_LOCAL_HEADER = 30  # bytes of a zip member before its name, whose length is in the last but one field
 _MAX_RATIO = 200  # of unpacked to packed bytes; features compress less than that
 _SMALL = 2**26  # bytes that are unpacked whatever they were packed to
 

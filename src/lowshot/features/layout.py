@@ -12,7 +12,7 @@ The first three data sets are the original's, so that each program reads the fil
 
 Attributes of the file describe it further: backbone, fingerprints, precision, version.
 
-Everything must stand in the file itself: links, virtual data sets and external storage are refused, since a file from
+Everything must be in the file itself: links, virtual data sets and external storage are refused, since a file from
 elsewhere could name any other file of this machine, and since HDF5 fills in zeros where such a file is missing. For the
 same reason, data sets that were never written are refused.
 """
@@ -71,7 +71,7 @@ def dataset(file: h5py.File, path: Path, name: str, rank: int, kinds: str) -> h5
         kinds (str): The kinds of NumPy dtypes that it may have.
 
     Raises:
-        InputError: It is missing, does not stand in this file, was never written, declares more than the file can hold,
+        InputError: It is missing, is not in this very file, was never written, declares more than the file can hold,
             or has another rank or dtype.
     """
     if not file.id.links.exists(name.encode()):
@@ -91,7 +91,11 @@ def dataset(file: h5py.File, path: Path, name: str, rank: int, kinds: str) -> h5
 
 
 def row_count(file: h5py.File, path: Path) -> int:
-    """Return the number of rows that are filled, after a check against the sizes of the data sets."""
+    """Return the number of rows that are filled, after a check against the sizes of the data sets.
+
+    Raises:
+        InputError: A data set is missing, the number does not fit their sizes, or the file is empty or truncated.
+    """
     features = dataset(file, path, FEATURES, 2, "f")
     labels = dataset(file, path, LABELS, 1, "iu")
     counts = dataset(file, path, COUNT, 1, "iu")
@@ -136,7 +140,11 @@ def require_rows(found: h5py.Dataset, path: Path, count: int) -> None:
 
 
 def texts(file: h5py.File, path: Path, name: str, length: int | None = None) -> list[str] | None:
-    """Return the first ``length`` texts of an optional data set, all of them by default; None if there is none."""
+    """Return the first ``length`` texts of an optional data set, all of them by default; None if there is none.
+
+    Raises:
+        InputError: The data set is damaged, too short, or not of texts in one dimension.
+    """
     if not file.id.links.exists(name.encode()):
         return None
     found = _own(file, path, name)
@@ -176,20 +184,29 @@ def created(path: Path) -> h5py.File:
     """Make an empty file, of a format with checksums of all but the numbers and texts that HDF5 of 2008 reads."""
     how, access = h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     how.set_obj_track_times(False)
-    how.set_attr_phase_change(_MAX_ATTRIBUTES, 0)  # so that they all stand in the header
+    how.set_attr_phase_change(_MAX_ATTRIBUTES, 0)  # so that they are all in the header
     access.set_libver_bounds(h5py.h5f.LIBVER_V18, h5py.h5f.LIBVER_V18)
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
     return h5py.File(h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, how, access))
 
 
 def contiguous_at(found: h5py.Dataset) -> int | None:
-    """Return the position in the file of a data set that stands there in one piece; otherwise None."""
+    """Return the position in the file of a data set that is contiguous there; otherwise None."""
     is_contiguous = found.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
     return found.id.get_offset() if is_contiguous else None
 
 
 def require_finite(block: np.ndarray, rows: np.ndarray, path: Path) -> None:
-    """Check that features are free of NaN and infinity; ``rows`` are their rows in the file, for the message."""
+    """Check that features are free of NaN and infinity.
+
+    Args:
+        block (array, (N, D)): The features.
+        rows (array, (N,) int): Their rows in the file, for the message.
+        path (Path): The file, for the message.
+
+    Raises:
+        InputError: One of them is NaN or infinite.
+    """
     # One sum is much cheaper than a mask of the block, and is finite only if every term is.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(block.sum(dtype=np.float64)):
@@ -202,7 +219,7 @@ def require_finite(block: np.ndarray, rows: np.ndarray, path: Path) -> None:
 
 
 def _own(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
-    """The data set of a name, which must stand in this very file and be no name for something else."""
+    """The data set of a name, which must be in this very file and no link to something else."""
     elsewhere = f"features file {path}: {name} is %s: write its rows into a file with FeatureStore.create"
     link = file.get(name, getlink=True)
     if not isinstance(link, h5py.HardLink):
@@ -212,7 +229,7 @@ def _own(file: h5py.File, path: Path, name: str) -> h5py.Dataset:
     if not isinstance(found, h5py.Dataset):
         raise InputError(f"features file {path}: {name} is a group or a type; expected is a data set")
     if found.is_virtual:
-        raise InputError(elsewhere % "a virtual data set, whose rows stand in other files")
+        raise InputError(elsewhere % "a virtual data set, whose rows are in other files")
     if found.external:
         raise InputError(elsewhere % "stored outside the file")
     return found
@@ -233,7 +250,7 @@ def _check_storage(found: h5py.Dataset, path: Path, name: str) -> None:
                 "time: write it with smaller ones"
             )
         return
-    offset = found.id.get_offset() or 0  # a compact data set has none: it stands in the header
+    offset = found.id.get_offset() or 0  # a compact data set has none: it is in the header
     if stored < found.size * found.dtype.itemsize or offset + stored > path.stat().st_size:
         raise InputError(f"features file {path} is truncated: {name} ends beyond it. Copy or extract it again")
 

@@ -1,6 +1,6 @@
 """Texts of any length in an HDF5 file, read from its bytes and not by HDF5's library.
 
-The library trusts the heap that such texts stand in: of a damaged one it takes gigabytes of memory, or never returns.
+The library trusts the heap that holds such texts: of a damaged one it takes gigabytes of memory, or never returns.
 The format is that of the HDF5 File Format Specification (version 3.0). A text is stored as a reference: its length, the
 address of a collection, and a number (section VIII.B). A collection is a list of numbered objects (section III.E). An
 attribute is a message in the header of its object (section IV.A).
@@ -40,9 +40,9 @@ def read_texts(file: h5py.File, path: Path, offset: int, count: int) -> list[str
 
 
 def read_text_attributes(file: h5py.File, path: Path) -> dict[str, str]:
-    """Read the attributes of the file that are texts of any length, as far as they stand in its header.
+    """Read the attributes of the file that are texts of any length, as far as they are in its header.
 
-    More than eight attributes may stand elsewhere; these are left out.
+    More than eight attributes may be stored elsewhere; these are left out.
 
     Raises:
         ValueError: The file is damaged, has addresses of another size, or a text is not UTF-8.
@@ -131,7 +131,7 @@ def _messages(content: mmap.mmap, base: int, address: int) -> Iterator[tuple[int
             message = range(place + head, min(place + head + size, block.stop, len(content)))
             if kind == _CONTINUATION and len(message) >= 16 and len(blocks) < _MAX_BLOCKS:
                 further, length = base + _number(content, message.start, 8), _number(content, message.start + 8, 8)
-                # In the second version a signature and a checksum stand around it.
+                # In the second version a signature and a checksum surround it.
                 blocks.append(range(further + 4 * second, further + length - 4 * second))
             yield kind, message
             place = message.start + size

@@ -65,7 +65,7 @@ class FiveCrops:
         pixels = self.before_crop(image)
         height, width = self.size
         missing = max(0, height - pixels.shape[1]), max(0, width - pixels.shape[2])
-        if any(missing):  # as a central crop does, zeros stand where the image does not reach
+        if any(missing):  # as a central crop does, zeros fill what the image does not cover
             down, right = missing
             pixels = F.pad(pixels, [right // 2, down // 2, (right + 1) // 2, (down + 1) // 2])
         return torch.stack(F.five_crop(pixels, [height, width]))

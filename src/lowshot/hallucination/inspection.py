@@ -156,6 +156,9 @@ def project(real: ArrayLike, generated: ArrayLike, held_out: ArrayLike) -> Proje
         real (array-like, (N, D)): The real features.
         generated (array-like, (M, D)): The generated features; there may be none.
         held_out (array-like, (H, D)): The held-out features.
+
+    Raises:
+        InputError: There are fewer than two features or dimensions, or a feature is not finite.
     """
     parts = [np.asarray(part, np.float64) for part in (real, generated, held_out)]
     together = as_features(np.concatenate(parts), "features to project")

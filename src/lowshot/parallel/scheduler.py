@@ -1,4 +1,4 @@
-"""Runs many tasks on an engine: results as they come, fresh workers after a death, a failure that stops no others.
+"""Runs many tasks on an engine: results as they come, fresh workers after a death, a failure that ends no other task.
 
 A task group is the tasks of one stage of a recipe, in the order in which they are handed out; a task comes after those
 that it needs. Only the process that calls :func:`run_groups` receives results and writes files.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from lowshot.benchmark.calibration_bias import TARGETS
 from lowshot.benchmark.results import Record
-from lowshot.recipe.schema import EvaluateSection
+from lowshot.recipe.method_sections import EvaluateSection
 
 
 def zero_bias_note(records: Iterable[Record], evaluate: EvaluateSection) -> str | None:

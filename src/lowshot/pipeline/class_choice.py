@@ -11,7 +11,7 @@ from lowshot.data import ClassSplit
 from lowshot.data.halves import Half, whole_numbers
 from lowshot.data.splits import labels_of
 from lowshot.errors import InputError, first_few
-from lowshot.recipe.schema import SplitSection
+from lowshot.recipe.data_sections import SplitSection
 
 USUAL_SHOTS = (1, 2, 5, 10, 20)
 """The numbers of shots that ``evaluate.n_shots: auto`` chooses from: the paper's."""

@@ -19,7 +19,7 @@ from lowshot.pipeline.outputs import Outputs
 from lowshot.plugins import imported_plugins
 from lowshot.progress import say
 from lowshot.recipe import Recipe, shots_per_setup
-from lowshot.recipe.schema import SplitSection
+from lowshot.recipe.data_sections import SplitSection
 
 if TYPE_CHECKING:
     from lowshot.data import Transforms

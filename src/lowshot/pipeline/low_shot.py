@@ -25,7 +25,7 @@ from lowshot.files import is_file
 from lowshot.pipeline.outputs import Outputs
 from lowshot.pipeline.representation import Representation
 from lowshot.recipe import Recipe
-from lowshot.recipe.schema import MethodSection
+from lowshot.recipe.method_sections import MethodSection
 from lowshot.registry import CLASSIFIERS
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from lowshot.errors import InputError
 from lowshot.pipeline.inputs import Inputs
-from lowshot.recipe.schema import RepresentationSection, training_name
+from lowshot.recipe.feature_sections import RepresentationSection
+from lowshot.recipe.schema import training_name
 from lowshot.representation import checkpoint_path, log_path
 
 if TYPE_CHECKING:

@@ -65,7 +65,7 @@ class ResultFiles:
         """Make the files say what today's recipe says, although no stage may have had anything to do.
 
         A run that was killed may have left a merge for later, the recipe may have lost a method, and records that an
-        earlier recipe left may still stand: then they are this recipe's too, under its names.
+        earlier recipe left may still be valid: then they are this recipe's too, under its names.
 
         Args:
             stages (iterable of Stage): The plan.

@@ -14,7 +14,9 @@ from pydantic_core import ErrorDetails
 from lowshot.errors import InputError, did_you_mean
 from lowshot.files import is_file
 from lowshot.parameters import keyword_parameters
-from lowshot.recipe.schema import MethodSection, PartSection, Recipe
+from lowshot.recipe.method_sections import MethodSection
+from lowshot.recipe.schema import Recipe
+from lowshot.recipe.section import PartSection
 from lowshot.recipe.texts import KEPT_RUNS, NAME_RULE, alike
 from lowshot.representation.settings import TrainSettings
 

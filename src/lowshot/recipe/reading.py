@@ -107,7 +107,11 @@ def _set_aside(tree: Any, location: Sequence[str | int], kind: str) -> bool:
 
 
 def find_recipe(path: str | Path) -> Path:
-    """The file behind a recipe's path or, when there is no such file, behind the name of an embedded recipe."""
+    """The file behind a recipe's path or, when there is no such file, behind the name of an embedded recipe.
+
+    Raises:
+        InputError: There is neither.
+    """
     path = Path(path)
     if is_file(path):
         return path

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 LONGEST_NAME = 80
-"""Two names and what stands around them fit the 255 bytes that file systems allow for the name of a file."""
+"""Two names with a prefix and a suffix fit the 255 bytes that file systems allow for the name of a file."""
 
 NAME_RULE = (
     f"at most {LONGEST_NAME} letters a-z and A-Z, digits, dots, underscores and dashes, starting with a letter or digit"

@@ -34,7 +34,7 @@ def read_tree(
         source (Path): A YAML file.
         overrides (sequence of str): ``key.subkey=value``; values are YAML, with interpolation.
         values (mapping): Dotted key → plain value, taken as it is: no YAML, no interpolation.
-        model (type): The schema, which says where paths stand.
+        model (type): The schema, which says which values are paths.
 
     Raises:
         InputError: The file or an override is not valid YAML, or an override does not fit the file.
@@ -86,7 +86,7 @@ def _omegaconf(text: str) -> Any:
 
 
 def _as_written(text: str) -> Any:
-    """The tree of a text with every value as the text that stands there."""
+    """The tree of a text with every value as the text that was written."""
     import yaml
 
     return yaml.load(text, Loader=yaml.BaseLoader)

@@ -41,6 +41,15 @@ def with_class(state: State, name: str) -> State:
     return state.model_copy(update={"classes": sorted(classes, key=lambda one: one.name), "next_id": state.next_id + 1})
 
 
+def renamed(state: State, old: str, new: str) -> State:
+    """The state with another name of a class, taught or base."""
+    classes = [one.model_copy(update={"name": new}) if one.name == old else one for one in state.classes]
+    base = state.base
+    if base is not None:
+        base = base.model_copy(update={"names": [new if one == old else one for one in base.names]})
+    return state.model_copy(update={"classes": sorted(classes, key=lambda one: one.name), "base": base})
+
+
 def without_class(state: State, shots: Shots, name: str) -> State:
     """The state without a class, taught or base, and without its shots."""
     update: dict[str, Any] = {}

@@ -140,7 +140,7 @@ def _duplicates(found: Findings, names: Sequence[str], digests: Sequence[str]) -
     for rows in found.duplicates_across:
         photos = tuple(names[row] for row in rows)
         classes = tuple(sorted({photo.split("/", 1)[0] for photo in photos}))
-        text = f"one picture stands in {' and '.join(classes)}: {', '.join(photos)}"
+        text = f"one picture is in {' and '.join(classes)}: {', '.join(photos)}"
         same = tuple(digests[row] for row in rows)
         yield Finding("two classes", photos, classes, text, f'--forget "{photos[-1]}"', same)
     for rows in found.duplicates:

@@ -79,7 +79,7 @@ class LeftOut:
         return self.at(self.known)
 
     def at(self, places: np.ndarray) -> LeftOut:
-        """Some of the shots, by their place or by a mask."""
+        """Some of the shots, by their (K,) int places or an (R,) bool mask."""
         parts = {name: getattr(self, name)[places] for name in ("rows", "columns", "scores", "counts")}
         return replace(self, **parts)
 
@@ -115,7 +115,7 @@ def leave_one_out(classifier: LowShotClassifier, X: Any, y: Any, *, most_rows: i
 
 
 def checked_shots(classifier: LowShotClassifier, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Checked shots of every novel class of a fitted classifier, and their columns.
+    """Checked shots (M, D) of every novel class of a fitted classifier, and their columns (M,) int64.
 
     Raises:
         InputError: The features or labels are damaged, or the labels are not the novel classes.
@@ -133,7 +133,7 @@ def checked_shots(classifier: LowShotClassifier, X: Any, y: Any) -> tuple[np.nda
 
 
 def evenly_chosen(X: np.ndarray, most: int) -> np.ndarray:
-    """At most ``most`` row numbers, ascending: all, or those of the lowest digests of their content."""
+    """At most ``most`` int64 row numbers of (N, D) features, ascending: all, or those with the lowest digests."""
     if len(X) <= most:
         return np.arange(len(X))
     return np.sort(np.argsort(content_digests(X), kind="stable")[:most])
@@ -157,7 +157,13 @@ def numbered_in_class(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def refitted(classifier: LowShotClassifier, X: np.ndarray, y: np.ndarray) -> LowShotClassifier:
-    """A classifier that has learned other shots of novel classes, and the same base classes, if any."""
+    """A classifier that has learned other shots of novel classes, and the same base classes, if any.
+
+    Args:
+        classifier (LowShotClassifier): The fitted classifier, which does not change.
+        X (array, (M, D)): The shots.
+        y (array, (M,)): Their labels.
+    """
     if not classifier.n_base_classes_:
         return clone(classifier).fit(X, y)
     copied = copy.copy(classifier)

@@ -7,6 +7,7 @@ on when.
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -42,6 +43,10 @@ class Examples:
     labels: np.ndarray
     names: list[str]
     digests: list[str] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """Taught class → its number of photos."""
+        return dict(Counter(name.split("/", 1)[0] for name in self.names))
 
 
 def live_examples(state: State, shots: Shots) -> Examples:
@@ -191,7 +196,7 @@ def fitted(classifier: LowShotClassifier, examples: Examples, base: LowShotClass
 
 
 def top_two(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The columns of the two largest numbers of each row; for the second -1 where there is one column."""
+    """The columns (N,) int64 of the two largest of (N, C) numbers in each row; the second is -1 where C is 1."""
     rows = np.arange(len(probabilities))
     first = probabilities.argmax(axis=1)
     if probabilities.shape[1] == 1:

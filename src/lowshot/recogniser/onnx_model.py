@@ -111,7 +111,11 @@ class OnnxRecogniser:
             return photo.name, str(error)
 
     def asked(self, pixels: np.ndarray) -> list[tuple[np.ndarray, bool]]:
-        """The probabilities (C,) float64, and whether it is unknown, of each of the pixels (N, H, W, 3) uint8."""
+        """The probabilities (C,) float64, and whether it is unknown, of each of the pixels (N, H, W, 3) uint8.
+
+        Raises:
+            InputError: ONNX Runtime cannot compute the file.
+        """
         try:
             probabilities, unknown = self._session.run([PROBABILITIES, UNKNOWN], {PIXELS: pixels})
         except Exception as error:
@@ -120,7 +124,7 @@ class OnnxRecogniser:
         return list(zip(probabilities.astype(np.float64), unknown.tolist(), strict=True))
 
     def answer(self, name: str, probabilities: np.ndarray, unknown: bool) -> Answer:
-        """The answer that the outputs of the file mean."""
+        """The answer to one photo with probabilities (C,), as the outputs of the file have them."""
         if not np.isfinite(probabilities).all():
             return Answer(name, error=f"image {name}: the network gives NaN or infinity")
         order = np.argsort(-probabilities, kind="stable")[:2].tolist()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -14,31 +13,28 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from lowshot.checks import check_number
-from lowshot.classifiers import LowShotClassifier, load_classifier, save_classifier
 from lowshot.data import BadImageError
-from lowshot.errors import InputError, did_you_mean, first_few
-from lowshot.files import Pathlike, file_fingerprint, fingerprint, is_file
+from lowshot.errors import InputError, first_few
+from lowshot.files import Pathlike, fingerprint
 from lowshot.progress import progress
 from lowshot.recogniser import folder as folders
 from lowshot.recogniser.answering import answered
 from lowshot.recogniser.answers import Answer
 from lowshot.recogniser.batches import BATCH
-from lowshot.recogniser.card import write_card
-from lowshot.recogniser.changes import Taught, with_class, with_photos, without_class, without_empty
+from lowshot.recogniser.changes import Taught, renamed, with_class, with_photos, without_class, without_empty
 from lowshot.recogniser.class_names import check_distinct, checked_name
-from lowshot.recogniser.decision import decide, refitted, undecided
 from lowshot.recogniser.embedding import Network, Seen
-from lowshot.recogniser.model import Examples, Model, live_examples
+from lowshot.recogniser.lookup import known_class, taught_photo
+from lowshot.recogniser.model import Examples, Model
 from lowshot.recogniser.photos import ImageLike, Photo, as_photo, labelled_photos, named_photos
 from lowshot.recogniser.shots import Shots, read_thumbnails
 from lowshot.recogniser.start import DEFAULT_BACKBONE, Start, first_state, pretrained_start
 from lowshot.recogniser.state import ClassifierState, State
+from lowshot.recogniser.synced import SyncedFolder
 from lowshot.registry import CLASSIFIERS
 
 if TYPE_CHECKING:
     from lowshot.recogniser.export import Exported
-
-if TYPE_CHECKING:
     from lowshot.recogniser.findings import Report
 
 
@@ -63,12 +59,8 @@ class Recogniser:
     """
 
     def __init__(self, folder: Pathlike, *, read_only: bool = False) -> None:
-        self.folder = Path(folder)
-        self.read_only = read_only
+        self._synced = SyncedFolder(Path(folder), read_only)
         self._network: Network | None = None
-        self._state: State
-        self._shots: Shots
-        self._read()
 
     @classmethod
     def load(cls, folder: Pathlike) -> Self:
@@ -119,14 +111,24 @@ class Recogniser:
         return cls(target)
 
     @property
+    def folder(self) -> Path:
+        """The folder that the recogniser is in."""
+        return self._synced.folder
+
+    @property
+    def read_only(self) -> bool:
+        """True where every change is refused."""
+        return self._synced.read_only
+
+    @property
     def classes(self) -> list[str]:
         """The names of the classes: base classes first, then taught ones by name."""
-        return list(self._model.classes) if self._model is not None else []
+        return self._synced.classes
 
     @property
     def examples(self) -> Examples:
         """The taught photos that count, sorted by class and content."""
-        return self._examples
+        return self._synced.examples
 
     @property
     def model(self) -> Model:
@@ -140,16 +142,16 @@ class Recogniser:
     @property
     def state(self) -> State:
         """The state, as ``recogniser.json`` has it."""
-        return self._state
+        return self._synced.state
 
     @property
     def fingerprint(self) -> str:
         """The digest of the state."""
-        return fingerprint(self._state.model_dump(mode="json"))
+        return fingerprint(self.state.model_dump(mode="json"))
 
     def shots(self) -> dict[str, int]:
         """The number of taught photos of each class that was taught."""
-        return dict(Counter(name.split("/", 1)[0] for name in self._examples.names))
+        return self._synced.examples.counts()
 
     def teach(
         self,
@@ -165,7 +167,7 @@ class Recogniser:
         Args:
             photos (mapping or path): Class name → its images (paths, PIL images or uint8 arrays); or a folder with a
                 folder per class, such a zip, or a list of paths and classes.
-            skip_bad (bool): True leaves out photos that cannot be decoded; otherwise one of them stops the call.
+            skip_bad (bool): True leaves out photos that cannot be decoded; otherwise one of them is an error.
             keep_repeated (bool): True teaches repeated pictures as well, unless they are the same file in one class.
 
         Returns:
@@ -211,7 +213,7 @@ class Recogniser:
             check_distinct(given, self.classes)
             return with_photos(state, shots, good, taught, keep_repeated)
 
-        self._change(edit)
+        self._synced.change(edit)
         return taught
 
     def refresh(self) -> None:
@@ -220,8 +222,7 @@ class Recogniser:
         Raises:
             InputError: The folder is damaged.
         """
-        if folders.read_state(self.folder) != self._state:
-            self._read()
+        self._synced.refresh()
 
     def remove(self, *names: str) -> None:
         """Forget classes.
@@ -235,10 +236,10 @@ class Recogniser:
 
         def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
             for name in names:
-                state = without_class(state, shots, self._known(name))
+                state = without_class(state, shots, known_class(name, self.classes, self.folder))
             return state, Shots.none(state.backbone.dim), f"removed {first_few(list(names))}"
 
-        self._change(edit)
+        self._synced.change(edit)
 
     def rename(self, old: str, new: str) -> None:
         """Give a class another name.
@@ -249,19 +250,14 @@ class Recogniser:
         name = checked_name(new)
 
         def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
-            known = self._known(old)
+            known = known_class(old, self.classes, self.folder)
             others = [other for other in self.classes if other != known]
             if name in others:
                 raise InputError(f"class {name!r} exists already: remove one of the two, or take another name")
             check_distinct([name], others)
-            classes = [one.model_copy(update={"name": name}) if one.name == known else one for one in state.classes]
-            base = state.base
-            if base is not None:
-                base = base.model_copy(update={"names": [name if one == known else one for one in base.names]})
-            changed = state.model_copy(update={"classes": sorted(classes, key=lambda one: one.name), "base": base})
-            return changed, Shots.none(state.backbone.dim), f"renamed {known} to {name}"
+            return renamed(state, known, name), Shots.none(state.backbone.dim), f"renamed {known} to {name}"
 
-        self._change(edit)
+        self._synced.change(edit)
 
     def move_photo(self, photo: str, to: str | None) -> None:
         """Give a taught photo to another class, or forget it.
@@ -277,7 +273,7 @@ class Recogniser:
         target = None if to is None else checked_name(to)
 
         def edit(state: State, shots: Shots) -> tuple[State, Shots, str]:
-            row, shown = self._row_of(photo, shots)
+            row, shown = taught_photo(photo, self.examples, self.folder)
             removed = sorted({*state.removed, row})
             changed = state.model_copy(update={"removed": removed})
             if target is None:
@@ -289,7 +285,7 @@ class Recogniser:
             moved.thumbnails = read_thumbnails(self.folder, [row])
             return without_empty(changed, shots.joined(moved)), moved, f"moved photo {shown} to {target}"
 
-        self._change(edit)
+        self._synced.change(edit)
 
     def undo(self, number: int | None = None) -> str:
         """Undo the last change.
@@ -304,12 +300,7 @@ class Recogniser:
         Raises:
             InputError: There is nothing to undo, or the state is another one by now.
         """
-        with self._changing():
-            undone = folders.read_state(self.folder).history
-            folders.undo(self.folder, number)
-            self._read()
-            self._save_derived()
-        return undone[-1].what if undone else "the last change"
+        return self._synced.undo(number)
 
     def set_classifier(self, name: str, params: Mapping[str, Any] | None = None) -> None:
         """Take a classifier of one's own choice.
@@ -323,9 +314,9 @@ class Recogniser:
         """
         if name != "auto":
             CLASSIFIERS.build(name, **(params or {}))
-        if self._state.base is not None and name != self._state.classifier.name:
+        if self.state.base is not None and name != self.state.classifier.name:
             raise InputError(
-                f"recogniser {self.folder} has base classes, which {self._state.classifier.name} learned: no other "
+                f"recogniser {self.folder} has base classes, which {self.state.classifier.name} learned: no other "
                 "classifier can take them over"
             )
 
@@ -334,7 +325,7 @@ class Recogniser:
             chosen = chosen.model_copy(update={"given": name != "auto"})
             return state.model_copy(update={"classifier": chosen}), Shots.none(state.backbone.dim), f"classifier {name}"
 
-        self._change(edit)
+        self._synced.change(edit)
 
     def set_unknown_at(self, threshold: float | None) -> None:
         """Mark answers as unknown below a similarity to all classes, from -1 to 1; None chooses it by leave-one-out."""
@@ -347,7 +338,7 @@ class Recogniser:
                 update["unknown_at"] = float(threshold)
             return state.model_copy(update=update), Shots.none(state.backbone.dim), f"unknown below {threshold}"
 
-        self._change(edit)
+        self._synced.change(edit)
 
     def predict(self, images: Iterable[ImageLike]) -> list[Answer]:
         """Say what photos show.
@@ -409,7 +400,7 @@ class Recogniser:
         """
         target = Path(folder)
         folders.check_vacant(target)
-        with contextlib.nullcontext() if self.read_only else self._changing():
+        with contextlib.nullcontext() if self.read_only else self._synced.lock():
             shutil.copytree(self.folder, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
         return type(self)(target)
 
@@ -499,84 +490,11 @@ class Recogniser:
     def network(self) -> Network:
         """The network, which is loaded on first use."""
         if self._network is None:
-            self._network = Network(self._state.backbone, self.folder)
+            self._network = Network(self.state.backbone, self.folder)
         return self._network
 
     def __repr__(self) -> str:
-        return f"<Recogniser {self.folder}: {len(self._examples.rows)} photos, {len(self.classes)} classes>"
-
-    # The state and its changes.
-
-    def _see(self, photos: Sequence[tuple[str, Photo]], title: str) -> list[tuple[str, Seen]]:
-        found = []
-        with progress(title, len(photos)) as tick:
-            stream = self.network.see((photo for _, photo in photos), details=True)
-            for (name, _), one in zip(photos, stream):
-                found.append((name, one))
-                tick(1)
-        return found
-
-    def _changing(self) -> contextlib.AbstractContextManager[None]:
-        if self.read_only:
-            raise InputError(
-                f"recogniser {self.folder} cannot be changed, it lies in the cache of the hub: save(FOLDER) makes a "
-                "copy that can"
-            )
-        return folders.changing(self.folder)
-
-    def _change(self, edit: Callable[[State, Shots], tuple[State, Shots, str]]) -> None:
-        """Make a change of the present state in the folder, which another process may have changed in the meantime."""
-        with self._changing():
-            self.refresh()
-            state, new, what = edit(self._state, self._shots)
-            if state == self._state and not len(new):
-                return
-            shots = self._shots.joined(new)
-            if not state.thumbnails:
-                new.thumbnails = [b""] * len(new)
-            examples = live_examples(state, shots)
-            decided, model = self._decided(state, examples)
-            digest = _saved(self.folder, model)
-            decided = decided.model_copy(
-                update={"classifier": decided.classifier.model_copy(update={"digest": digest})}
-            )
-            self._state = folders.commit(self.folder, decided, what, new)
-            self._shots, self._model, self._examples = shots, model, examples
-            if self._model is not None:
-                self._model.state = self._state
-            with contextlib.suppress(OSError):  # the change is complete without it
-                write_card(self.folder, self._state, self.shots(), self.classes)
-
-    def _decided(self, state: State, examples: Examples) -> tuple[State, Model | None]:
-        base = self._base(state)
-        if not len(examples.rows) and base is None:
-            return undecided(state), None
-        decided, classifier = decide(state, examples, base)
-        return decided, Model(decided, examples, classifier)
-
-    def _read(self) -> None:
-        self._state, self._shots = folders.read_all(self.folder)
-        self._examples = live_examples(self._state, self._shots)
-        self._model = self._loaded_model()
-
-    def _loaded_model(self) -> Model | None:
-        state = self._state
-        if not len(self._examples.rows) and state.base is None:
-            return None
-        path = self.folder / folders.CLASSIFIER_FILE
-        if state.classifier.digest and is_file(path) and file_fingerprint(path) == state.classifier.digest:
-            return Model(state, self._examples, load_classifier(path))
-        return Model(state, self._examples, refitted(state, self._examples, self._base(state)))
-
-    def _save_derived(self) -> None:
-        """Write the files that follow from the present state."""
-        if self._model is not None and _saved(self.folder, self._model) != self._state.classifier.digest:
-            (self.folder / folders.CLASSIFIER_FILE).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            write_card(self.folder, self._state, self.shots(), self.classes)
-
-    def _base(self, state: State) -> LowShotClassifier | None:
-        return None if state.base is None else load_classifier(self.folder / folders.BASE_FILE)
+        return f"<Recogniser {self.folder}: {len(self.examples.rows)} photos, {len(self.classes)} classes>"
 
     def require_classes(self) -> None:
         """Check that the recogniser knows a class.
@@ -587,48 +505,15 @@ class Recogniser:
         self._ready()
 
     def _ready(self) -> Model:
-        if self._model is None:
+        if self._synced.model is None:
             raise InputError(f"recogniser {self.folder} knows no class yet: lowshot teach {self.folder} PHOTOS")
-        return self._model
+        return self._synced.model
 
-    def _known(self, name: str) -> str:
-        composed = checked_name(name)
-        if composed not in self.classes:
-            raise InputError(f"recogniser {self.folder} has no class {name!r}. {did_you_mean(name, self.classes)}")
-        return composed
-
-    def _row_of(self, photo: str, shots: Shots) -> tuple[int, str]:
-        """The row of a taught photo, and its name."""
-        within, _, start = photo.rpartition("/")
-        found = [
-            (int(row), name)
-            for row, name in zip(self._examples.rows, self._examples.names)
-            if name == photo
-            or (
-                len(start) >= 8
-                and shots.digests[row].startswith(start)
-                and (not within or name.startswith(f"{within}/"))
-            )
-        ]
-        rows = [row for row, _ in found]
-        if len(rows) > 1:
-            digests = [shots.digests[row][:12] for row in rows]
-            raise InputError(
-                f"recogniser {self.folder} has {len(rows)} taught photos called {photo!r}: give the start of the "
-                f"SHA-256 of the one you mean in place of its name ({first_few(digests)}; sha256sum FILE prints it)"
-            )
-        if not rows:
-            raise InputError(
-                f"recogniser {self.folder} has no taught photos called {photo!r}: "
-                f"expected CLASS/FILE, such as {first_few(self._examples.names, 2) or 'robin/a.jpg'}"
-            )
-        return found[0]
-
-
-def _saved(folder: Path, model: Model | None) -> str:
-    """Write the fitted classifier; returns its digest."""
-    if model is None:
-        return ""
-    path = folder / folders.CLASSIFIER_FILE
-    save_classifier(model.classifier, path)
-    return file_fingerprint(path)
+    def _see(self, photos: Sequence[tuple[str, Photo]], title: str) -> list[tuple[str, Seen]]:
+        found = []
+        with progress(title, len(photos)) as tick:
+            stream = self.network.see((photo for _, photo in photos), details=True)
+            for (name, _), one in zip(photos, stream):
+                found.append((name, one))
+                tick(1)
+        return found

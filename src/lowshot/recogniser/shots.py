@@ -3,7 +3,7 @@
 Rows are only ever appended; which of them count, and what their labels are called, ``recogniser.json`` says. So a
 process that is killed while it writes leaves the state before, and undoing a change needs no copy of the features.
 
-While the file is small it is rewritten whole with every change. A large one is left as it is, and new rows stand in
+While the file is small it is rewritten whole with every change. A large one is left as it is, and new rows go to
 ``shots-ROW.h5`` beside it, named by their first row, until these are worth joining.
 """
 

@@ -188,7 +188,7 @@ class State(_Part):
             if checked_name(name) != name:
                 raise ValueError(f"class name {name!r} is not in its normal form")
         if len(set(taught)) < len(taught):
-            raise ValueError("a class name stands there twice")
+            raise ValueError("a class name is listed twice")
         check_distinct(taught)
         return self
 

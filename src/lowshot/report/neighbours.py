@@ -3,7 +3,7 @@
 ``neighbours.json`` holds them: a row per metric and method, in per cent, all with ResNet-10. They are of Wang et al.
 (2018, arXiv 1801.05401), Gidaris & Komodakis (2018, arXiv 1804.09458) and Gidaris & Komodakis (2019, arXiv 1905.01102).
 Unlike the tables of :mod:`~lowshot.report.published` they have no counterpart of ours: their features were trained
-differently, so whatever ours has on ResNet-10 features stands beside them, and no difference is computed.
+differently, so our results on ResNet-10 features are shown beside them, and no difference is computed.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def _latex_cell(table: TextTable, row: int, column: int) -> str:
 
 
 def _is_name(table: TextTable, column: int) -> bool:
-    """True where a column holds words, which stand on the left, and not numbers."""
+    """True where a column holds words, which are aligned on the left, and not numbers."""
     cells = [cell for cell in _column(table, column) if _present(cell)]
     return column < table.names or not any(cell[0].isdigit() or cell[0] in "+−-" for cell in cells)
 

@@ -125,5 +125,5 @@ def _bytes(content: bytes) -> bytes:
 
 def _global(names: list[str | None]) -> _Part:
     if len(names) != 2 or any(name is None or not name or "\n" in name for name in names):
-        raise ValueError("a pickle looks up a name that does not stand in it as text")
+        raise ValueError("a pickle looks up a name that is not in it as text")
     return _Part("c{}\n{}\n".format(*names).encode())

@@ -32,7 +32,7 @@ def servers() -> Iterator[Callable[..., str]]:
             process.stdin.write(json.dumps({"folder": str(folder), **settings}) + "\n")
             process.stdin.flush()
             address = process.stdout.readline().strip()
-            assert address.startswith("http"), address or "the server did not start; its message stands above"
+            assert address.startswith("http"), address or "the server did not start; its message is above"
             return address
 
         yield start

@@ -23,7 +23,7 @@ _MACHINE = {"protocol_version": _PROTOCOL, "little_endian": True, "type_sizes": 
 
 
 class _Storage:
-    """The numbers of one tensor, which stand after the pickles."""
+    """The numbers of one tensor, which come after the pickles."""
 
     def __init__(self, tensor: torch.Tensor, key: str) -> None:
         self.numbers = tensor.detach().cpu().float().contiguous().flatten().numpy().astype("<f4", copy=False)
@@ -60,8 +60,8 @@ def save_legacy(path: Pathlike, value: Any, program: str | None = None) -> None:
     Args:
         path (str or path): The file to write.
         value (object): The tensors, numbers, text and plain containers.
-        program (str or None): The program that writes it, for :func:`is_written_by`. It stands in the description of
-            the machine, which no version of torch looks at.
+        program (str or None): The program that writes it, for :func:`is_written_by`. It is written into the
+            description of the machine, which no version of torch looks at.
     """
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(_head(program))

@@ -3,8 +3,8 @@
 The file is the torch-saved state of a module with a bidirectional LSTM, which reads the support set, and an LSTM cell,
 which reads it for a query. torch names the parameters of the first ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``,
 ``bias_hh_l0`` and the same with ``_reverse``, those of the second ``weight_ih``, ``weight_hh``, ``bias_ih``,
-``bias_hh``. The original's module calls the two ``G_encoder`` and ``FCE.lstmcell``; whatever stands before torch's
-names is read, and remembered for writing.
+``bias_hh``. The original's module calls the two ``G_encoder`` and ``FCE.lstmcell``; any other prefix of
+torch's names is read, and remembered for writing.
 """
 
 from __future__ import annotations

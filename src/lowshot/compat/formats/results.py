@@ -2,8 +2,8 @@
 
 ``{repr}_lr_{lr:.3f}_wd_{wd:.3f}_expid_{id}_lowshotn_{n}_maxgen_{m}.json`` holds ``lr``, ``wd``, ``expid``, ``lowshotn``
 and ``accs``; ``MN_{repr}_expid_{id}_lowshotn_{n}.json`` holds ``expid``, ``lowshotn`` and ``accs``. ``accs`` are top-1
-and top-5 of novel, base and all classes, as fractions. ``maxgen`` and the name of the representation stand in the name
-alone, and whether the run was of the validation or the test setup stands nowhere.
+and top-5 of novel, base and all classes, as fractions. ``maxgen`` and the name of the representation are in the name
+alone, and nothing says whether the run was of the validation or the test setup.
 """
 
 from __future__ import annotations

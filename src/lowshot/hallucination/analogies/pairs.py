@@ -66,7 +66,11 @@ class PairTable:
 
     @cached_property
     def moved(self) -> np.ndarray:
-        """(M, D) float64, the shifted centroids."""
+        """The (M, D) float64 centroids, less the first one of their class.
+
+        Raises:
+            InputError: They lie so far apart that squares would overflow.
+        """
         values = np.asarray(self.centroids.values, np.float64)
         moved = values - values[self.start[:-1]][self.centroids.class_of]
         if np.abs(moved).max() > LARGEST:

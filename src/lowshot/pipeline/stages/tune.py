@@ -17,7 +17,7 @@ from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.stage import Stage
 from lowshot.pipeline.stages.evaluate import tasks_left
 from lowshot.progress import SafeConsole
-from lowshot.recipe.schema import MethodSection
+from lowshot.recipe.method_sections import MethodSection
 
 
 def tune_stage(phase: LowShotPhase, method: str, needs: tuple[Stage, ...]) -> Stage:

@@ -35,7 +35,7 @@ def accuracy_plot(table: TableData) -> Plot:
         for row in table.rows
     )
     chart = accuracy_chart(table)
-    caption = "Bars are the 95 % intervals of the table; points of one n stand side by side so that none hides."
+    caption = "Bars are the 95 % intervals of the table; points of one n are side by side so that none hides."
     guess = ""
     if chart.guess is not None and chart.guess_is_far:
         guess = f" A guess is right in {chart.guess:.3g} %, far below the lines."

@@ -25,7 +25,7 @@
     return made;
   }
 
-  /* One body of rows that each have all their cells, so that they can stand in any order; true where groups shared one. */
+  /* One body of rows that each have all their cells, so that they can be in any order; true where groups shared one. */
   function flatten(table) {
     const body = table.tBodies[0];
     const isGrouped = body.querySelector("th[scope=rowgroup]") !== null;

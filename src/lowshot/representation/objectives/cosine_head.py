@@ -48,7 +48,7 @@ class CosineHeadObjective(Objective):
 
     Features that are compared by angle alone vary less within classes, and serve novel classes better; the mean of a
     few of them is a weight for a novel class as good as those that were trained (Qi et al. 2018, arXiv 1712.07136). A
-    linear head also depends on the length of features, which differs between images. The scale stands for the length:
+    linear head also depends on the length of features, which differs between images. The scale replaces the length:
     cosines lie in −1..1, whose softmax is too flat to learn from.
 
     Args:

@@ -1,4 +1,4 @@
-// What stands beside the empty finder: what the recogniser knows, or what to do where it knows nothing yet.
+// The text beside the empty finder: what the recogniser knows, or what to do where it knows nothing yet.
 import { button, el } from "./dom.js";
 import { model } from "./model.js";
 import { taughtPhoto } from "./preview.js";
