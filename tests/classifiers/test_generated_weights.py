@@ -58,6 +58,32 @@ def test_denoised_weights_are_those_of_the_paper(n_shots, step, expected, n_neig
     np.testing.assert_allclose(fitted.coef_, np.concatenate([made[3:], made[:3]]), atol=1e-5)
 
 
+def test_training_reconstructs_noisy_weights_of_length_one_with_the_neighbours_of_those_without_noise():
+    p = problem(n_shots=1)
+    fitted = shaken(WDAEGNN(**SMALL, hidden=7, n_neighbours=2), p)
+    network = WeightAutoencoder(p.base[0].shape[1], 10.0, 7, n_neighbours=2, noise=2.0, dropout=0.0, step=None)
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in fitted._weights_.items()})
+    shots, base = (torch.tensor(a).float() for a in (np.concatenate(shots_of(*p.novel)), fitted._base_coef_))
+    clean = torch.cat([shots, base])
+    torch.manual_seed(0)
+    made = torch.cat(network.train()(shots, torch.tensor([1, 1, 1]), base))
+    torch.manual_seed(0)
+    noisy = clean + 2.0 * clean.shape[1] ** -0.5 * torch.randn_like(clean)
+    units = np.array([reference.unit(row) for row in noisy.numpy()])
+    expected = reference.denoised(clean.numpy(), fitted._weights_, 2, [1.0] * len(clean), units)
+    np.testing.assert_allclose(made.detach().numpy(), expected, atol=1e-5)
+
+
+@BOTH
+def test_half_of_the_classes_of_an_episode_stand_in_for_novel_ones_unless_a_number_is_given(build):
+    p = problem()
+    half, two, one = (
+        build(**SMALL | {"n_stand_ins": n, "n_way": 4}).fit_base(*p.base)._weights_ for n in (None, 2, 1)
+    )
+    assert all(np.array_equal(half[name], two[name]) for name in half)
+    assert not all(np.array_equal(half[name], one[name]) for name in half)
+
+
 @BOTH
 def test_it_starts_near_cosine_with_imprinted_weights(build):
     p = problem()
