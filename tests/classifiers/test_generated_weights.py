@@ -77,9 +77,7 @@ def test_training_reconstructs_noisy_weights_of_length_one_with_the_neighbours_o
 @BOTH
 def test_half_of_the_classes_of_an_episode_stand_in_for_novel_ones_unless_a_number_is_given(build):
     p = problem()
-    half, two, one = (
-        build(**SMALL | {"n_stand_ins": n, "n_way": 4}).fit_base(*p.base)._weights_ for n in (None, 2, 1)
-    )
+    half, two, one = (build(**SMALL | {"n_stand_ins": n, "n_way": 4}).fit_base(*p.base)._weights_ for n in (None, 2, 1))
     assert all(np.array_equal(half[name], two[name]) for name in half)
     assert not all(np.array_equal(half[name], one[name]) for name in half)
 
