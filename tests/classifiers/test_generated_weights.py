@@ -182,10 +182,12 @@ def test_noise_and_dropout_follow_the_episode_so_that_a_resumed_training_equals_
 def test_training_adds_noise_of_the_length_asked_for(monkeypatch):
     seen = []
     network = WeightAutoencoder(400, 10.0, 8, 5, 0.7, 0.0, None)
-    monkeypatch.setattr(network, "reconstruct", lambda weights: seen.append(weights) or weights)
+    monkeypatch.setattr(network, "reconstruct", lambda weights, *graph: seen.append(weights) or weights)
     shots, base = torch.eye(400)[:2], torch.eye(400)[2:10]
     network.train()(shots, torch.tensor([1, 1]), base)
-    lengths = (seen[0] - torch.eye(400)[:10]).norm(dim=1)
+    # Of a sum that is scaled to length one, the tangent of its angle is the length of the noise beside the weight.
+    cosines = (seen[0] * torch.eye(400)[:10]).sum(dim=1) / seen[0].norm(dim=1)
+    lengths = (1 / cosines.square() - 1).sqrt()
     assert lengths.mean().item() == pytest.approx(0.7, abs=0.05)
 
 
