@@ -58,6 +58,30 @@ def test_denoised_weights_are_those_of_the_paper(n_shots, step, expected, n_neig
     np.testing.assert_allclose(fitted.coef_, np.concatenate([made[3:], made[:3]]), atol=1e-5)
 
 
+def test_training_reconstructs_noisy_weights_of_length_one_with_the_neighbours_of_those_without_noise():
+    p = problem(n_shots=1)
+    fitted = shaken(WDAEGNN(**SMALL, hidden=7, n_neighbours=2), p)
+    network = WeightAutoencoder(p.base[0].shape[1], 10.0, 7, n_neighbours=2, noise=2.0, dropout=0.0, step=None)
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in fitted._weights_.items()})
+    shots, base = (torch.tensor(a).float() for a in (np.concatenate(shots_of(*p.novel)), fitted._base_coef_))
+    clean = torch.cat([shots, base])
+    torch.manual_seed(0)
+    made = torch.cat(network.train()(shots, torch.tensor([1, 1, 1]), base))
+    torch.manual_seed(0)
+    noisy = clean + 2.0 * clean.shape[1] ** -0.5 * torch.randn_like(clean)
+    units = np.array([reference.unit(row) for row in noisy.numpy()])
+    expected = reference.denoised(clean.numpy(), fitted._weights_, 2, [1.0] * len(clean), units)
+    np.testing.assert_allclose(made.detach().numpy(), expected, atol=1e-5)
+
+
+@BOTH
+def test_half_of_the_classes_of_an_episode_stand_in_for_novel_ones_unless_a_number_is_given(build):
+    p = problem()
+    half, two, one = (build(**SMALL | {"n_stand_ins": n, "n_way": 4}).fit_base(*p.base)._weights_ for n in (None, 2, 1))
+    assert all(np.array_equal(half[name], two[name]) for name in half)
+    assert not all(np.array_equal(half[name], one[name]) for name in half)
+
+
 @BOTH
 def test_it_starts_near_cosine_with_imprinted_weights(build):
     p = problem()
@@ -158,10 +182,12 @@ def test_noise_and_dropout_follow_the_episode_so_that_a_resumed_training_equals_
 def test_training_adds_noise_of_the_length_asked_for(monkeypatch):
     seen = []
     network = WeightAutoencoder(400, 10.0, 8, 5, 0.7, 0.0, None)
-    monkeypatch.setattr(network, "reconstruct", lambda weights: seen.append(weights) or weights)
+    monkeypatch.setattr(network, "reconstruct", lambda weights, *graph: seen.append(weights) or weights)
     shots, base = torch.eye(400)[:2], torch.eye(400)[2:10]
     network.train()(shots, torch.tensor([1, 1]), base)
-    lengths = (seen[0] - torch.eye(400)[:10]).norm(dim=1)
+    # Of a sum that is scaled to length one, the tangent of its angle is the length of the noise beside the weight.
+    cosines = (seen[0] * torch.eye(400)[:10]).sum(dim=1) / seen[0].norm(dim=1)
+    lengths = (1 / cosines.square() - 1).sqrt()
     assert lengths.mean().item() == pytest.approx(0.7, abs=0.05)
 
 

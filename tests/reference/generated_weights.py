@@ -34,14 +34,19 @@ def leaky(x):
     return np.where(x > 0, x, 0.1 * x)
 
 
-def denoised(weights, w, n_neighbours, steps):
-    """(W, D) weights after a step towards their reconstruction (2019, sections 3.3 and 4)."""
+def denoised(weights, w, n_neighbours, steps, noisy=None):
+    """(W, D) weights after a step towards their reconstruction (2019, sections 3.3 and 4).
+
+    In training ``noisy`` is what is reconstructed; the neighbours remain those of ``weights``.
+    """
     neighbours = []
     for i, own in enumerate(weights):
         others = [j for j in range(len(weights)) if j != i]
         cosines = {j: unit(own) @ unit(weights[j]) for j in others}
         nearest = sorted(others, key=lambda j: -cosines[j])[:n_neighbours]
         neighbours.append(dict(zip(nearest, softmax([5 * cosines[j] for j in nearest]))))
+
+    weights = weights if noisy is None else noisy
 
     def aggregated(states, layer):
         table = []
@@ -63,5 +68,5 @@ def denoised(weights, w, n_neighbours, steps):
         state = np.concatenate([state, seen])
         gate = 1 / (1 + np.exp(-(w["gate.weight"] @ state + w["gate.bias"])))
         correction = unit(w["correction.weight"] @ state + w["correction.bias"])
-        made.append(unit(own + step * gate * correction))
+        made.append(unit(own + step * (unit(own + gate * correction) - own)))
     return np.array(made)

@@ -38,8 +38,8 @@ class GeneratedWeights(TransformsFeatures, EpisodicClassifier):
         feature_transform (str): "l2" or "centred_l2", as in ``cosine``.
         scale (float): The initial factor of the cosines, above 0.
         n_steps (int): The number of SGD steps of the base weights; 0 takes class means.
-        n_stand_ins (int): The number of classes of an episode that stand in for novel ones; one class at least does
-            not.
+        n_stand_ins (int, optional): The number of classes of an episode that stand in for novel ones; one class at
+            least does not. None takes half of them, as the papers do about on ImageNet (250 and 200 of 389).
 
     The other parameters are those of :class:`~lowshot.classifiers.episodic.EpisodicClassifier`.
 
@@ -52,13 +52,14 @@ class GeneratedWeights(TransformsFeatures, EpisodicClassifier):
 
     scale: float
     n_steps: int
-    n_stand_ins: int
+    n_stand_ins: int | None
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
         check_number("scale", self.scale, above=0)
         check_count("n_steps", self.n_steps, least=0)
-        check_count("n_stand_ins", self.n_stand_ins)
+        if self.n_stand_ins is not None:
+            check_count("n_stand_ins", self.n_stand_ins)
 
     def _fit_base(self, X: np.ndarray, codes: np.ndarray) -> None:
         self._fit_centre(X, codes, self._example_weights(codes, base=True))
@@ -121,7 +122,7 @@ class GeneratedWeights(TransformsFeatures, EpisodicClassifier):
     def _loss_of(self, network: Any, X: np.ndarray, codes: np.ndarray, episode: Episode, device: str) -> torch.Tensor:
         """The loss of one episode; its first classes are the ones that stand in for novel ones."""
         counts = episode.counts
-        n_novel = min(self.n_stand_ins, len(counts) - 1)
+        n_novel = len(counts) // 2 if self.n_stand_ins is None else min(self.n_stand_ins, len(counts) - 1)
         classes = codes[episode.support[np.cumsum(counts) - counts]]
         trained = to_device(self._base_coef_[classes], device)
         shots = to_device(self._transformed(X[episode.support[: counts[:n_novel].sum()]]), device)

@@ -47,7 +47,8 @@ class WeightAutoencoder(nn.Module):
         scale (float): The initial factor of the cosines of the classifier.
         hidden (int): H, the width of the hidden states.
         n_neighbours (int): J, the number of neighbours of a class.
-        noise (float): The length, about, of the noise that training adds to weights of length one.
+        noise (float): The length, about, of the noise that training adds to weights of length one; the sum is scaled
+            back to length one.
         dropout (float): The share of hidden entries that training sets to zero.
         step (float, optional): The step from the given weights towards their reconstruction in use; None for one that
             falls with the number of shots.
@@ -71,25 +72,24 @@ class WeightAutoencoder(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Novel weights (K, D) for (S, D) shots of (K,) counts beside (B, D) base weights, and these, denoised too."""
         weights = torch.cat([F.normalize(class_members(counts) @ shots, dim=1), base])
+        graph = self.graph(weights)  # of the weights without noise
         if self.training:
-            # Everything below sees the noise, the choice of neighbours too.
-            weights = weights + self.noise * weights.shape[1] ** -0.5 * torch.randn_like(weights)
-            made = self.reconstruct(weights)
+            noise = self.noise * weights.shape[1] ** -0.5 * torch.randn_like(weights)
+            made = self.reconstruct(F.normalize(weights + noise, dim=1), *graph)
         else:
             steps = torch.full_like(counts, self.step, dtype=weights.dtype) if self.step is not None else _steps(counts)
             steps = torch.cat([steps, steps.mean().expand(len(base))])[:, None]
-            made = weights + steps * (self.reconstruct(weights) - weights)
-        made = F.normalize(made, dim=1)
+            made = F.normalize(weights + steps * (self.reconstruct(weights, *graph) - weights), dim=1)
         return made[: len(counts)], made[len(counts) :]
 
-    def reconstruct(self, weights: torch.Tensor) -> torch.Tensor:
-        """(W, D) reconstructions of (W, D) weights."""
-        neighbours, shares = self.graph(weights)
+    def reconstruct(self, weights: torch.Tensor, neighbours: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """(W, D) reconstructions, of length one, of (W, D) weights with the graph of :meth:`graph`."""
         update = self.first_update(torch.cat([weights, self.first(weights, neighbours, shares)], dim=1))
         hidden = F.dropout(F.normalize(F.leaky_relu(update, 0.1), dim=1), self.dropout, self.training)
         states = torch.cat([weights, hidden], dim=1)
         states = torch.cat([states, self.second(states, neighbours, shares)], dim=1)
-        return weights + self.gate(states).sigmoid() * F.normalize(self.correction(states), dim=1)
+        corrected = weights + self.gate(states).sigmoid() * F.normalize(self.correction(states), dim=1)
+        return F.normalize(corrected, dim=1)
 
     def graph(self, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The (W, J) most similar other classes of each, and their (W, J) weights, which sum to one."""
@@ -143,7 +143,7 @@ class WDAEGNN(GeneratedWeights):
         step (float, optional): The step in use, in [0, 1]; None for 1 up to 2 shots, 0.6 up to 5, 0.4 up to 10 and 0.2
             beyond.
         n_steps (int): The number of SGD steps of the base weights.
-        n_stand_ins (int): The number of classes of an episode that stand in for novel ones.
+        n_stand_ins (int, optional): The number of classes of an episode that stand in for novel ones; None for half.
 
     The other parameters are those of :class:`~lowshot.classifiers.episodic.EpisodicClassifier`.
 
@@ -165,7 +165,7 @@ class WDAEGNN(GeneratedWeights):
         dropout: float = 0.5,
         step: float | None = None,
         n_steps: int = 500,
-        n_stand_ins: int = 5,
+        n_stand_ins: int | None = None,
         n_episodes: int = 2000,
         episodes_per_step: int = 1,
         lr: float = 0.1,

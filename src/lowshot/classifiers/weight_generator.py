@@ -64,7 +64,7 @@ class WeightGenerator(GeneratedWeights):
         scale (float): The initial factor of the cosines.
         sharpness (float): The initial factor of the cosines of the attention.
         n_steps (int): The number of SGD steps of the base weights.
-        n_stand_ins (int): The number of classes of an episode that stand in for novel ones.
+        n_stand_ins (int, optional): The number of classes of an episode that stand in for novel ones; None for half.
 
     The other parameters are those of :class:`~lowshot.classifiers.episodic.EpisodicClassifier`.
 
@@ -81,7 +81,7 @@ class WeightGenerator(GeneratedWeights):
         scale: float = 10.0,
         sharpness: float = 10.0,
         n_steps: int = 500,
-        n_stand_ins: int = 5,
+        n_stand_ins: int | None = None,
         n_episodes: int = 2000,
         episodes_per_step: int = 1,
         lr: float = 0.1,

@@ -2,6 +2,8 @@
 
 ``neighbours.json`` holds them: a row per metric and method, in per cent, all with ResNet-10. They are of Wang et al.
 (2018, arXiv 1801.05401), Gidaris & Komodakis (2018, arXiv 1804.09458) and Gidaris & Komodakis (2019, arXiv 1905.01102).
+The numbers of both Gidaris & Komodakis rows are those of the READMEs of their released code, which say that they differ
+slightly from the papers'; those of Wang et al. are as Gidaris & Komodakis cite them.
 Unlike the tables of :mod:`~lowshot.report.published` they have no counterpart of ours: their features were trained
 differently, so our results on ResNet-10 features are shown beside them, and no difference is computed.
 """
@@ -25,7 +27,8 @@ REPRESENTATION = "published (ResNet-10)"
 NOTES = (
     "Neighbours: Wang et al. 2018 (arXiv 1801.05401), Gidaris & Komodakis 2018 (arXiv 1804.09458) and Gidaris & "
     "Komodakis 2019 (arXiv 1905.01102), each under the accuracy that its paper states: novel classes among novel only, "
-    "and all classes.",
+    "and all classes. The numbers of the last two are those that the authors measured with their released code; they "
+    "say that these differ slightly from the papers'.",
     "What differs: the features come from their own trainings, which by themselves move every row, and each paper has "
     "draws of shots of its own. Their further accuracy with a prior between base and novel classes is left out: their "
     "prior divides the mass of the softmax anew, while the calibration bias here is added to the scores of novel "
