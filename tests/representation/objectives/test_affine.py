@@ -60,12 +60,13 @@ def test_a_quarter_turn_a_shear_and_a_scale_are_what_they_are_called():
     )
 
 
-def test_images_keep_their_dtype_and_their_originals_stay():
+def test_images_keep_their_dtype_and_memory_format_and_their_originals_stay():
     one = batch()
-    one.images = one.images.to(torch.bfloat16)
+    one.images = one.images.to(torch.bfloat16, memory_format=torch.channels_last)
     before = one.original.clone()
     AffineObjective(probability=1.0).change(one)
     assert one.images.dtype == torch.bfloat16
+    assert one.images.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(one.original, before)
     assert not torch.equal(one.images.float(), before.to(torch.bfloat16).float())
     assert one.targets is one.labels

@@ -91,11 +91,12 @@ def warped(images: Tensor, maps: Tensor) -> Tensor:
         maps (float32, (N, 2, 2)): The maps of :func:`affine_maps`.
 
     Returns:
-        float, (N, C, H, W): The new images, of the same dtype.
+        float, (N, C, H, W): The new images, of the same dtype and memory format.
     """
     height, width = images.shape[-2:]
     size = torch.tensor([float(width), float(height)], device=maps.device)
     in_shares = maps * size[None, None, :] / size[None, :, None]  # of half the width and height, as torch counts
     theta = torch.cat([in_shares, in_shares.new_zeros(len(maps), 2, 1)], dim=2)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    return F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False).to(images.dtype)
+    sampled = F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+    return torch.empty_like(images).copy_(sampled)  # of the same dtype and memory format
