@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from lowshot.errors import InputError
 from lowshot.features import Embedder
 from lowshot.features.views import VIEWS
 from tests.features.fakes import TinyBackbone
+from tests.reference.objectives import affine_map, sampled
 from tests.reference.views import ten_crops
 
 
@@ -57,6 +59,41 @@ def test_ten_crop_is_the_mean_feature_of_ten_crops(
         np.testing.assert_allclose(upright, expected[:5].mean(axis=0), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["preset", "small"])
+def test_affine_is_the_mean_feature_of_five_crops_and_the_centres_of_eight_distorted_images(
+    backbone: TinyBackbone, kind: str
+) -> None:
+    """Each distortion written out: the place in the old image that each pixel shows, sampled one by one."""
+    image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (9, 11, 3), dtype=np.uint8))
+    if kind == "preset":
+        transforms = build_transforms("imagenet", image_size=6, resize=9)
+        resized = np.asarray(image)
+    else:
+        transforms = build_transforms("small", image_size=6, padding=2, padding_mode="edge")
+        resized = np.pad(transforms.eval(image).permute(1, 2, 0).numpy(), ((2, 2), (2, 2), (0, 0)), mode="edge")
+    turn = math.radians(10)
+    parameters = [(-turn, 0, 0, 1), (turn, 0, 0, 1), (0, -0.2, 0, 1), (0, 0.2, 0, 1)]
+    parameters += [(0, 0, -0.2, 1), (0, 0, 0.2, 1), (0, 0, 0, 0.85), (0, 0, 0, 1.15)]
+    crops = ten_crops(resized, 6, 6)[:5]
+    for angle, shear_x, shear_y, scale in parameters:
+
+        def place(x: float, y: float, angle=angle, shear_x=shear_x, shear_y=shear_y, scale=scale):  # type: ignore[no-untyped-def]
+            return affine_map(angle, shear_x, shear_y, scale, scale, x, y)
+
+        channels = [sampled(resized[:, :, channel].tolist(), place) for channel in range(3)]
+        distorted = np.stack(channels, axis=2).round().astype(np.uint8)
+        crops.append(ten_crops(distorted, 6, 6)[4])
+    embedder = Embedder(backbone, transforms, views="affine")
+    pixels = embedder.transform(image)
+    assert pixels.shape == (13, 3, 6, 6)
+    assert pixels.dtype == torch.uint8
+    off = np.abs(pixels.permute(0, 2, 3, 1).numpy().astype(int) - np.stack(crops))
+    assert off.max() <= 1
+    assert (off > 0).mean() < 0.01  # a value that ends on .5 may be rounded the other way
+    expected = features(backbone, transforms, crops).mean(axis=0)
+    np.testing.assert_allclose(embedder.embed([image])[0], expected, atol=2e-3)
+
+
 def test_flip_is_the_mean_feature_of_an_image_and_its_mirror_image(
     backbone: TinyBackbone, transforms: Transforms, images: list[Image.Image]
 ) -> None:
@@ -84,7 +121,7 @@ def test_an_image_smaller_than_the_crop_is_padded(backbone: TinyBackbone) -> Non
     ids=["small", "squash", "border"],
 )
 def test_without_a_margin_ten_crop_is_refused(backbone: TinyBackbone, make: object) -> None:
-    for views in ("five_crop", "ten_crop"):
+    for views in ("five_crop", "ten_crop", "affine"):
         with pytest.raises(InputError, match=rf"{views} needs images that are larger than the crop.*use flip"):
             Embedder(backbone, make(), views=views)  # type: ignore[operator]
 
@@ -98,4 +135,5 @@ def test_the_padding_of_small_images_counts_for_crops_alone(backbone: TinyBackbo
         "flip": True,
         "five_crop": False,
         "ten_crop": False,
+        "affine": False,
     }

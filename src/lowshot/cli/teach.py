@@ -50,7 +50,7 @@ def teach(
         ),
     ] = None,
     views: Annotated[
-        Literal["one", "flip", "five_crop", "ten_crop"] | None,
+        Literal["one", "flip", "five_crop", "ten_crop", "affine"] | None,
         typer.Option(help="Views of a photo whose mean feature is taken (default: one)."),
     ] = None,
     classifier: Annotated[

@@ -41,7 +41,9 @@ class Embedder:
         precision (str): ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"`` or ``"auto"``.
         views (str): ``"one"`` for the image as the transforms make it, ``"flip"`` for the mean feature of the image
             and its mirror image, ``"five_crop"`` for that of its four corners and its centre, ``"ten_crop"`` for that
-            of these five and their mirror images.
+            of these five and their mirror images, ``"affine"`` for that of the five and of the centres of eight
+            distorted images: turned by 10 degrees to either side, sheared by 0.2 along x and along y to either side,
+            0.85 and 1.15 times as large.
         device (torch.device or None): The device; None takes the first GPU, or the CPU where there is none.
 
     Attributes:

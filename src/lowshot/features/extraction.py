@@ -66,7 +66,7 @@ def extract_features(
         precision (str): ``"32-true"``, ``"bf16-mixed"``, ``"16-mixed"``, or ``"auto"`` for bfloat16 where the processor
             has it and its features agree with those of float32.
         views (str): The views of each image whose mean feature is saved: ``"one"``, ``"flip"``,
-            ``"five_crop"`` or ``"ten_crop"``.
+            ``"five_crop"``, ``"ten_crop"`` or ``"affine"``, as in :class:`Embedder`.
         workers (int or "auto"): The number of loader processes of each process; 0 loads in a thread, and ``"auto"``
             takes as many as are faster.
         devices (int): The number of processes that share the images, each with its own GPU if there are GPUs.

@@ -1,4 +1,4 @@
-"""Views of an image, whose features are averaged: its mirror image, or crops of it (Krizhevsky et al. 2012)."""
+"""Views of an image, whose features are averaged: its mirror image, crops (Krizhevsky et al. 2012), distortions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,22 @@ from PIL import Image
 
 from lowshot.data.transforms import ImageTransform
 from lowshot.errors import InputError
+from lowshot.representation.objectives.affine import affine_maps, warped
 
-VIEWS = ("one", "flip", "five_crop", "ten_crop")
-_CROPS = ("five_crop", "ten_crop")
+VIEWS = ("one", "flip", "five_crop", "ten_crop", "affine")
+_CROPS = ("five_crop", "ten_crop", "affine")
 _MIRRORED = ("flip", "ten_crop")
+# Degrees, shear along x and along y, and scale of each distortion, of the size that the objective `affine` trains with.
+_DISTORTIONS = (
+    (-10.0, 0.0, 0.0, 1.0),
+    (10.0, 0.0, 0.0, 1.0),
+    (0.0, -0.2, 0.0, 1.0),
+    (0.0, 0.2, 0.0, 1.0),
+    (0.0, 0.0, -0.2, 1.0),
+    (0.0, 0.0, 0.2, 1.0),
+    (0.0, 0.0, 0.0, 0.85),
+    (0.0, 0.0, 0.0, 1.15),
+)
 
 
 def views_transform(transform: ImageTransform, views: str) -> ImageTransform:
@@ -28,36 +40,39 @@ def views_transform(transform: ImageTransform, views: str) -> ImageTransform:
         views (str): One of ``VIEWS``.
 
     Returns:
-        The function, to (3, H, W), or for crops to (5, 3, H, W).
+        The function, to (3, H, W), or to (V, 3, H, W) with 5 views for crops and 13 for ``"affine"``.
 
     Raises:
-        InputError: The views are crops, and the transform does not end in a central crop.
+        InputError: The views need crops, and the transform does not end in a central crop.
     """
     if views not in _CROPS:
         return transform
     from torchvision.transforms import v2  # here, not above: its import is slow, and one view needs none of it
 
     if isinstance(transform, v2.Compose) and isinstance(crop := transform.transforms[-1], v2.CenterCrop):
-        return FiveCrops(v2.Compose(transform.transforms[:-1]), tuple(crop.size))
+        return Crops(v2.Compose(transform.transforms[:-1]), tuple(crop.size), views == "affine")
     size = getattr(transform, "crop_size", None)
     if size is not None and (before_crop := getattr(transform, "before_crop", None)) is not None:
-        return FiveCrops(before_crop, tuple(size))
+        return Crops(before_crop, tuple(size), views == "affine")
     raise InputError(
         f"views {views} needs images that are larger than the crop, and the transforms crop nothing: use flip"
     )
 
 
 @dataclass(frozen=True)
-class FiveCrops:
-    """The four corners of an image and its centre, as (5, 3, H, W) uint8.
+class Crops:
+    """The four corners of an image and its centre, as (5, 3, H, W) uint8; distorted, (13, 3, H, W).
 
     Attributes:
         before_crop (callable): The function from an image to (3, h, w) uint8.
         size (two int): The height H and width W of a crop.
+        distorted (bool): Whether the centres of eight distorted images follow: turned by 10 degrees to either side,
+            sheared by 0.2 along x and along y to either side, 0.85 and 1.15 times as large.
     """
 
     before_crop: ImageTransform
     size: tuple[int, ...]
+    distorted: bool = False
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
         from torchvision.transforms.v2 import functional as F
@@ -68,7 +83,16 @@ class FiveCrops:
         if any(missing):  # as a central crop does, zeros fill what the image does not cover
             down, right = missing
             pixels = F.pad(pixels, [right // 2, down // 2, (right + 1) // 2, (down + 1) // 2])
-        return torch.stack(F.five_crop(pixels, [height, width]))
+        crops = torch.stack(F.five_crop(pixels, [height, width]))
+        return torch.cat([crops, F.center_crop(_distorted(pixels), [height, width])]) if self.distorted else crops
+
+
+def _distorted(pixels: torch.Tensor) -> torch.Tensor:
+    """The image (3, h, w) uint8 in each of the eight distortions, (8, 3, h, w) uint8."""
+    degrees, shear_x, shear_y, scale = torch.tensor(_DISTORTIONS).unbind(1)
+    maps = affine_maps(degrees.deg2rad(), torch.stack([shear_x, shear_y], dim=1), torch.stack([scale, scale], dim=1))
+    warped_pixels = warped(pixels.expand(len(maps), -1, -1, -1).float(), maps)
+    return warped_pixels.round().to(torch.uint8)
 
 
 def mean_of_views(engine: Callable[[torch.Tensor], np.ndarray], pixels: torch.Tensor, views: str) -> np.ndarray:

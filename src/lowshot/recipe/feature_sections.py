@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 MOST_TRAININGS = 100
 """The largest number of trainings of a representation."""
 
-Views = Literal["one", "flip", "five_crop", "ten_crop"]
-VIEWS_TEXT = "one, flip (twice the time), five_crop (five times) or ten_crop (ten times)"
+Views = Literal["one", "flip", "five_crop", "ten_crop", "affine"]
+VIEWS_TEXT = "one, flip (twice the time), five_crop (five times), ten_crop (ten times) or affine (thirteen times)"
 
 
 class ArraysSection(Section):

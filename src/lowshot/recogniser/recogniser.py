@@ -87,8 +87,8 @@ class Recogniser:
             backbone (str): The registered name of the network, whose published weights are taken.
             options (mapping, optional): The options of the backbone.
             start (Start, optional): Another network, or base classes, in place of ``backbone``.
-            views (str): The views of a photo whose mean feature is taken: "one", "flip", "five_crop" or
-                "ten_crop".
+            views (str): The views of a photo whose mean feature is taken: "one", "flip", "five_crop",
+                "ten_crop" or "affine".
             classifier (str, optional): The registered name of the classifier; none chooses by leave-one-out.
             params (mapping, optional): The parameters of the classifier.
             thumbnails (bool): True keeps a small picture of each photo.

@@ -39,7 +39,7 @@ class BackboneState(_Part):
     options: dict[str, Any] = {}
     weights: Literal["pretrained", "backbone.safetensors"] = "pretrained"
     preprocessing: dict[str, Any]
-    views: Literal["one", "flip", "five_crop", "ten_crop"] = "one"
+    views: Literal["one", "flip", "five_crop", "ten_crop", "affine"] = "one"
     dim: Annotated[int, Field(ge=1)]
     fingerprint: str
     probe: list[float] = []
