@@ -1,4 +1,4 @@
-"""What the views flip and ten_crop bring on CIFAR-100, with efficientnet_lite0 at 128 pixels.
+"""What the views flip, ten_crop and affine bring on CIFAR-100, with efficientnet_lite0 at 128 pixels.
 
     python benchmarks/views.py --data cifar100.zip
 
@@ -17,28 +17,31 @@ import torch
 
 from lowshot.data import build_dataset
 from lowshot.features.engines import ENGINES
-from lowshot.features.views import views_transform
+from lowshot.features.views import VIEWS, views_transform
 from lowshot.representation import load_pretrained
 
 SIDE, PER_CLASS, QUERIES, DRAWS, BATCH = 128, 25, 20, 40, 50
 
 
 def extracted(data: Path) -> dict[str, np.ndarray]:
-    """Unit features (100, PER_CLASS, D) of each kind of views; all of them from one extraction of ten crops."""
+    """Unit features (100, PER_CLASS, D) of each kind of views; all of them from one extraction."""
     found = load_pretrained("efficientnet_lite0")
     transforms = found.preprocessing.changed(image_size=SIDE).transforms()
     images = build_dataset("auto", part="test", root=data)
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.permutation(np.flatnonzero(images.labels == c))[:PER_CLASS] for c in range(100)])
     engine = ENGINES["openvino"](found.backbone, transforms.normalize, "32-true", torch.device("cpu"))
-    five_crops = views_transform(transforms.eval, "ten_crop")
-    parts: dict[str, list[np.ndarray]] = {"one": [], "flip": [], "ten_crop": []}
+    thirteen = views_transform(transforms.eval, "affine")  # five crops, the centre last, and eight distortions
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in VIEWS}
     for start in range(0, len(rows), BATCH):
-        crops = torch.stack([five_crops(images.load(int(row))) for row in rows[start : start + BATCH]])
-        views = [engine(view) for crop in crops.unbind(1) for view in (crop, crop.flip(-1))]
-        parts["one"].append(views[8])  # the centre is the last of the five
-        parts["flip"].append((views[8] + views[9]) / 2)
-        parts["ten_crop"].append(np.mean(views, axis=0))
+        pixels = torch.stack([thirteen(images.load(int(row))) for row in rows[start : start + BATCH]])
+        upright = [engine(view) for view in pixels.unbind(1)]
+        mirrored = [engine(view.flip(-1)) for view in pixels[:, :5].unbind(1)]
+        parts["one"].append(upright[4])
+        parts["flip"].append((upright[4] + mirrored[4]) / 2)
+        parts["five_crop"].append(np.mean(upright[:5], axis=0))
+        parts["ten_crop"].append(np.mean(upright[:5] + mirrored, axis=0))
+        parts["affine"].append(np.mean(upright, axis=0))
     joined = {name: np.concatenate(part) for name, part in parts.items()}
     return {
         name: (rows / np.linalg.norm(rows, axis=1, keepdims=True)).reshape(100, PER_CLASS, -1)
