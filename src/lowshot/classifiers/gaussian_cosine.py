@@ -72,7 +72,7 @@ class GaussianCosine(CosineWeights, Gaussian):
     per_class_arrays: ClassVar[tuple[str, ...]] = (*Gaussian.per_class_arrays, "coef_")
     feature_transforms = Cosine.feature_transforms
     novel_parameters = frozenset({"predictive", "density_weight"})
-    tuning_grid = {"shrinkage": (0.1, 0.3, 0.6), "density_weight": (0.03, 0.1, 0.3)}
+    tuning_grid = {"shrinkage": ("oas", 0.3, 0.6), "density_weight": (0.03, 0.1, 0.3)}
 
     def __init__(
         self,
