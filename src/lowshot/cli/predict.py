@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lowshot.cli.options import Address, Workers
+from lowshot.cli.words import counted
 from lowshot.errors import InputError
 from lowshot.escaping import printable
 
 if TYPE_CHECKING:
     from lowshot.recogniser import Answer
-    from lowshot.recogniser.prediction import Summary
 
 
 def predict(
@@ -61,12 +61,18 @@ def predict(
         for answer in opened.answers(photos_at(photos)):
             typer.echo(printable(line(answer)), err=answer.error is not None)
             answers.append(answer)
-        _report(summary_of(answers))
+        summary = summary_of(answers)
+        if summary.errors:
+            print(f"{summary.errors} of {counted(summary.photos, 'photo')} could not be read", file=sys.stderr)
         return
     chosen = Engine(engine or "loky", workers, address) if engine or workers or address else None
     summary = predict_to_file(recogniser, photos, output, chosen)
-    typer.echo(printable(f"{output}: {summary.photos} photos, {summary.unknown} of them unknown"))
-    _report(summary)
+    typer.echo(printable(f"{output}: {counted(summary.photos, 'photo')}, {summary.unknown} of them unknown"))
+    if summary.errors:
+        text = (
+            f"{summary.errors} of {counted(summary.photos, 'photo')} could not be read, such as: {summary.first_error}"
+        )
+        print(printable(text), file=sys.stderr)
 
 
 def line(answer: Answer) -> str:
@@ -80,11 +86,3 @@ def line(answer: Answer) -> str:
         second = f", or {answer.runner_up} {100 * (answer.runner_up_probability or 0):.0f} %"
     near = "" if answer.nearest is None else f"  (nearest: {answer.nearest}, {answer.similarity:.2f})"
     return f"{answer.file}: {name}{answer.class_} {100 * answer.probability:.0f} %{second}{near}"
-
-
-def _report(summary: Summary) -> None:
-    if summary.errors:
-        print(
-            printable(f"{summary.errors} of {summary.photos} photos could not be read, such as: {summary.first_error}"),
-            file=sys.stderr,
-        )
