@@ -106,6 +106,15 @@ def test_a_bad_photo_is_a_row_with_its_error_and_the_others_are_answered(colours
     assert "no photo could be read" in capsys.readouterr().err
 
 
+def test_an_unknown_photo_has_no_probability_in_its_line(colours: Path, capsys: Captured) -> None:
+    assert run(["teach", "colours", "--unknown-at", "1"]) == 0
+    capsys.readouterr()
+    assert run(["predict", "colours", "new/red.png"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("new/red.png: unknown, most like red")
+    assert "%" not in printed
+
+
 def test_lines_name_a_bad_photo_once(colours: Path, capsys: Captured) -> None:
     Path("new/bad.jpg").write_bytes(b"")
     assert run(["predict", "colours", "new"]) == 0

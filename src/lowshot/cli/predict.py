@@ -76,13 +76,17 @@ def predict(
 
 
 def line(answer: Answer) -> str:
-    """An answer for people."""
+    """An answer for people.
+
+    Of an unknown photo it has no probabilities: they compare the known classes with each other, and would look like
+    certainty.
+    """
     if answer.error is not None:
         return f"{answer.file}: {answer.error}"
     assert answer.probability is not None
-    name = "unknown, most like " if answer.unknown else ""
-    second = ""
-    if answer.runner_up is not None and (answer.runner_up_probability or 0) >= 0.005:
-        second = f", or {answer.runner_up} {100 * (answer.runner_up_probability or 0):.0f} %"
     near = "" if answer.nearest is None else f"  (nearest: {answer.nearest}, {answer.similarity:.2f})"
-    return f"{answer.file}: {name}{answer.class_} {100 * answer.probability:.0f} %{second}{near}"
+    second = answer.runner_up if (answer.runner_up_probability or 0) >= 0.005 else None
+    if answer.unknown:
+        return f"{answer.file}: unknown, most like {answer.class_}{f' or {second}' if second else ''}{near}"
+    also = f", or {second} {100 * (answer.runner_up_probability or 0):.0f} %" if second else ""
+    return f"{answer.file}: {answer.class_} {100 * answer.probability:.0f} %{also}{near}"
