@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lowshot.cli.words import counted
+from lowshot.errors import counted
 from lowshot.escaping import printable
 
 if TYPE_CHECKING:

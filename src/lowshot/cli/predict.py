@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lowshot.cli.options import Address, Workers
-from lowshot.cli.words import counted
-from lowshot.errors import InputError
+from lowshot.errors import InputError, counted
 from lowshot.escaping import printable
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lowshot.cli.words import counted
-from lowshot.errors import InputError
+from lowshot.errors import InputError, counted
 from lowshot.escaping import printable
 
 if TYPE_CHECKING:
