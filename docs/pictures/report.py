@@ -21,7 +21,7 @@ def main() -> None:
     """Write ``report.png`` and, in the dark colours, ``report-dark.png``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", type=Path, help="the report")
-    parser.add_argument("--crop", type=int, nargs=2, default=(230, 932), help="the first and last row of pixels")
+    parser.add_argument("--crop", type=int, nargs=2, default=(230, 944), help="the first and last row of pixels")
     options = parser.parse_args()
     browser = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
     for name, flags in {"report": [], "report-dark": ["--blink-settings=preferredColorScheme=0"]}.items():

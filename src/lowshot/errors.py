@@ -45,3 +45,9 @@ def first_few(names: Sequence[str], most: int = 5) -> str:
     """The first ``most`` of the names an error is about, separated by commas, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things, whose name is given in the singular: ``1 class``, ``3 classes``."""
+    plural = "es" if thing.endswith("s") else "s"
+    return f"{number} {thing}{'' if number == 1 else plural}"

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -77,6 +78,8 @@ def run_program(work: Callable[[], None], resumable: bool = True) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # what the terminal's encoding lacks ends no program
+    # Pillow's warning of large images: where one is refused, lowshot's own message says so.
+    warnings.filterwarnings("ignore", r"Image size \(\d+ pixels\) exceeds limit")
     with _signals_raise(), _safe_imports():
         try:
             work()

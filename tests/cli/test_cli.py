@@ -153,6 +153,7 @@ def test_help_flows_with_the_terminal(
     ("arguments", "message"),
     [
         (["run", "no_such_recipe"], "recipe no_such_recipe does not exist"),
+        (["report", "nowhere"], "nowhere is neither results (a folder with results.jsonl"),
         (["run", "cifar100", "data.root=/no/such/folder"], "data root /no/such/folder does not exist"),
         (["run", "cifar100", "train.epohcs=1"], "Did you mean 'epochs'"),
         (["run", "cifar100", "train.epochs=many"], "train.epochs"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -50,6 +51,33 @@ def test_teaching_says_what_was_taught_and_how_well(colours: Path, capsys: Captu
     assert done.err.count("left out: ") == 10
 
 
+def test_of_many_repeated_photos_the_first_are_named_and_the_others_counted(
+    colours: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lowshot.cli.teach.MOST_REPEATED", 3)
+    assert run(["teach", "colours", "photos"]) == 0
+    named = ["blue/00.png is the same file", "blue/01.png is", "blue/02.png is", "7 photos more, taught before"]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4
+    for line, start in zip(lines, named):
+        assert line.startswith(f"left out: {start}")
+
+
+def test_one_photo_and_one_class_are_singular(colours: Path, capsys: Captured) -> None:
+    photo("grey", 0).save("a.png")
+    assert run(["teach", "single", "--class", "grey", "a.png"]) == 0
+    assert "single: 1 photo taught, 1 new class (grey); it knows 1 class\n" in capsys.readouterr().out
+    assert run(["teach", "single", "--class", "grey", "a.png"]) == 0
+    assert "nothing new; it knows 1 class\n" in capsys.readouterr().out
+    assert run(["check", "single"]) == 0
+    assert capsys.readouterr().out.startswith("1 photo of 1 class; expected accuracy")
+
+
+def test_a_photo_that_is_taught_without_a_class_asks_for_its_name(colours: Path, capsys: Captured) -> None:
+    assert run(["teach", "colours", "new/red.png"]) == 2
+    assert "new/red.png is a single photo" in " ".join(capsys.readouterr().err.split())
+
+
 def test_answers_are_lines_or_files_of_the_same_columns(colours: Path, capsys: Captured) -> None:
     assert run(["predict", "colours", "new"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -76,6 +104,24 @@ def test_a_bad_photo_is_a_row_with_its_error_and_the_others_are_answered(colours
     assert "1 of 3 photos could not be read" in capsys.readouterr().err
     assert run(["predict", "colours", "new/bad.jpg"]) == 2
     assert "no photo could be read" in capsys.readouterr().err
+
+
+def test_an_unknown_photo_has_no_probability_in_its_line(colours: Path, capsys: Captured) -> None:
+    assert run(["teach", "colours", "--unknown-at", "1"]) == 0
+    capsys.readouterr()
+    assert run(["predict", "colours", "new/red.png"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("new/red.png: unknown, most like red")
+    assert "%" not in printed
+
+
+def test_lines_name_a_bad_photo_once(colours: Path, capsys: Captured) -> None:
+    Path("new/bad.jpg").write_bytes(b"")
+    assert run(["predict", "colours", "new"]) == 0
+    error = capsys.readouterr().err
+    assert error == "new/bad.jpg: image new/bad.jpg is empty: its file has no bytes\n1 of 3 photos could not be read\n"
+    assert run(["predict", "colours", "new/bad.jpg"]) == 2
+    assert capsys.readouterr().err.count("is empty") == 1
 
 
 def test_classes_are_renamed_moved_forgotten_removed_and_all_of_it_undone(colours: Path, capsys: Captured) -> None:
@@ -129,6 +175,17 @@ def test_a_check_is_read_by_people_and_programs(colours: Path, capsys: Captured)
     report = json.loads(capsys.readouterr().out)
     assert (report["photos"], report["classes"]) == (11, 3)
     assert [one["photos"] for one in report["findings"] if one["kind"] == "wrong label"] == [["red/odd.png"]]
+
+
+def test_what_mends_a_photo_names_it_though_another_has_the_same_name(colours: Path, capsys: Captured) -> None:
+    assert run(["classes", "colours", "--move", "blue/00.png=red"]) == 0  # where there is a red/00.png already
+    capsys.readouterr()
+    assert run(["check", "colours"]) == 0
+    command = next(line for line in capsys.readouterr().out.splitlines() if "--move" in line)
+    assert run(shlex.split(command)[1:]) == 0
+    listed = capsys.readouterr().out
+    assert "blue       3 photos" in listed
+    assert "red        4 photos" in listed
 
 
 def _bad_photos(folder: Path, kind: str) -> list[str]:

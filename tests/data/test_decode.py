@@ -230,12 +230,15 @@ def test_a_truncated_image_is_refused_by_name(format: str, share: float) -> None
         decoded(data[: int(len(data) * share)])
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"not an image", bytes(4096), b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"]
-)
+@pytest.mark.parametrize("data", [b"not an image", bytes(4096), b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
 def test_what_is_no_image_is_refused_by_name(data: bytes) -> None:
     with pytest.raises(BadImageError, match=r"a/b\.png is not one of JPEG, PNG"):
         decoded(data)
+
+
+def test_a_file_without_content_is_called_empty() -> None:
+    with pytest.raises(BadImageError, match=r"a/b\.png is empty"):
+        decoded(b"")
 
 
 def test_a_bad_image_is_bad_input() -> None:

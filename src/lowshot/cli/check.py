@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lowshot.errors import counted
 from lowshot.escaping import printable
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def check(
 
 def listing(report: Report, most: int, recogniser: Path | None) -> str:
     """A report in lines for people."""
-    lines = [f"{report.photos} photos of {report.classes} classes; expected accuracy {report.accuracy}"]
+    size = f"{counted(report.photos, 'photo')} of {counted(report.classes, 'class')}"
+    lines = [f"{size}; expected accuracy {report.accuracy}"]
     for kind, group in groupby(report.findings, key=lambda finding: finding.kind):
         found = list(group)
         lines.append(f"\n{kind} ({len(found)})")

@@ -29,7 +29,7 @@ def classes(
 ) -> None:
     """List the classes of a recogniser, or change them.
 
-    Examples:
+    The list says how many photos each class has, and how many per cent of them are recognised by the others. Examples:
 
       lowshot classes birds
 
@@ -63,7 +63,8 @@ def listing(opened: Recogniser) -> str:
     width = max((len(name) for name in shots), default=0)
     lines = []
     for name, count in shots.items():
-        known = "" if estimate is None or name not in estimate.classes else f"{100 * estimate.classes[name]:5.0f} %"
+        shares = {} if estimate is None else estimate.classes
+        known = f"{100 * shares[name]:5.0f} % recognised" if name in shares else ""
         lines.append(f"{name:<{width}}  {count:5d} photo{'s' if count != 1 else ' '}{known}".rstrip())
     base = opened.state.base
     if base is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -138,9 +139,9 @@ def _grid(grid: Mapping[str, Sequence[object]]) -> str:
 
 
 def _headline(text: str) -> str:
-    """The first comment line of a recipe, which says what the recipe shows."""
-    first = text.lstrip().split("\n", 1)[0]
-    return first.lstrip("# ").strip() if first.startswith("#") else ""
+    """The first paragraph of a recipe's comment, which says what the recipe shows."""
+    comment = takewhile(lambda line: line.startswith("#") and line.strip("# "), text.lstrip().splitlines())
+    return " ".join(line.strip("# ") for line in comment)
 
 
 def _parameters(factory: object, skip: int) -> str:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lowshot.cli.options import Address, Workers
-from lowshot.errors import InputError
+from lowshot.errors import InputError, counted
 from lowshot.escaping import printable
 
 if TYPE_CHECKING:
     from lowshot.recogniser import Answer
-    from lowshot.recogniser.prediction import Summary
 
 
 def predict(
@@ -61,30 +60,32 @@ def predict(
         for answer in opened.answers(photos_at(photos)):
             typer.echo(printable(line(answer)), err=answer.error is not None)
             answers.append(answer)
-        _report(summary_of(answers))
+        summary = summary_of(answers)
+        if summary.errors:
+            print(f"{summary.errors} of {counted(summary.photos, 'photo')} could not be read", file=sys.stderr)
         return
     chosen = Engine(engine or "loky", workers, address) if engine or workers or address else None
     summary = predict_to_file(recogniser, photos, output, chosen)
-    typer.echo(printable(f"{output}: {summary.photos} photos, {summary.unknown} of them unknown"))
-    _report(summary)
+    typer.echo(printable(f"{output}: {counted(summary.photos, 'photo')}, {summary.unknown} of them unknown"))
+    if summary.errors:
+        text = (
+            f"{summary.errors} of {counted(summary.photos, 'photo')} could not be read, such as: {summary.first_error}"
+        )
+        print(printable(text), file=sys.stderr)
 
 
 def line(answer: Answer) -> str:
-    """An answer for people."""
+    """An answer for people.
+
+    Of an unknown photo it has no probabilities: they compare the known classes with each other, and would look like
+    certainty.
+    """
     if answer.error is not None:
         return f"{answer.file}: {answer.error}"
     assert answer.probability is not None
-    name = "unknown, most like " if answer.unknown else ""
-    second = ""
-    if answer.runner_up is not None and (answer.runner_up_probability or 0) >= 0.005:
-        second = f", or {answer.runner_up} {100 * (answer.runner_up_probability or 0):.0f} %"
     near = "" if answer.nearest is None else f"  (nearest: {answer.nearest}, {answer.similarity:.2f})"
-    return f"{answer.file}: {name}{answer.class_} {100 * answer.probability:.0f} %{second}{near}"
-
-
-def _report(summary: Summary) -> None:
-    if summary.errors:
-        print(
-            printable(f"{summary.errors} of {summary.photos} photos could not be read, such as: {summary.first_error}"),
-            file=sys.stderr,
-        )
+    second = answer.runner_up if (answer.runner_up_probability or 0) >= 0.005 else None
+    if answer.unknown:
+        return f"{answer.file}: unknown, most like {answer.class_}{f' or {second}' if second else ''}{near}"
+    also = f", or {second} {100 * (answer.runner_up_probability or 0):.0f} %" if second else ""
+    return f"{answer.file}: {answer.class_} {100 * answer.probability:.0f} %{also}{near}"

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lowshot.errors import InputError
+from lowshot.errors import InputError, counted
 from lowshot.escaping import printable
 
 if TYPE_CHECKING:
     from lowshot.recogniser import Recogniser
     from lowshot.recogniser.changes import Taught
     from lowshot.recogniser.start import Start
+
+
+MOST_REPEATED = 20
+"""The number of photos taught before that are named, each in a line."""
 
 
 def teach(
@@ -99,8 +103,8 @@ def teach(
         return
     if class_name is None and len(photos) > 1:
         raise InputError(
-            f"give one folder, zip or list of labelled photos, not {len(photos)}; to teach one class from several "
-            "files, name it: --class NAME"
+            f"give one folder, zip or list of labelled photos, not {len(photos)}, and each of several in a call of its "
+            "own; to teach one class from several files, name it: --class NAME"
         )
     if (representation or method) and origin in (None, "imagenet"):
         raise InputError("--representation and --method go with --from RUN, which says whose they are")
@@ -118,8 +122,11 @@ def teach(
             opened.set_unknown_at(unknown_at)
     for line in taught.unreadable:
         typer.echo(printable(f"left out: {line}"), err=True)
-    for line in taught.repeated:
+    for line in sorted(taught.repeated)[:MOST_REPEATED]:
         typer.echo(printable(f"left out: {line}"), err=True)
+    if len(taught.repeated) > MOST_REPEATED:
+        more = counted(len(taught.repeated) - MOST_REPEATED, "photo")
+        typer.echo(f"left out: {more} more, taught before under this or another name", err=True)
     typer.echo(printable(summary(opened, taught)))
 
 
@@ -147,14 +154,11 @@ def _start(origin: str, representation: str | None, method: str | None, backbone
 
 def summary(recogniser: Recogniser, taught: Taught) -> str:
     """What was taught, and how well the classes are told apart now, in lines for people."""
-    n = sum(taught.added.values())
+    n, known = sum(taught.added.values()), counted(len(recogniser.classes), "class")
     if not n:
-        return f"{recogniser.folder}: nothing new; it knows {len(recogniser.classes)} classes"
-    new = f", {len(taught.new)} new classes" if len(taught.new) != 1 else f", 1 new class ({taught.new[0]})"
-    lines = [
-        f"{recogniser.folder}: {n} {'photo' if n == 1 else 'photos'} taught{new if taught.new else ''}; "
-        f"it knows {len(recogniser.classes)} {'class' if len(recogniser.classes) == 1 else 'classes'}"
-    ]
+        return f"{recogniser.folder}: nothing new; it knows {known}"
+    new = f", {counted(len(taught.new), 'new class')}" + (f" ({taught.new[0]})" if len(taught.new) == 1 else "")
+    lines = [f"{recogniser.folder}: {counted(n, 'photo')} taught{new if taught.new else ''}; it knows {known}"]
     estimate = recogniser.state.estimate
     if estimate is None:
         lines.append("accuracy: not known with one photo a class; teach a second photo of each to have it estimated")

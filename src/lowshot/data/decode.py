@@ -120,6 +120,9 @@ def open_checked(file: BinaryIO, name: str, max_pixels: int = MAX_PIXELS) -> Ima
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadImageError(_too_large(name, str(error), max_pixels)) from None
     except Image.UnidentifiedImageError:
+        file.seek(0)
+        if not file.read(1):
+            raise BadImageError(f"image {name} is empty: its file has no bytes") from None
         raise BadImageError(
             f"image {name} is not one of {', '.join(FORMATS)}, or its first bytes are damaged"
         ) from None

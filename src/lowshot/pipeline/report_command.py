@@ -10,6 +10,7 @@ from typing import Any
 from lowshot.errors import InputError
 from lowshot.files import is_file, is_folder
 from lowshot.pipeline.runner import run_recipe
+from lowshot.recipe import find_recipe
 
 COMPARISON = Path("runs") / "comparison"
 """The folder for the report of several stores, unless another one is named."""
@@ -56,6 +57,13 @@ def report_on(
             f"{others[0]} is no result store: give either one recipe with KEY=VALUE changes, or result stores alone "
             "(folders with results.jsonl, .jsonl files); a recipe's results are in runs/NAME"
         )
+    try:
+        find_recipe(recipe)
+    except InputError as error:
+        raise InputError(
+            f"{recipe} is neither results (a folder with results.jsonl, such as runs/NAME, or a .jsonl file) nor a "
+            f"recipe: {error}"
+        ) from None
     values: dict[str, Any] = {"report.metrics": list(metrics)} if metrics else {}
     values |= {"report.paper": True} if paper else {}
     run_recipe(recipe, changes, values=values, only="report", force=force, dry_run=dry_run, output=output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lowshot.errors import counted
 from lowshot.pipeline.deep_check import check_outputs
 from lowshot.pipeline.mistakes import check_plan, read_plan
 from lowshot.recipe import Recipe
@@ -33,8 +34,9 @@ def validate_recipe(
     plan.inputs.say_images()
     methods = len(recipe.evaluate.methods)
     sound = (
-        f"recipe {path} is sound: {len(recipe.representations)} representations{_trainings(recipe)} × "
-        f"{methods} methods × {len(recipe.evaluate.n_shots)} numbers of shots × {recipe.split.experiments} experiments"
+        f"recipe {path} is sound: {counted(len(recipe.representations), 'representation')}{_trainings(recipe)} × "
+        f"{counted(methods, 'method')} × n = {', '.join(map(str, recipe.evaluate.n_shots))} × "
+        f"{counted(recipe.split.experiments, 'experiment')}"
         + ("" if (unused := plan.inputs.unused_classes) is None else f"; {unused}")
     )
     if not deep:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,7 +113,7 @@ def shot_findings(recogniser: Recogniser) -> Iterator[Finding]:
     found = check_shots(model.classifier, examples.features, examples.labels)
     first = 0 if recogniser.state.base is None else len(recogniser.state.base.names)
     taught = {first + i: one.name for i, one in enumerate(recogniser.state.classes)}
-    names = examples.names
+    names, commands = examples.names, _names_in_commands(examples.names, examples.digests)
     for doubt in found.doubtful:
         own, other = names[doubt.row], taught[int(doubt.suggestion)]
         text = f"{own} looks like {other}"
@@ -121,10 +122,10 @@ def shot_findings(recogniser: Recogniser) -> Iterator[Finding]:
             (own,),
             (taught[int(doubt.label)], other),
             text,
-            f'--move "{own}={other}"',
+            f'--move "{commands[doubt.row]}={other}"',
             digests=(examples.digests[doubt.row],),
         )
-    yield from _duplicates(found, names, examples.digests)
+    yield from _duplicates(found, names, commands, examples.digests)
     base = {} if recogniser.state.base is None else dict(enumerate(recogniser.state.base.names))
     for pair in found.confused:
         one, other = ((base | taught)[int(label)] for label in (pair.label, pair.other))
@@ -136,18 +137,29 @@ def shot_findings(recogniser: Recogniser) -> Iterator[Finding]:
         yield Finding("few photos", (), (name,), text, "teach three at least; five to ten are better")
 
 
-def _duplicates(found: Findings, names: Sequence[str], digests: Sequence[str]) -> Iterator[Finding]:
+def _names_in_commands(names: Sequence[str], digests: Sequence[str]) -> list[str]:
+    """What `lowshot classes` calls each photo: its name, or CLASS/ and its digest where two photos share the name."""
+    count = Counter(names)
+    return [
+        name if count[name] == 1 else f"{name.rpartition('/')[0]}/{digest[:12]}" for name, digest in zip(names, digests)
+    ]
+
+
+def _duplicates(
+    found: Findings, names: Sequence[str], commands: Sequence[str], digests: Sequence[str]
+) -> Iterator[Finding]:
     for rows in found.duplicates_across:
         photos = tuple(names[row] for row in rows)
         classes = tuple(sorted({photo.split("/", 1)[0] for photo in photos}))
         text = f"one picture is in {' and '.join(classes)}: {', '.join(photos)}"
         same = tuple(digests[row] for row in rows)
-        yield Finding("two classes", photos, classes, text, f'--forget "{photos[-1]}"', same)
+        yield Finding("two classes", photos, classes, text, f'--forget "{commands[rows[-1]]}"', same)
     for rows in found.duplicates:
         photos = tuple(names[row] for row in rows)
         text = f"{', '.join(photos)} show the same picture"
         same = tuple(digests[row] for row in rows)
-        yield Finding("duplicate", photos, (photos[0].split("/", 1)[0],), text, f'--forget "{photos[-1]}"', same)
+        forget = f'--forget "{commands[rows[-1]]}"'
+        yield Finding("duplicate", photos, (photos[0].split("/", 1)[0],), text, forget, same)
 
 
 def _of_thumbnails(recogniser: Recogniser, not_checked: list[str]) -> Iterator[Finding]:

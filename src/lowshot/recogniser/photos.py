@@ -249,6 +249,8 @@ def _dataset(root: Path) -> ImageDataset:
                 f"{root} holds photos but no class folders: expected {root}/CLASS/photo.jpg; to teach one class, name "
                 f"it: --class NAME {root}"
             )
+    elif _is_photo(root):
+        raise InputError(f"{root} is a single photo: name the class that it shows: --class NAME {root}")
     return build_dataset("auto", "train", root)
 
 

@@ -107,7 +107,7 @@ def _summary(target: Path | None, answers: Iterator[Answer], total: int) -> Summ
         errors += answer.error is not None
         first = first or answer.error
     if errors == total:
-        raise InputError(f"no photo could be read: {first}" + (f"; {target} says so of each" if target else ""))
+        raise InputError("no photo could be read" + (f": {first}; {target} says so of each" if target else ""))
     return Summary(total, unknown, errors, first)
 
 

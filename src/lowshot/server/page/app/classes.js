@@ -1,4 +1,4 @@
-// The view "Classes": a wall of cards, one for each class.
+// The view "Classes": a grid of cards, one for each class.
 import { path } from "./api.js";
 import { button, el, icon } from "./dom.js";
 import { choose, classFolders } from "./files.js";
