@@ -16,7 +16,7 @@ Write = Callable[..., Path]
 
 
 def test_validate_names_everything_that_is_missing(write_recipe: Write, tmp_path: Path) -> None:
-    assert "2 representations × 1 methods" in validate_recipe(write_recipe())
+    assert "2 representations × 1 method × n = 1, 5 ×" in validate_recipe(write_recipe())
     path = write_recipe(
         representations={"a": {"checkpoint": "no.ckpt"}, "b": {"features": {"train": "no.hdf5", "test": "nor.hdf5"}}},
         split={"base": [4, 4], "novel": [40, 4], "max_shots": 5},
