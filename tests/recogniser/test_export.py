@@ -103,12 +103,19 @@ def test_a_mean_of_two_views_is_inside(tiny: None, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, opened.predict_proba(queries), atol=1e-3)
 
 
-def test_what_has_no_form_in_onnx_is_refused_with_the_reason(tiny: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("views", ["five_crop", "ten_crop", "affine"])
+def test_views_of_several_crops_answer_and_have_no_form_in_onnx(tiny: None, tmp_path: Path, views: str) -> None:
     start = Start("any", {}, tiny_network("any").backbone, build_transforms("imagenet", image_size=16))
-    crops = Recogniser.create(tmp_path / "crops", views="ten_crop", start=start)
+    crops = Recogniser.create(tmp_path / "crops", views=views, start=start)
     crops.teach(write_photos(tmp_path / "photos", {"red": 2, "blue": 2}))
-    with pytest.raises(InputError, match="ten_crop takes several crops"):
+    assert Recogniser(tmp_path / "crops").predict([photo("red", 5)])[0].class_ == "red"
+    with pytest.raises(InputError, match=f"{views} takes several crops"):
         crops.export_onnx(tmp_path / "crops.onnx")
+
+
+def test_what_has_no_form_in_onnx_is_refused_with_the_reason(tiny: None, tmp_path: Path) -> None:
+    crops = Recogniser.create(tmp_path / "crops")
+    crops.teach(write_photos(tmp_path / "photos", {"red": 2, "blue": 2}))
     with pytest.raises(InputError, match=r"ends in \.onnx"):
         crops.export_onnx(tmp_path / "crops.bin")
     with pytest.raises(InputError, match="knows no class"):

@@ -77,7 +77,7 @@ class GaussianCosine(CosineWeights, Gaussian):
     def __init__(
         self,
         feature_transform: str = "centred_l2",
-        shrinkage: Shrinkage = 0.6,
+        shrinkage: Shrinkage = "oas",
         predictive: bool = False,
         density_weight: float = 0.1,
         scale: float = 10.0,

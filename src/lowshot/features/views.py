@@ -84,11 +84,20 @@ class Crops:
             down, right = missing
             pixels = F.pad(pixels, [right // 2, down // 2, (right + 1) // 2, (down + 1) // 2])
         crops = torch.stack(F.five_crop(pixels, [height, width]))
-        return torch.cat([crops, F.center_crop(_distorted(pixels), [height, width])]) if self.distorted else crops
+        if not self.distorted:
+            return crops
+        return torch.cat([crops, F.center_crop(_distorted(pixels, self.size), [height, width])])
 
 
-def _distorted(pixels: torch.Tensor) -> torch.Tensor:
-    """The image (3, h, w) uint8 in each of the eight distortions, (8, 3, h, w) uint8."""
+def _distorted(pixels: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    """The image (3, h, w) uint8 in each of the eight distortions, (8, 3, h, w) uint8.
+
+    What is too far from the centre for a crop of this size to show is cut off first, as much on both sides.
+    """
+    reach = 1.25 * max(size) + 4  # a distorted crop shows what is up to 1.2 times as far from the centre as its edge
+    for dim, length in ((1, pixels.shape[1]), (2, pixels.shape[2])):
+        cut = max(0, int(length - reach) // 2) // 2 * 2  # even, so that the centre of an odd margin is rounded alike
+        pixels = pixels.narrow(dim, cut, length - 2 * cut)
     degrees, shear_x, shear_y, scale = torch.tensor(_DISTORTIONS).unbind(1)
     maps = affine_maps(degrees.deg2rad(), torch.stack([shear_x, shear_y], dim=1), torch.stack([scale, scale], dim=1))
     warped_pixels = warped(pixels.expand(len(maps), -1, -1, -1).float(), maps)
@@ -125,4 +134,9 @@ def described_views(transform: ImageTransform, views: str) -> str:
     views are fingerprinted with the preprocessing, and need not be there.
     """
     settings = getattr(transform, "crop_settings", None) if views in _CROPS else None
-    return views if settings is None else f"{views} {json.dumps(settings, sort_keys=True)}"
+    described = [views]
+    if settings is not None:
+        described.append(json.dumps(settings, sort_keys=True))
+    if views == "affine":
+        described.append(json.dumps(_DISTORTIONS))
+    return " ".join(described)
