@@ -67,6 +67,9 @@ def test_a_changed_plugin_file_makes_stale_what_it_may_have_touched(finished: Pa
     plugin = finished.parent / "tiny_backbone.py"
     plugin.write_text(plugin.read_text() + "\n# changed\n")
     assert {"train:baseline", "extract:sgm", "evaluate:sgm/linear", "report"} <= set(due(finished))
+    recipe = load_recipe(finished)
+    train = next(stage for stage in Plan(recipe).stages if stage.kind == "train")
+    assert Stamps(recipe.folder / "state").stale(train) == "plugins.tiny_backbone.py changed"
 
 
 def test_changed_training_settings_keep_the_old_run_aside(finished: Path, tmp_path: Path) -> None:

@@ -68,10 +68,15 @@ class Inputs:
         return any(section.features is None for section in self.recipe.representations.values())
 
     @cached_property
-    def plugins(self) -> tuple[str, ...]:
-        """Digests of the recipe's plug-in files, as they were when they were imported."""
+    def plugins(self) -> dict[str, str]:
+        """Name → digest of the recipe's plug-in files, as they were when they were imported."""
         digests = {plugin.path: plugin.digest for plugin in imported_plugins()}
-        return tuple(digests.get(resolved(path)) or file_fingerprint(path) for path in self.recipe.plugins)
+        names = [path.name for path in self.recipe.plugins]
+        return {
+            name if names.count(name) == 1 else f"{name} ({number})": digests.get(resolved(path))
+            or file_fingerprint(path)
+            for number, (name, path) in enumerate(zip(names, self.recipe.plugins), start=1)
+        }
 
     @cached_property
     def train_images(self) -> ImageDataset:
