@@ -20,7 +20,7 @@ def test_bad_headers_are_counted_and_the_first_is_named_with_a_way_out(
     (parts / "train/bee/1.png").write_bytes(b"words")
     (parts / "train/cow/0.png").write_bytes(png_that_claims(40_000, 40_000))
     dataset = build_dataset("auto", root=zip_tree(parts, tmp_path / "parts.zip") if zipped else parts)
-    message = r"^image train/bee/1.png is not one of .*\(and 1 more images cannot be read\); data\.on_bad_image=skip"
+    message = r"^image train/bee/1.png is not one of .*\(and 1 more image cannot be read\); data\.on_bad_image=skip"
     with pytest.raises(InputError, match=message):
         inspect_images(dataset)
     inspect_images(drop_bad_images(dataset, progress=False)[0])

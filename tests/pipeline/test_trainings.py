@@ -143,7 +143,7 @@ def test_a_recipe_that_says_one_seed_is_the_recipe_that_says_none(tmp_path: Path
 
 def test_validation_counts_trainings(tmp_path: Path) -> None:
     sound = validate_recipe(write_image_recipe(tmp_path), ["representations.sgm.seeds=3"])
-    assert "2 representations from 4 trainings × 1 methods" in sound
+    assert "2 representations from 4 trainings × 1 method × n = 1, 5" in sound
 
 
 def test_what_is_not_trained_has_no_seeds(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from joblib import Parallel, cpu_count, delayed
 
 from lowshot.data.base import ImageDataset
 from lowshot.data.decode import BadImageError
-from lowshot.errors import InputError
+from lowshot.errors import InputError, counted
 from lowshot.progress import progress
 
 MOST_HEADERS = 100_000
@@ -40,7 +40,7 @@ def inspect_images(dataset: ImageDataset) -> None:
             bad += found
             tick(len(chunk))
     if bad:
-        more = f" (and {len(bad) - 1} more images cannot be read)" if len(bad) > 1 else ""
+        more = f" (and {counted(len(bad) - 1, 'more image')} cannot be read)" if len(bad) > 1 else ""
         raise InputError(f"{bad[0]}{more}; data.on_bad_image=skip leaves unreadable images out")
 
 
