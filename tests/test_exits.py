@@ -10,10 +10,13 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from joblib.externals.loky.backend.process import LokyProcess
 from safetensors import SafetensorError
 
+from lowshot import exits
 from lowshot.errors import InputError, LowshotError
 from lowshot.exits import run_program, system_refusal
 
@@ -43,6 +46,32 @@ def test_a_refusal_of_the_system_is_one_line(error, line: str, capsys: pytest.Ca
     assert line in shown
     assert "Traceback" not in shown
     assert shown.count("\n") == 1
+
+
+def _stubborn(ready: Path) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ready.touch()
+    time.sleep(600)
+
+
+def test_a_worker_of_loky_that_does_not_end_is_killed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exits, "_WAIT_SECONDS", 0.2)
+    ready = tmp_path / "ready"
+    worker = LokyProcess(target=_stubborn, args=(ready,))
+    worker.start()
+    try:
+        while not ready.exists():
+            assert worker.is_alive()
+            time.sleep(0.05)
+        assert run_program(raising(OSError(errno.ENOSPC, "No space left on device", "/out/x"))) == 1
+        worker.join(20)
+        assert worker.exitcode == -signal.SIGKILL
+    finally:
+        if worker.is_alive():
+            os.kill(worker.pid, signal.SIGKILL)
+    assert "make room" in capsys.readouterr().err
 
 
 def test_other_errors_are_no_refusals() -> None:

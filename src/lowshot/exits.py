@@ -15,7 +15,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from lowshot.errors import LowshotError
@@ -158,5 +158,6 @@ def _end_children() -> None:
         child.terminate()
     for child in children:
         child.join(_WAIT_SECONDS)
-        if child.is_alive():
-            child.kill()
+        if child.is_alive() and child.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)  # not child.kill(), which loky's processes lack
