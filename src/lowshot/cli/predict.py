@@ -14,6 +14,7 @@ from lowshot.escaping import printable
 
 if TYPE_CHECKING:
     from lowshot.recogniser import Answer
+    from lowshot.recogniser.prediction import Summary
 
 
 def predict(
@@ -62,16 +63,13 @@ def predict(
             answers.append(answer)
         summary = summary_of(answers)
         if summary.errors:
-            print(f"{summary.errors} of {counted(summary.photos, 'photo')} could not be read", file=sys.stderr)
+            print(_unread(summary), file=sys.stderr)
         return
     chosen = Engine(engine or "loky", workers, address) if engine or workers or address else None
     summary = predict_to_file(recogniser, photos, output, chosen)
     typer.echo(printable(f"{output}: {counted(summary.photos, 'photo')}, {summary.unknown} of them unknown"))
     if summary.errors:
-        text = (
-            f"{summary.errors} of {counted(summary.photos, 'photo')} could not be read, such as: {summary.first_error}"
-        )
-        print(printable(text), file=sys.stderr)
+        print(printable(f"{_unread(summary)}, such as: {summary.first_error}"), file=sys.stderr)
 
 
 def line(answer: Answer) -> str:
@@ -89,3 +87,7 @@ def line(answer: Answer) -> str:
         return f"{answer.file}: unknown, most like {answer.class_}{f' or {second}' if second else ''}{near}"
     also = f", or {second} {100 * (answer.runner_up_probability or 0):.0f} %" if second else ""
     return f"{answer.file}: {answer.class_} {100 * answer.probability:.0f} %{also}{near}"
+
+
+def _unread(summary: Summary) -> str:
+    return f"{summary.errors} of {counted(summary.photos, 'photo')} could not be read"

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowshot.errors import InputError
+from lowshot.errors import InputError, counted
 from lowshot.recogniser.check import Findings, check_shots
 from lowshot.recogniser.picture_quality import poor_pictures
 from lowshot.recogniser.shots import read_thumbnails
@@ -133,7 +133,7 @@ def shot_findings(recogniser: Recogniser) -> Iterator[Finding]:
         yield Finding("confused", (), (one, other), text, "teach more photos of both, or make them one class")
     for label, count in found.few.items():
         name = taught[int(label)]
-        text = f"{name} has {count} photo{'s' if count > 1 else ''}"
+        text = f"{name} has {counted(count, 'photo')}"
         yield Finding("few photos", (), (name,), text, "teach three at least; five to ten are better")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL.Image import Image
 
+from lowshot.errors import counted
 from lowshot.report.class_results import ClassResults, Confusion
 from lowshot.report.page import Section, image_tag
 from lowshot.report.table_data import shot_heads
@@ -73,7 +74,7 @@ def class_section(
     ]
     notes = [f"The {len(shown)} best methods of {len(by_row)}; classes.csv, confusions.csv and kinds.csv have all."]
     if missing := len([row for row in ranking if row not in by_row]):
-        notes.append(f"The results of {missing} more row{'s' if missing > 1 else ''} do not say it.")
+        notes.append(f"The results of {counted(missing, 'more row')} do not say it.")
     html = Markup("").join([*parts, Markup('<p class="quiet">{}</p>').format(" ".join(notes))])
     return Section(TITLE, html, tables=[*kinds, *classes])
 

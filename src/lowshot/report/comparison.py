@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lowshot.benchmark.results import Record
+from lowshot.errors import counted
 from lowshot.progress import say
 from lowshot.report.published import RepresentationKind
 from lowshot.report.references import checkpoint_backbones, references
@@ -58,7 +59,7 @@ def write_store_report(
     page = report.write(
         out_dir,
         title=" · ".join(store.name for store in stores),
-        description=f"Results of {len(stores)} store{'s' if len(stores) > 1 else ''} side by side.",
+        description=f"Results of {counted(len(stores), 'store')} side by side.",
         training_logs={},
         examples=[],
         recipe_yaml="\n".join(f"# {store.path}\n{store.recipe_yaml}" for store in stores if store.recipe_yaml),

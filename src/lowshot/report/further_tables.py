@@ -9,6 +9,7 @@ from typing import Any
 
 from lowshot.benchmark.parameter_grid import Tuning
 from lowshot.benchmark.results import Record
+from lowshot.errors import counted
 from lowshot.report.table_data import shot_heads
 from lowshot.report.tables import MISSING, NAMES, TextTable, csv_text
 
@@ -41,7 +42,7 @@ def tuning_table(tuning: Tuning, title: str) -> TextTable:
         ]
         for point in tuning.points
     ]
-    experiments = f"{tuning.n_experiments} experiment{'s' if tuning.n_experiments > 1 else ''}"
+    experiments = counted(tuning.n_experiments, "experiment")
     caption = [f"Per cent on the validation setup, {experiments}; ± half of a 95 % interval."]
     if any(point.value is None for point in tuning.points):
         caption.append("NaN: the training diverged, or scores were no numbers; such a point never wins.")

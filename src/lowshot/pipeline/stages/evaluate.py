@@ -10,6 +10,7 @@ from lowshot.benchmark import ResultStore
 from lowshot.benchmark.protocol import benchmark_tasks
 from lowshot.benchmark.task import Task, TaskList
 from lowshot.contents import by_content
+from lowshot.errors import counted
 from lowshot.parallel import TaskGroup
 from lowshot.pipeline.low_shot import LowShotPhase
 from lowshot.pipeline.result_files import ResultFiles
@@ -87,4 +88,4 @@ def measured_stage(
 def tasks_left(path: Path) -> str:
     """The tasks whose records a file has, in words."""
     n = ResultStore(path).n_tasks
-    return f"{n} task{'s' if n > 1 else ''}" if n else ""
+    return counted(n, "task") if n else ""
